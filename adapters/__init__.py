@@ -1,0 +1,1 @@
+"""Protocols: each translates foreign words to the service's words and back."""

@@ -1,0 +1,1 @@
+"""Numbered plain SQL, forward only; read by `service.db.migrate`."""

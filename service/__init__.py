@@ -1,0 +1,1 @@
+"""Words, rules and transactions of medical social work referral; knows no protocol."""
