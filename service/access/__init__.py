@@ -1,0 +1,1 @@
+"""Actors, roles, policy, audit: the one door to patient rows."""

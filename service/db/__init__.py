@@ -1,0 +1,129 @@
+"""Pool and transactions: a session is one transaction whose row scope is set in the round trip that begins it."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from service.errors import Unavailable
+from service.values import Id
+
+AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+"""What asyncpg raises when the database cannot be reached or went away."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose rows a transaction may see and write; row policies compare columns with it."""
+
+    organization: Id | None
+    role: str
+    platform: bool = False
+
+
+class Session:
+    """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
+
+    __slots__ = ("committed", "connection", "patients", "platform_reasons", "scope", "stirred")
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]", scope: Scope) -> None:
+        self.connection = connection
+        self.scope = scope
+        self.patients: set[Id] = set()
+        """The persons whose data this transaction touched, for its audit line."""
+        self.platform_reasons: list[str] = []
+        """Why the scope was widened, for its audit line."""
+        self.stirred = False
+        """Whether events were appended: then the relay wakes the sequencer after commit."""
+
+    async def fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
+        return await self.connection.fetch(query, *values)
+
+    async def fetchrow(self, query: str, *values: Any) -> asyncpg.Record | None:
+        return await self.connection.fetchrow(query, *values)
+
+    async def fetchval(self, query: str, *values: Any) -> Any:
+        return await self.connection.fetchval(query, *values)
+
+    async def execute(self, query: str, *values: Any) -> str:
+        return await self.connection.execute(query, *values)
+
+    async def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        await self.connection.executemany(query, rows)
+
+
+def _begin(scope: Scope) -> str:
+    # Literals are safe here: an id prints as hex digits, a role is a word of ours. One simple-protocol message begins
+    # the transaction and sets its scope, so no statement can ever run between the two.
+    if not scope.role.replace("_", "").replace("-", "").isalnum():
+        raise ValueError(f"not a role: {scope.role!r}")
+    return (
+        "BEGIN; SELECT set_config('yuanshe.organization', '"
+        f"{scope.organization or ''}', true), set_config('yuanshe.role', '{scope.role}', true), "
+        f"set_config('yuanshe.platform', '{'on' if scope.platform else ''}', true)"
+    )
+
+
+class Database:
+    """The pool, and what is told of each commit that appended events."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", on_commit: Callable[[], None] | None = None) -> None:
+        self.pool = pool
+        self.on_commit = on_commit
+
+    @asynccontextmanager
+    async def transaction(self, scope: Scope) -> AsyncIterator[Session]:
+        """Begin with the scope, commit at the end, roll back on any exception. Raises Unavailable when the database is away."""
+        try:
+            connection = await self.pool.acquire()
+        except AWAY as away:
+            raise Unavailable("The database is away; try again shortly.") from away
+        try:
+            try:
+                await connection.execute(_begin(scope))
+                session = Session(connection, scope)
+                yield session
+                await connection.execute("COMMIT")
+            except AWAY as away:
+                raise Unavailable("The database went away; nothing is certain to be stored. Try again.") from away
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+        finally:
+            await self.pool.release(connection)
+        if session.stirred and self.on_commit:
+            self.on_commit()
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+@asynccontextmanager
+async def as_platform(session: Session, reason: str) -> AsyncIterator[None]:
+    """Widen the row scope to every row while the block lasts; the reason stands in the audit line.
+
+    Only client look-up, routing, sweeps, the worker and `referrals`' carrying of a share's move use it (house.md).
+    An exception leaves the scope as it is: the transaction is lost with it.
+    """
+    if session.scope.platform:
+        yield
+        return
+    session.platform_reasons.append(reason)
+    await session.execute("SELECT set_config('yuanshe.platform', 'on', true)")
+    wide = session.scope
+    session.scope = msgspec.structs.replace(wide, platform=True)
+    yield
+    session.scope = wide
+    await session.execute("SELECT set_config('yuanshe.platform', '', true)")
+
+
+async def _nothing(connection: Any) -> None:
+    """No reset on release: no session state is ever set, only transaction-local settings."""
+
+
+async def connect(dsn: str, *, size: int = 16, on_commit: Callable[[], None] | None = None) -> Database:
+    """Open a pool on `dsn` as the service role."""
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60)
+    return Database(pool, on_commit)

@@ -1,0 +1,62 @@
+"""Ids, codings and the few small values that every room speaks."""
+
+import uuid
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+import uuid_utils
+
+Id = uuid.UUID
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+"""The time zone in which people read times and calendars run; instants are stored in UTC."""
+
+
+def new_id() -> Id:
+    """A time-ordered id (UUIDv7): rows written together lie together in their index."""
+    return uuid.UUID(int=uuid_utils.uuid7().int)
+
+
+def unlinkable_id() -> Id:
+    """A random id (UUIDv4), for what must not be traced to its neighbours by number or time."""
+    return uuid.uuid4()
+
+
+def utc_now() -> datetime:
+    """The clock; only adapters call it, rules are handed `now`."""
+    return datetime.now(UTC)
+
+
+def local_day(at: datetime) -> date:
+    """The calendar day of an instant where people live."""
+    return at.astimezone(SHANGHAI).date()
+
+
+class Coding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A code in a system, with the words its sender used for it."""
+
+    system: str | None = None
+    code: str | None = None
+    display: str | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why: a code of one of our lists, and words for people."""
+
+    code: str | None = None
+    text: str | None = None
+
+
+URGENCIES = ("routine", "urgent", "asap", "stat")
+"""FHIR request priorities, least urgent first; domain d-4 calls them U4, U3, U2, U1."""
+
+
+def more_urgent(one: str, other: str) -> str:
+    """The higher of two urgencies."""
+    return max(one, other, key=URGENCIES.index)
+
+
+def age_on(birth: date, day: date) -> int:
+    """Whole years lived."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
