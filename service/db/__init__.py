@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from service.errors import Unavailable
+from service.practice import Practice
 from service.values import Id
 
 AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
@@ -25,11 +26,13 @@ class Scope(msgspec.Struct, frozen=True):
 class Session:
     """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
 
-    __slots__ = ("committed", "connection", "patients", "platform_reasons", "scope", "stirred")
+    __slots__ = ("connection", "patients", "platform_reasons", "practice", "scope", "stirred")
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]", scope: Scope) -> None:
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]", scope: Scope, practice: Practice) -> None:
         self.connection = connection
         self.scope = scope
+        self.practice = practice
+        """How this deployment works: limits, hours, calendar."""
         self.patients: set[Id] = set()
         """The persons whose data this transaction touched, for its audit line."""
         self.platform_reasons: list[str] = []
@@ -66,10 +69,13 @@ def _begin(scope: Scope) -> str:
 
 
 class Database:
-    """The pool, and what is told of each commit that appended events."""
+    """The pool, how the deployment works, and what is told of each commit that appended events."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", on_commit: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", practice: Practice | None = None, on_commit: Callable[[], None] | None = None
+    ) -> None:
         self.pool = pool
+        self.practice = practice or Practice()
         self.on_commit = on_commit
 
     @asynccontextmanager
@@ -82,7 +88,7 @@ class Database:
         try:
             try:
                 await connection.execute(_begin(scope))
-                session = Session(connection, scope)
+                session = Session(connection, scope, self.practice)
                 yield session
                 await connection.execute("COMMIT")
             except AWAY as away:
@@ -123,7 +129,9 @@ async def _nothing(connection: Any) -> None:
     """No reset on release: no session state is ever set, only transaction-local settings."""
 
 
-async def connect(dsn: str, *, size: int = 16, on_commit: Callable[[], None] | None = None) -> Database:
+async def connect(
+    dsn: str, *, size: int = 16, practice: Practice | None = None, on_commit: Callable[[], None] | None = None
+) -> Database:
     """Open a pool on `dsn` as the service role."""
     pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60)
-    return Database(pool, on_commit)
+    return Database(pool, practice, on_commit)

@@ -1,0 +1,1 @@
+"""The referral and its Tasks: moves, clocks, the next step, the queue."""

@@ -1,0 +1,182 @@
+"""A referral, its Tasks and the closed loop they form."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from service.values import Id, Reason
+
+TaskStatus = Literal[
+    "draft", "requested", "accepted", "rejected", "cancelled", "in-progress", "on-hold", "completed", "failed", "entered-in-error"
+]
+TERMINAL: frozenset[str] = frozenset({"rejected", "cancelled", "completed", "failed", "entered-in-error"})
+RequestStatus = Literal["draft", "active", "on-hold", "revoked", "completed", "entered-in-error"]
+Kind = Literal["parent", "share", "follow-up"]
+CrisisState = Literal["raised", "acknowledged", "safety-planned", "reported"]
+CrisisOwner = Literal["hospital", "agency", "coordinator"]
+
+
+class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A limit that runs: from `since` to `due`, counted in working time or not. While paused, `left` is the seconds
+    (of the kind counted) that remain, and `due` is the time it would have been."""
+
+    minutes: int
+    since: datetime
+    due: datetime
+    working: bool = False
+    left: int | None = None
+
+
+class Output(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a Task brought about: the code of its type and the element as received."""
+
+    type: str
+    element: dict[str, Any]
+    reference: str | None = None
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A parent Task (`parent`), one agency's share of the referral (`share`) or a follow-up (`follow-up`).
+
+    A share carries what its offer may show and nothing else of the person; `patient` is set only while identity is
+    disclosed to its agency, until then `stand_in` takes its place. `filler_version` counts the versions of the filler
+    ServiceRequest that is derived from the share. `clocks` holds the running limits by name: reply, contact,
+    information, consent, resume, cancel, item.
+    """
+
+    id: Id
+    kind: Kind
+    version: int
+    referral: Id
+    hospital: Id
+    status: TaskStatus
+    urgency: str
+    needs: tuple[str, ...]
+    authored_at: datetime
+    updated_at: datetime
+    agency: Id | None = None
+    worker: Id | None = None
+    business_status: str | None = None
+    patient: Id | None = None
+    stand_in: Id | None = None
+    filler: Id | None = None
+    filler_version: int = 0
+    safety: bool = False
+    region: str | None = None
+    language: str | None = None
+    age_band: str | None = None
+    gender: str | None = None
+    contact_prohibited: bool = False
+    reason: Reason | None = None
+    outputs: tuple[Output, ...] = ()
+    notes: tuple[dict[str, Any], ...] = ()
+    clocks: dict[str, Clock] = {}
+    item: str | None = None
+    window_from: datetime | None = None
+    window_to: datetime | None = None
+    due_at: datetime | None = None
+    accepted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    recorded: bool = False
+    """Work was recorded on the share: from then on it cannot be returned, only failed."""
+    received: int = 0
+    """Version of the record that holds the Task as its hospital sent it; 0: made by the service."""
+    broadcast: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.status not in TERMINAL
+
+
+class Crisis(msgspec.Struct, frozen=True):
+    """A crisis that is up: how far it is, since when, the limit of its next step, and who must take it."""
+
+    state: CrisisState
+    since: datetime
+    by: datetime
+    owner: CrisisOwner
+    at: datetime
+
+
+class Referral(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The need, as the hospital placed it (the placer's ServiceRequest)."""
+
+    id: Id
+    version: int
+    hospital: Id
+    placer_system: str
+    placer_value: str
+    patient: Id
+    parent: Id
+    status: RequestStatus
+    needs: tuple[str, ...]
+    urgency: str
+    effective_urgency: str
+    age_band: str
+    gender: str
+    received: int
+    authored_at: datetime
+    updated_at: datetime
+    stay: Id | None = None
+    region: str | None = None
+    language: str | None = None
+    preferred: Id | None = None
+    contact_prohibited: bool = False
+    replaces: Id | None = None
+    crisis: Crisis | None = None
+    follow_up: bool = False
+    reason: Reason | None = None
+
+
+Who = Literal["agency", "worker", "referrer", "coordinator", "hospital"]
+
+
+class NextStep(msgspec.Struct, frozen=True):
+    """Who must act next on an open referral, on what, by when. `organization` is the one that must act."""
+
+    referral: Id
+    hospital: Id
+    agency: Id | None
+    who: Who
+    organization: Id
+    worker: Id | None
+    what: str
+    task: Id
+    since: datetime
+    warn_at: datetime
+    by: datetime
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """One referral with everything that its moves touch: what a verb loads, decides on and saves as a whole.
+
+    `permitted`: agencies to which a consent or a lawful basis lets identity be disclosed now, with its ground.
+    """
+
+    referral: Referral
+    parent: Task
+    shares: tuple[Task, ...] = ()
+    follow_ups: tuple[Task, ...] = ()
+    permitted: dict[Id, "Ground"] = {}
+    next: NextStep | None = None
+
+    def share(self, task: Id) -> Task:
+        return next(share for share in self.shares if share.id == task)
+
+    def with_share(self, share: Task) -> "Loop":
+        shares = tuple(share if old.id == share.id else old for old in self.shares)
+        return msgspec.structs.replace(self, shares=shares if share in shares else (*self.shares, share))
+
+    def with_follow_up(self, task: Task) -> "Loop":
+        tasks = tuple(task if old.id == task.id else old for old in self.follow_ups)
+        return msgspec.structs.replace(self, follow_ups=tasks if task in tasks else (*self.follow_ups, task))
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """Why identity may be disclosed: a consent, or a lawful basis (legal-duty, emergency)."""
+
+    kind: Literal["consent", "legal-duty", "emergency"]
+    id: Id
+    until: datetime | None = None
