@@ -1,0 +1,68 @@
+"""The `yuanshe` command: finds a command's module when it is asked for, so `yuanshe db` never loads a web server."""
+
+import importlib
+import importlib.util
+import logging
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from service.errors import YuansheError
+
+# The first word a person types, the module that answers, and the line that `--help` shows.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("serve", "Answer HTTP: the FHIR surface and the pages."),
+    "work": ("work", "Run jobs and sweeps: clocks, deliveries, the event log's order."),
+    "demo": ("demo", "Set up the demo network, run one referral round, and keep serving."),
+    "migrate": ("migrate", "Bring the database to the schema of this version."),
+    "db": ("db", "Start, stop, back up or restore the database."),
+    "import": ("import_", "Load the directory from plain files."),
+    "export": ("export", "Write the data out as plain files."),
+    "client": ("client", "Add, list or revoke clients of the API."),
+    "delivery": ("delivery", "List notices that were not delivered, and send them again."),
+    "audit": ("audit", "Verify the chain of the audit log."),
+}
+
+
+class Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [
+            name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(f"adapters.commands.{module}")
+        ]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return importlib.import_module(f"adapters.commands.{COMMANDS[cmd_name][0]}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="yuanshe")
+def yuanshe() -> None:
+    """院社 Yuanshe: referrals between hospitals and social work agencies, from the bed to the closed follow-up."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    # An exception, so that locks, children and the embedded database are given up on the way out.
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs URLs, which may hold secrets of subscribers.
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yuanshe()
+    except YuansheError as error:
+        click.echo(f"yuanshe: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What the environment says, read once: a wrong value stops the program with one clear line."""
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from service.db import address, embedded
+from service.errors import SetupError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The environment; contract.md's table explains each."""
+
+    database_url: str | None = None
+    owner_database_url: str | None = None
+    home: Path = Path(".yuanshe")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    webhook_allow: tuple[Network, ...] = ()
+    docs: bool = False
+
+    @property
+    def attachments(self) -> Path:
+        return self.home / "attachments"
+
+
+class Databases(msgspec.Struct, frozen=True):
+    """Where the database is: `app` for the service, `owner` for migrations (None where nobody gave it)."""
+
+    app: str
+    owner: str | None
+    attached: embedded.Attached | None = None
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises SetupError that names the variable."""
+    return Settings(
+        database_url=_url(environ, "DATABASE_URL"),
+        owner_database_url=_url(environ, "YUANSHE_OWNER_DATABASE_URL"),
+        home=Path(environ.get("YUANSHE_HOME") or ".yuanshe").expanduser(),
+        host=environ.get("HOST") or "127.0.0.1",
+        port=_port(environ.get("PORT") or "8080"),
+        webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
+        docs=_flag("DOCS", environ.get("DOCS") or ""),
+    )
+
+
+@contextmanager
+def databases(settings: Settings) -> Iterator[Databases]:
+    """The given database, or the embedded one for as long as the block lasts."""
+    if settings.database_url or settings.owner_database_url:
+        # With the owner's URL alone there is nothing that the service itself may use; `serve` then refuses the role.
+        app = settings.database_url or settings.owner_database_url or ""
+        yield Databases(app=app, owner=settings.owner_database_url)
+        return
+    with embedded.attach(settings.home) as attached:
+        yield Databases(app=attached.app_dsn, owner=attached.owner_dsn, attached=attached)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    """The variable, or the content of the file that `<name>_FILE` names (secrets of containers)."""
+    value, file = environ.get(name) or None, environ.get(f"{name}_FILE") or None
+    if value and file:
+        raise SetupError(f"{name} and {name}_FILE are both set: keep one.")
+    if not file:
+        return value
+    try:
+        return Path(file).read_text().strip() or None
+    except OSError as error:
+        raise SetupError(f"{name}_FILE: {file} cannot be read ({error.strerror}).") from error
+
+
+def _url(environ: Mapping[str, str], name: str) -> str | None:
+    value = _secret(environ, name)
+    if value is not None:
+        try:
+            address.read(value)
+        except SetupError as error:
+            raise SetupError(f"{name}: {error}") from error
+        except ValueError:
+            raise SetupError(f"{name} cannot be read as a URL.") from None
+    return value
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise SetupError(f"PORT is a number from 0 to 65535, not {text!r}.")
+    return int(text)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SetupError(f"WEBHOOK_ALLOW is a list of networks such as 10.0.0.0/8,::1/128: {error}.") from None
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise SetupError(f"{name} is 1 or 0, not {text!r}.")

@@ -1,0 +1,1 @@
+"""The suite; `tests/conftest.py` says where its databases come from."""
