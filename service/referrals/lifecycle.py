@@ -84,7 +84,9 @@ def check(action: str, task: Task, who: str) -> Move:
         fits = fits and not asked_to_cancel
     if not fits:
         state = task.business_status or task.status
-        raise Invalid(f"“{move.en}” cannot be made while the Task is {task.status} ({state}).", at="status", key="illegal-move")
+        raise Invalid(
+            f"“{move.en}” cannot be made while the Task is {task.status} ({state}).", at="status", key="illegal-move"
+        )
     return move
 
 
@@ -110,10 +112,26 @@ def diagram() -> str:
             continue
         sources = sorted(move.sources, key=list(_ORDER).index) or ["[*]"]
         for source in sources:
-            lines.append(f"    {source.replace('-', '_')} --> {(move.target or source).replace('-', '_')}: {move.action}")
-    lines += [f"    {state.replace('-', '_')} --> [*]" for state in _ORDER if state in TERMINAL and state != "entered-in-error"]
+            lines.append(
+                f"    {source.replace('-', '_')} --> {(move.target or source).replace('-', '_')}: {move.action}"
+            )
+    lines += [
+        f"    {state.replace('-', '_')} --> [*]"
+        for state in _ORDER
+        if state in TERMINAL and state != "entered-in-error"
+    ]
     lines.append("    note right of requested: void leads from every state to entered-in-error")
     return "\n".join(lines) + "\n"
 
 
-_ORDER = ("requested", "accepted", "in-progress", "on-hold", "rejected", "cancelled", "completed", "failed", "entered-in-error")
+_ORDER = (
+    "requested",
+    "accepted",
+    "in-progress",
+    "on-hold",
+    "rejected",
+    "cancelled",
+    "completed",
+    "failed",
+    "entered-in-error",
+)

@@ -8,7 +8,16 @@ import msgspec
 from service.values import Id, Reason
 
 TaskStatus = Literal[
-    "draft", "requested", "accepted", "rejected", "cancelled", "in-progress", "on-hold", "completed", "failed", "entered-in-error"
+    "draft",
+    "requested",
+    "accepted",
+    "rejected",
+    "cancelled",
+    "in-progress",
+    "on-hold",
+    "completed",
+    "failed",
+    "entered-in-error",
 ]
 TERMINAL: frozenset[str] = frozenset({"rejected", "cancelled", "completed", "failed", "entered-in-error"})
 RequestStatus = Literal["draft", "active", "on-hold", "revoked", "completed", "entered-in-error"]
@@ -180,3 +189,41 @@ class Ground(msgspec.Struct, frozen=True):
     kind: Literal["consent", "legal-duty", "emergency"]
     id: Id
     until: datetime | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The outcome return (转介回执) that a completed share sends to its hospital."""
+
+    task: Id
+    referral: Id
+    reason: Reason
+    at: datetime
+    outputs: tuple[str, ...] = ()
+
+
+class NewReferral(msgspec.Struct, frozen=True):
+    """A submission, read: what the hospital asks for. `digest` is the SHA-256 of the whole submission in canonical form,
+    `locations` what its entries will be stored as, `body` the request as received and `task_body` the Task that came along.
+
+    `signs_crisis`: screening in the submission raises a crisis. `task`: the id for the parent Task.
+    """
+
+    id: Id
+    task: Id
+    placer_system: str
+    placer_value: str
+    patient: Id
+    needs: tuple[str, ...]
+    urgency: str
+    body: bytes
+    authored_at: datetime
+    stay: Id | None = None
+    region: str | None = None
+    language: str | None = None
+    preferred: Id | None = None
+    contact_prohibited: bool = False
+    replaces: Id | None = None
+    signs_crisis: bool = False
+    task_body: bytes | None = None
+    supporting: tuple[Any, ...] = ()
+    """Other resources of the submission, as `service.records.model.Record`s."""

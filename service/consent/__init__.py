@@ -1,0 +1,1 @@
+"""Consents, lawful bases, and what they opened."""

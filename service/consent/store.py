@@ -1,0 +1,83 @@
+"""SQL of consents and disclosures."""
+
+from datetime import datetime
+
+from asyncpg import Record as Row
+
+from service.consent.model import Consent
+from service.db import Session
+from service.values import Id
+
+COLUMNS = """id, hospital_id, patient_id, version, kind, active, discloses, agencies, referrals, signer, recorded_by, recorded_at,
+ valid_from, valid_to, spoken, reason_text, received"""
+
+SAVE = f"""
+INSERT INTO consent ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, active = excluded.active, discloses = excluded.discloses,
+    agencies = excluded.agencies, referrals = excluded.referrals, signer = excluded.signer, valid_from = excluded.valid_from,
+    valid_to = excluded.valid_to, spoken = excluded.spoken, received = excluded.received
+    WHERE consent.version = excluded.version - 1
+RETURNING version
+"""
+
+
+async def save(session: Session, c: Consent) -> bool:
+    """Insert or update; False when another update came first."""
+    stored = await session.fetchval(
+        SAVE, c.id, c.hospital, c.patient, c.version, c.kind, c.active, c.discloses, list(c.agencies), list(c.referrals), c.signer,
+        c.recorded_by, c.recorded_at, c.valid_from, c.valid_to, c.spoken, c.reason_text, c.received,
+    )  # fmt: skip
+    return stored is not None
+
+
+def _consent(row: Row) -> Consent:
+    return Consent(
+        id=row["id"], hospital=row["hospital_id"], patient=row["patient_id"], version=row["version"], kind=row["kind"],
+        active=row["active"], discloses=row["discloses"], agencies=tuple(row["agencies"]), referrals=tuple(row["referrals"]),
+        signer=row["signer"], recorded_by=row["recorded_by"], recorded_at=row["recorded_at"], valid_from=row["valid_from"],
+        valid_to=row["valid_to"], spoken=row["spoken"], reason_text=row["reason_text"], received=row["received"],
+    )  # fmt: skip
+
+
+OF_PATIENT = f"SELECT {COLUMNS} FROM consent WHERE patient_id = $1 AND hospital_id = $2 AND active AND discloses"
+
+
+async def of_patient(session: Session, patient: Id, hospital: Id) -> list[Consent]:
+    """Every active consent and basis that may open this person's identity."""
+    return [_consent(row) for row in await session.fetch(OF_PATIENT, patient, hospital)]
+
+
+GET = f"SELECT {COLUMNS} FROM consent WHERE id = $1"
+
+
+async def get(session: Session, id: Id) -> Consent | None:
+    row = await session.fetchrow(GET, id)
+    return _consent(row) if row else None
+
+
+OPEN = """
+INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+"""
+
+
+async def open_disclosure(
+    session: Session,
+    id: Id,
+    referral: Id,
+    patient: Id,
+    hospital: Id,
+    agency: Id,
+    task: Id,
+    basis: str,
+    basis_id: Id,
+    now: datetime,
+) -> None:
+    await session.execute(OPEN, id, referral, patient, hospital, agency, task, basis, basis_id, now)
+
+
+CLOSE = "UPDATE disclosure SET closed_at = $3 WHERE referral_id = $1 AND agency_id = $2 AND closed_at IS NULL"
+
+
+async def close_disclosure(session: Session, referral: Id, agency: Id, now: datetime) -> None:
+    await session.execute(CLOSE, referral, agency, now)

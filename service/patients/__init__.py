@@ -1,0 +1,1 @@
+"""Identity in tables of its own, hospital stays."""

@@ -1,0 +1,106 @@
+"""What a hospital does with its patients: register, correct, and record their stays."""
+
+from datetime import datetime
+
+import msgspec
+
+from service.access.model import Actor
+from service.db import Session
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
+from service.patients import identity, store
+from service.patients.model import Identifier, Patient, Stay
+from service.records import store as records
+from service.records.model import Record
+from service.values import Id
+
+
+async def find(session: Session, actor: Actor, identifiers: tuple[Identifier, ...]) -> Id | None:
+    """The patient of the actor's hospital with any of these numbers; Conflict when they name several persons."""
+    if not identifiers:
+        return None
+    found = await store.by_identifiers(session, actor.organization, [identity.normalised(i) for i in identifiers])
+    if len(found) > 1:
+        raise Conflict(
+            "These identifiers belong to different patients of this hospital; merge or correct them first.",
+            at="identifier",
+            key="identity-conflict",
+        )
+    return found[0] if found else None
+
+
+async def register(
+    session: Session, actor: Actor, patient: Patient, body: bytes, now: datetime, expected: int | None = None
+) -> Patient:
+    """Store a person as this hospital knows them: new, or the next version of the one with this id.
+
+    `body` is the resource as received. Raises Invalid with every fault of the identifiers, Stale when `expected` is not
+    the current version. Another hospital's patient with the same number stays another patient.
+    """
+    if actor.side != "hospital":
+        raise Forbidden("Only a hospital registers its patients.", key="wrong-actor")
+    numbers = tuple(sorted({identity.normalised(i) for i in patient.identifiers}))
+    issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
+    if issues:
+        raise Invalid("The patient's identity does not hold.", issues=issues)
+    old = await store.get(session, patient.id)
+    if expected is not None and (old is None or old.version != expected):
+        raise Stale("The patient was changed by somebody else meanwhile; read it again.")
+    version = old.version + 1 if old else 1
+    patient = msgspec.structs.replace(
+        patient, hospital=actor.organization, version=version, received=version, identifiers=numbers, updated_at=now
+    )
+    if not await store.save(session, patient):
+        raise Stale("The patient was changed by somebody else meanwhile; read it again.")
+    await records.keep(
+        session,
+        [
+            Record(
+                patient.id,
+                version,
+                "Patient",
+                "identity",
+                actor.organization,
+                body,
+                now,
+                hospital=actor.organization,
+                patient=patient.id,
+            )
+        ],
+    )
+    session.patients.add(patient.id)
+    return patient
+
+
+async def admit(session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime) -> Stay:
+    """Store a hospital stay, new or its next version; its discharge is `followup.flow.discharge`, which calls this."""
+    if actor.side != "hospital":
+        raise Forbidden("Only a hospital records its stays.", key="wrong-actor")
+    if stay.started_at and stay.ended_at and stay.ended_at < stay.started_at:
+        raise Invalid("The stay ends before it begins.", at="period.end")
+    patient = await store.get(session, stay.patient)
+    if patient is None:
+        raise NotFound("The stay's patient is not known here.", at="subject")
+    old = await store.get_stay(session, stay.id)
+    version = old.version + 1 if old else 1
+    stay = msgspec.structs.replace(stay, hospital=actor.organization, version=version, received=version, updated_at=now)
+    if not await store.save_stay(session, stay):
+        raise Stale("The stay was changed by somebody else meanwhile; read it again.")
+    await records.keep(
+        session,
+        [
+            Record(
+                stay.id,
+                version,
+                "Encounter",
+                "supporting",
+                actor.organization,
+                body,
+                now,
+                hospital=actor.organization,
+                patient=stay.patient,
+                status=stay.status,
+            )
+        ],
+    )
+    session.patients.add(stay.patient)
+    return stay

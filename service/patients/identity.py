@@ -1,0 +1,61 @@
+"""Whether a person's identifiers hold: pure checks of numbers, dates and the reason for having none."""
+
+from datetime import date
+
+from stdnum.cn import ric
+from stdnum.exceptions import ValidationError
+
+from service.errors import Issue
+from service.patients.model import CITIZEN_NUMBER, Identifier
+
+NO_IDENTIFIER_REASONS = ("no-household-registration", "unidentified", "newborn", "refused")
+
+
+def normalised(identifier: Identifier) -> Identifier:
+    """A citizen number in capitals without blanks; other numbers as given."""
+    if identifier.system != CITIZEN_NUMBER:
+        return identifier
+    return Identifier(identifier.system, identifier.value.strip().upper())
+
+
+def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason: str | None) -> tuple[Issue, ...]:
+    """What is wrong with these identifiers (domain f-1): GB 11643 check digit and real date, the birth date it states,
+    and none at all without a coded reason. The text never repeats the number."""
+    found: list[Issue] = []
+    for identifier in identifiers:
+        if identifier.system != CITIZEN_NUMBER:
+            continue
+        number = identifier.value
+        try:
+            if len(number) != 18 or number[0] not in "12345678":
+                raise ValidationError
+            ric.validate(number)
+            born = ric.get_birth_date(number)
+        except ValidationError:
+            found.append(
+                Issue(
+                    "The citizen number is not valid (18 characters, a real date, its check digit).",
+                    "identifier",
+                    "value",
+                )
+            )
+            continue
+        if birth_date is not None and born != birth_date:
+            found.append(Issue("The birth date is not the one that the citizen number states.", "birthDate", "value"))
+    if reason is not None and reason not in NO_IDENTIFIER_REASONS:
+        found.append(
+            Issue(
+                f"The reason for having no identifier is one of {', '.join(NO_IDENTIFIER_REASONS)}.",
+                "no-identifier-reason",
+                "code-invalid",
+            )
+        )
+    if not identifiers and reason is None:
+        found.append(
+            Issue(
+                "A patient needs an identifier (the citizen number, or the hospital's own number), or the coded reason why there is none.",
+                "identifier",
+                "required",
+            )  # fmt: skip
+        )
+    return tuple(found)

@@ -1,0 +1,52 @@
+"""A person as one hospital knows them, and their stays."""
+
+from datetime import date, datetime
+
+import msgspec
+
+from service.values import Id
+
+CITIZEN_NUMBER = "urn:oid:2.16.156.10011.1.3"
+"""Identifier system of the citizen number (GB 11643), in national CDA usage."""
+
+
+class Identifier(msgspec.Struct, frozen=True, order=True):
+    system: str
+    value: str
+
+
+class Patient(msgspec.Struct, frozen=True):
+    """What the service reads of a person. `received` is the version of the record with the resource as received."""
+
+    id: Id
+    hospital: Id
+    version: int
+    identifiers: tuple[Identifier, ...]
+    updated_at: datetime
+    name: str | None = None
+    phone: str | None = None
+    birth_date: date | None = None
+    gender: str = "unknown"
+    address: str | None = None
+    region: str | None = None
+    language: str | None = None
+    no_identifier_reason: str | None = None
+    deceased: bool = False
+    received: int = 1
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """A hospital stay. `disposition` is the national code of the way of leaving; `region` that of the destination."""
+
+    id: Id
+    hospital: Id
+    patient: Id
+    version: int
+    status: str
+    updated_at: datetime
+    number: Identifier | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    disposition: str | None = None
+    region: str | None = None
+    received: int = 1

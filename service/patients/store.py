@@ -1,0 +1,122 @@
+"""SQL of persons and stays."""
+
+from collections.abc import Sequence
+
+from asyncpg import Record as Row
+
+from service.db import Session
+from service.patients.model import Identifier, Patient, Stay
+from service.values import Id
+
+PATIENT = """id, hospital_id, version, name, phone, birth_date, gender, address, region, language, no_identifier_reason, deceased,
+ received, updated_at"""
+
+BY_IDENTIFIERS = """
+SELECT DISTINCT patient_id FROM patient_identifier
+WHERE hospital_id = $1 AND (system, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+"""
+
+
+async def by_identifiers(session: Session, hospital: Id, identifiers: Sequence[Identifier]) -> list[Id]:
+    """The hospital's patients that carry any of these numbers: none, one, or a conflict of several."""
+    rows = await session.fetch(
+        BY_IDENTIFIERS, hospital, [i.system for i in identifiers], [i.value for i in identifiers]
+    )
+    return [row["patient_id"] for row in rows]
+
+
+GET = f"SELECT {PATIENT}, ARRAY(SELECT ARRAY[i.system, i.value] FROM patient_identifier i WHERE i.patient_id = patient.id ORDER BY 1) AS identifiers FROM patient WHERE id = ANY($1)"
+
+
+async def get(session: Session, id: Id) -> Patient | None:
+    found = await get_many(session, [id])
+    return found[0] if found else None
+
+
+async def get_many(session: Session, ids: Sequence[Id]) -> list[Patient]:
+    return [_patient(row) for row in await session.fetch(GET, list(ids))]
+
+
+def _patient(row: Row) -> Patient:
+    return Patient(
+        id=row["id"], hospital=row["hospital_id"], version=row["version"], name=row["name"], phone=row["phone"],
+        birth_date=row["birth_date"], gender=row["gender"], address=row["address"], region=row["region"], language=row["language"],
+        no_identifier_reason=row["no_identifier_reason"], deceased=row["deceased"], received=row["received"],
+        updated_at=row["updated_at"], identifiers=tuple(Identifier(system, value) for system, value in row["identifiers"] or ()),
+    )  # fmt: skip
+
+
+# A number that another transaction gives to another patient meanwhile raises UniqueViolationError: the request is
+# tried again and finds that patient. The deferred reference lets both rows go in one statement.
+SAVE = f"""
+WITH numbers AS (
+    INSERT INTO patient_identifier (hospital_id, system, value, patient_id)
+    SELECT $2, n.system, n.value, $1 FROM unnest($15::text[], $16::text[]) AS n(system, value)
+    WHERE NOT EXISTS (SELECT 1 FROM patient_identifier i WHERE i.hospital_id = $2 AND i.system = n.system AND i.value = n.value
+                      AND i.patient_id = $1)
+)
+INSERT INTO patient ({PATIENT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name, phone = excluded.phone,
+    birth_date = excluded.birth_date, gender = excluded.gender, address = excluded.address, region = excluded.region,
+    language = excluded.language, no_identifier_reason = excluded.no_identifier_reason, deceased = excluded.deceased,
+    received = excluded.received, updated_at = excluded.updated_at
+    WHERE patient.version = excluded.version - 1
+RETURNING version
+"""
+
+
+async def save(session: Session, patient: Patient) -> bool:
+    """Insert or update; False when another update came first."""
+    p = patient
+    stored = await session.fetchval(
+        SAVE, p.id, p.hospital, p.version, p.name, p.phone, p.birth_date, p.gender, p.address, p.region, p.language,
+        p.no_identifier_reason, p.deceased, p.received, p.updated_at, [i.system for i in p.identifiers], [i.value for i in p.identifiers],
+    )  # fmt: skip
+    return stored is not None
+
+
+STAY = "id, hospital_id, patient_id, version, status, number_system, number, started_at, ended_at, disposition, destination_region, received, updated_at"
+
+GET_STAY = f"SELECT {STAY} FROM stay WHERE id = $1"
+
+
+async def get_stay(session: Session, id: Id) -> Stay | None:
+    row = await session.fetchrow(GET_STAY, id)
+    return _stay(row) if row else None
+
+
+STAY_BY_NUMBER = f"SELECT {STAY} FROM stay WHERE hospital_id = $1 AND number_system = $2 AND number = $3"
+
+
+async def stay_by_number(session: Session, hospital: Id, number: Identifier) -> Stay | None:
+    row = await session.fetchrow(STAY_BY_NUMBER, hospital, number.system, number.value)
+    return _stay(row) if row else None
+
+
+def _stay(row: Row) -> Stay:
+    return Stay(
+        id=row["id"], hospital=row["hospital_id"], patient=row["patient_id"], version=row["version"], status=row["status"],
+        number=Identifier(row["number_system"] or "", row["number"]) if row["number"] else None, started_at=row["started_at"],
+        ended_at=row["ended_at"], disposition=row["disposition"], region=row["destination_region"], received=row["received"],
+        updated_at=row["updated_at"],
+    )  # fmt: skip
+
+
+SAVE_STAY = f"""
+INSERT INTO stay ({STAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, number_system = excluded.number_system,
+    number = excluded.number, started_at = excluded.started_at, ended_at = excluded.ended_at, disposition = excluded.disposition,
+    destination_region = excluded.destination_region, received = excluded.received, updated_at = excluded.updated_at
+    WHERE stay.version = excluded.version - 1
+RETURNING version
+"""
+
+
+async def save_stay(session: Session, stay: Stay) -> bool:
+    """Insert or update; False when another update came first."""
+    number = stay.number
+    stored = await session.fetchval(
+        SAVE_STAY, stay.id, stay.hospital, stay.patient, stay.version, stay.status, number.system if number else None,
+        number.value if number else None, stay.started_at, stay.ended_at, stay.disposition, stay.region, stay.received, stay.updated_at,
+    )  # fmt: skip
+    return stored is not None

@@ -1,0 +1,1 @@
+"""Other resources kept as received: bodies, versions, owner, disclosure category."""

@@ -1,0 +1,32 @@
+"""A resource as received."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from service.values import Id
+
+Category = Literal["identity", "request", "supporting", "message", "work", "case-note", "safety", "setting"]
+"""Who may read a record besides its author: `supporting` the agency disclosed to, `message` both sides, `work` the
+hospital when it is returned as an output, `case-note` and `safety` nobody else, `setting` everyone."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One version of a resource; `body` is its JSON as received. `returned`: given back to the hospital."""
+
+    id: Id
+    version: int
+    type: str
+    category: Category
+    author: Id
+    body: bytes
+    at: datetime
+    hospital: Id | None = None
+    agency: Id | None = None
+    patient: Id | None = None
+    referral: Id | None = None
+    task: Id | None = None
+    returned: bool = False
+    status: str | None = None
+    code: str | None = None

@@ -1,0 +1,76 @@
+"""SQL of received resources."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncpg import Record as Row
+
+from service.db import Session
+from service.records.model import Record
+from service.values import Id
+
+COLUMNS = "id, version, type, category, hospital_id, author_id, agency_id, patient_id, referral_id, task_id, returned, status, code, body, at"
+
+INSERT = f"""
+INSERT INTO record ({COLUMNS})
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[],
+                     $10::uuid[], $11::bool[], $12::text[], $13::text[], $14::json[], $15::timestamptz[])
+"""
+
+SUPERSEDE = "UPDATE record SET current = false WHERE id = ANY($1) AND current"
+
+
+async def keep(session: Session, records: Sequence[Record]) -> None:
+    """Store new versions; those before them stop being current."""
+    if not records:
+        return
+    later = [record.id for record in records if record.version > 1]
+    if later:
+        await session.execute(SUPERSEDE, later)
+    columns: list[list[Any]] = [
+        [r.id for r in records], [r.version for r in records], [r.type for r in records], [r.category for r in records],
+        [r.hospital for r in records], [r.author for r in records], [r.agency for r in records], [r.patient for r in records],
+        [r.referral for r in records], [r.task for r in records], [r.returned for r in records], [r.status for r in records],
+        [r.code for r in records], [r.body.decode() for r in records], [r.at for r in records],
+    ]  # fmt: skip
+    await session.execute(INSERT, *columns)
+
+
+def record_of(row: Row) -> Record:
+    return Record(
+        id=row["id"], version=row["version"], type=row["type"], category=row["category"], author=row["author_id"],
+        body=row["body"].encode(), at=row["at"], hospital=row["hospital_id"], agency=row["agency_id"], patient=row["patient_id"],
+        referral=row["referral_id"], task=row["task_id"], returned=row["returned"], status=row["status"], code=row["code"],
+    )  # fmt: skip
+
+
+CURRENT = f"SELECT {COLUMNS} FROM record WHERE id = $1 AND type = $2 AND current"
+
+
+async def current(session: Session, type: str, id: Id) -> Record | None:
+    row = await session.fetchrow(CURRENT, id, type)
+    return record_of(row) if row else None
+
+
+VERSION = f"SELECT {COLUMNS} FROM record WHERE id = $1 AND type = $2 AND version = $3"
+
+
+async def version(session: Session, type: str, id: Id, number: int) -> Record | None:
+    row = await session.fetchrow(VERSION, id, type, number)
+    return record_of(row) if row else None
+
+
+VERSIONS = f"SELECT {COLUMNS} FROM record WHERE id = $1 AND type = $2 ORDER BY version DESC"
+
+
+async def versions(session: Session, type: str, id: Id) -> list[Record]:
+    return [record_of(row) for row in await session.fetch(VERSIONS, id, type)]
+
+
+RETURN = "UPDATE record SET returned = true WHERE id = ANY($1) AND current AND author_id = $2 AND NOT returned"
+
+
+async def return_to_hospital(session: Session, ids: Sequence[Id], author: Id) -> None:
+    """Let the hospital read what an agency names as its output."""
+    if ids:
+        await session.execute(RETURN, list(ids), author)

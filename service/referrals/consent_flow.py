@@ -1,0 +1,101 @@
+"""The verbs that open and close identity on referrals: record a consent, withdraw it, record a lawful basis."""
+
+from datetime import datetime
+
+import msgspec
+
+from service.access.model import Actor
+from service.consent import grounds
+from service.consent import store as consents
+from service.consent.model import Consent
+from service.db import Session
+from service.errors import Invalid, NotFound, Stale
+from service.patients import store as patients
+from service.records import store as records
+from service.records.model import Record
+from service.referrals import steps, store, transitions
+from service.referrals.model import Loop
+from service.values import Id
+
+
+async def record_consent(session: Session, actor: Actor, consent: Consent, body: bytes, now: datetime) -> Consent:
+    """Store a Consent of the hospital, new or its next version (`active` False withdraws it), and let identity follow:
+    every accepted share of the referrals it speaks of is disclosed, or withheld again, at once."""
+    steps.only(actor, "hospital")
+    patient = await patients.get(session, consent.patient)
+    if patient is None or patient.hospital != actor.organization:
+        raise NotFound("The consent's patient is not known here.", at="patient")
+    issues = grounds.faults(consent, patient.birth_date, now)
+    if issues:
+        raise Invalid("The consent does not hold.", issues=issues)
+    old = await consents.get(session, consent.id)
+    version = old.version + 1 if old else 1
+    consent = msgspec.structs.replace(
+        consent,
+        version=version,
+        received=version,
+        hospital=actor.organization,
+        recorded_by=actor.id,
+        recorded_at=old.recorded_at if old else now,
+    )
+    if not await consents.save(session, consent):
+        raise Stale("The consent was changed by somebody else meanwhile; read it again.")
+    await records.keep(
+        session,
+        [Record(consent.id, version, "Consent", "supporting", actor.organization, body, now, hospital=actor.organization, patient=consent.patient,
+                referral=consent.referrals[0] if len(consent.referrals) == 1 else None, status="active" if consent.active else "inactive")],
+    )  # fmt: skip
+    session.patients.add(consent.patient)
+    if consent.discloses:
+        await _follow(session, actor, consent, "consent" if consent.active else "withdraw-consent", now)
+    return consent
+
+
+async def record_basis(session: Session, actor: Actor, basis: Consent, body: bytes, now: datetime) -> Consent:
+    """A supervisor or coordinator records a lawful basis (legal duty, emergency) in place of a consent, with its reason."""
+    steps.only(actor, "platform")
+    if not basis.reason_text:
+        raise Invalid("A lawful basis needs its reason in text.", at="reason.text", code="required")
+    referral = await store.referral(session, basis.referrals[0])
+    if referral is None:
+        raise NotFound("There is no such referral.", at="target")
+    basis = msgspec.structs.replace(
+        basis, patient=referral.patient, hospital=referral.hospital, version=1, recorded_by=actor.id, recorded_at=now
+    )
+    await consents.save(session, basis)
+    await records.keep(
+        session,
+        [Record(basis.id, 1, "Provenance", "safety", actor.organization, body, now, hospital=referral.hospital, patient=referral.patient,
+                referral=referral.id)],
+    )  # fmt: skip
+    await _follow(session, actor, basis, basis.kind, now)
+    return basis
+
+
+async def _follow(session: Session, actor: Actor, consent: Consent, kind: str, now: datetime) -> None:
+    """Let every open referral that the ground speaks of follow it, one turn each: each has its own lock and history."""
+    named = list(consent.referrals) or await store.open_of_patient(session, consent.patient, consent.hospital)
+    for referral in sorted(named):
+        async with steps.on_referral(session, actor, referral, now) as moving:
+            if moving.loop.referral.patient != consent.patient:
+                raise Invalid("The consent names a referral of another patient.", at="provision.data")
+            for share in moving.loop.shares:
+                moving.loop = transitions.disclosed(moving.loop, share, now, session.practice)
+            moving.loop = _follow_ups_disclosed(moving)
+            moving.tell(
+                kind,
+                None,
+                sealed=kind == "legal-duty",
+                consent=str(consent.id),
+                agencies=[str(agency) for agency in consent.agencies],
+            )
+
+
+def _follow_ups_disclosed(moving: steps.Turn) -> Loop:
+    loop = moving.loop
+    for task in loop.follow_ups:
+        if task.open and task.agency:
+            patient: Id | None = loop.referral.patient if task.agency in loop.permitted else None
+            if patient != task.patient:
+                loop = loop.with_follow_up(msgspec.structs.replace(task, patient=patient, updated_at=moving.now))
+    return loop

@@ -1,0 +1,39 @@
+"""The verbs of a crisis on a referral: raise it, and take its next step."""
+
+from datetime import datetime
+
+from service.access.model import Actor
+from service.db import Session
+from service.errors import Invalid
+from service.referrals import crisis, steps
+from service.referrals.model import CrisisOwner, Loop, Task
+from service.values import Id, Reason
+
+
+async def raise_crisis(session: Session, actor: Actor, referral: Id, reason: Reason, now: datetime) -> Loop:
+    """Anybody at work on the referral raises a crisis: nothing is taken away and nothing closes until it is stood down."""
+    if not reason.text:
+        raise Invalid("Say in text why a crisis is raised.", at="reasonCode.text", code="required")
+    async with steps.on_referral(session, actor, referral, now) as moving:
+        if moving.loop.referral.crisis is None:
+            owner: CrisisOwner = "hospital"
+            if not moving.loop.parent.open:
+                owner = "coordinator"
+            elif actor.side == "hospital" and any(share.open and share.accepted_at for share in moving.loop.shares):
+                owner = "agency"
+            moving.loop = crisis.raised(moving.loop, now, session.practice, owner)
+            moving.tell("raise", _own_share(moving), reason, sealed=True)
+    return moving.loop
+
+
+async def step_crisis(session: Session, actor: Actor, referral: Id, step: str, reason: Reason, now: datetime) -> Loop:
+    """Acknowledge, safety-plan, report or stand down, each with text. Whoever acts is heard; the next step is settled anew."""
+    async with steps.on_referral(session, actor, referral, now) as moving:
+        moving.loop = crisis.stepped(moving.loop, step, reason, now, session.practice)
+        moving.tell(step, _own_share(moving), reason, sealed=True)
+    return moving.loop
+
+
+def _own_share(moving: steps.Turn) -> Task | None:
+    own = [share for share in moving.loop.shares if share.agency == moving.actor.organization]
+    return own[-1] if own else None

@@ -1,0 +1,294 @@
+"""The turn that every move takes: load the loop under its lock, let the verb decide, then settle, save and tell as one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from service import codes, events
+from service.access.model import Actor
+from service.consent import grounds
+from service.consent import store as consents
+from service.db import Session, as_platform
+from service.directory import steps as directory
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
+from service.events import Event
+from service.practice import Limit, Practice
+from service.records import store as records
+from service.records.model import Record
+from service.referrals import lifecycle, settling, store, transitions
+from service.referrals.model import Ground, Loop, Receipt, Task
+from service.routing import steps as routing
+from service.routing.model import Need
+from service.values import Id, Reason, new_id
+
+CANNOT_TELL = "There is no such Task, or it is not yours to see."
+
+
+class Turn:
+    """One move in the making. The verb changes `loop` and says what happened with `tell`; leaving the turn settles and saves."""
+
+    def __init__(
+        self, session: Session, actor: Actor, before: Loop | None, loop: Loop, task: Id | None, now: datetime
+    ) -> None:
+        self.session = session
+        self.actor = actor
+        self.before = before
+        self.loop = loop
+        self.now = now
+        self.told: list[Event] = []
+        self._task = task
+
+    @property
+    def practice(self) -> Practice:
+        return self.session.practice
+
+    @property
+    def share(self) -> Task:
+        """The share that this turn is about, as it now stands."""
+        assert self._task is not None
+        return self.loop.share(self._task)
+
+    def permit(self, action: str, who: str | None = None) -> None:
+        """Raise unless the table of moves lets this actor make the move on this turn's share."""
+        lifecycle.check(action, self.share, who or lifecycle_side(self.actor))
+
+    def tell(
+        self, kind: str, task: Task | None = None, reason: Reason | None = None, *, sealed: bool = False, **data: Any
+    ) -> None:
+        """Append to what happened; `data` holds codes and ids only."""
+        self.told.append(
+            Event(
+                new_id(),
+                self.loop.referral.id,
+                kind,
+                self.now,
+                self.actor.id,
+                self.actor.role,
+                self.actor.organization,
+                self.actor.name,
+                self.loop.referral.hospital,
+                task.agency if task else None,
+                task.id if task else None,
+                None,
+                reason.code if reason else None,
+                reason.text if reason else None,
+                sealed,
+                data,
+            )  # fmt: skip
+        )
+
+
+def lifecycle_side(actor: Actor) -> str:
+    """The actor's side as the table of moves calls it."""
+    if actor.kind == "system":
+        return "clock"
+    return "coordinator" if actor.side == "platform" else actor.side
+
+
+@asynccontextmanager
+async def turn(session: Session, actor: Actor, task: Id, now: datetime) -> AsyncIterator[Turn]:
+    """A move on one Task. The actor's own scope must show it (else NotFound); the move itself is carried as platform."""
+    own = await store.task(session, task)
+    if own is None:
+        if actor.side == "agency" and await store.may_claim(session, task, actor.organization):
+            raise Conflict("Another agency has taken this offer.", key="taken")
+        raise NotFound(CANNOT_TELL)
+    async with on_referral(session, actor, own.referral, now, task) as moving:
+        if (
+            own.kind == "share"
+            and moving.share.agency not in (own.agency, actor.organization)
+            and actor.side == "agency"
+        ):
+            raise Conflict("Another agency has taken this offer.", key="taken")
+        yield moving
+
+
+@asynccontextmanager
+async def on_referral(
+    session: Session, actor: Actor, referral: Id, now: datetime, task: Id | None = None
+) -> AsyncIterator[Turn]:
+    """A move on a referral: the one place that carries a share's move to parent, placer, rivals, reservations and next step."""
+    async with as_platform(session, "carry a move"):
+        if not await store.lock(session, referral):
+            raise NotFound("There is no such referral, or it is not yours to see.")
+        before = await load(session, referral, now)
+        moving = Turn(session, actor, before, before, task, now)
+        yield moving
+        await save(moving)
+
+
+async def load(session: Session, referral: Id, now: datetime) -> Loop:
+    """The whole loop with its grounds of disclosure; the caller holds the lock and the platform's or hospital's scope."""
+    loop = await store.load(session, referral)
+    if loop is None:
+        raise NotFound("There is no such referral, or it is not yours to see.")
+    session.patients.add(loop.referral.patient)
+    return await with_grounds(session, loop, now)
+
+
+async def with_grounds(session: Session, loop: Loop, now: datetime) -> Loop:
+    """Work out anew which agencies identity may be disclosed to."""
+    found = grounds.permitted(
+        await consents.of_patient(session, loop.referral.patient, loop.referral.hospital), loop.referral.id, now
+    )
+    permitted = {agency: Ground(consent.kind, consent.id, consent.valid_to) for agency, consent in found.items()}
+    return msgspec.structs.replace(loop, permitted=permitted)
+
+
+async def save(moving: Turn) -> None:
+    """Settle the loop, store what changed, open and close disclosures, free places, and append the events."""
+    session, now, before = moving.session, moving.now, moving.before
+    if not moving.told:
+        return
+    loop = settling.settle(moving.loop, now, session.practice)
+    old_tasks = {task.id: task for task in (before.parent, *before.shares, *before.follow_ups)} if before else {}
+    changed: list[Task] = []
+    for task in (loop.parent, *loop.shares, *loop.follow_ups):
+        old = old_tasks.get(task.id)
+        if old != task:
+            changed.append(msgspec.structs.replace(task, version=(old.version if old else 0) + 1, updated_at=now))
+    referral = loop.referral
+    if before is None or before.referral != referral:
+        referral = msgspec.structs.replace(
+            referral, version=(before.referral.version if before else 0) + 1, updated_at=now
+        )
+        if not await store.save_referral(session, referral, settling.is_open(loop)):
+            raise Stale("The referral was changed by somebody else meanwhile; read it again.")
+    elif settling.is_open(before) != settling.is_open(loop):
+        raise AssertionError("a referral opens or closes only with a new version")
+    if not await store.save_tasks(session, changed):
+        raise Stale("The Task was changed by somebody else meanwhile; read it again.")
+    if loop.next is None:
+        await store.no_step(session, referral.id)
+    elif before is None or loop.next != before.next:
+        await store.save_step(session, loop.next)
+    await _follow_disclosure(session, loop, old_tasks, now)
+    freed = [task.id for task in changed if task.kind == "share" and not task.open and task.id in old_tasks]
+    if freed:
+        await directory.release_places(session, freed)
+    versions = {task.id: task.version for task in changed}
+    told = [
+        msgspec.structs.replace(event, task_version=versions.get(event.task)) if event.task else event
+        for event in moving.told
+    ]
+    await events.append(session, referral.id, told)
+    moving.loop = msgspec.structs.replace(loop, referral=referral, parent=_newest(loop.parent, changed),
+        shares=tuple(_newest(share, changed) for share in loop.shares), follow_ups=tuple(_newest(task, changed) for task in loop.follow_ups))  # fmt: skip
+    moving.before, moving.told = moving.loop, []
+
+
+def _newest(task: Task, changed: list[Task]) -> Task:
+    return next((new for new in changed if new.id == task.id), task)
+
+
+async def _follow_disclosure(session: Session, loop: Loop, old: dict[Id, Task], now: datetime) -> None:
+    """The grant rows follow the loop: an agency sees identity while its share or follow-up is open and a ground permits."""
+    before = {
+        task.agency for task in old.values() if task.agency and task.patient and task.kind != "parent" and task.open
+    }
+    after = {
+        task.agency: task
+        for task in (*loop.follow_ups, *loop.shares)
+        if task.agency and task.patient and task.open and task.agency in loop.permitted
+    }
+    for agency in before - after.keys():
+        await consents.close_disclosure(session, loop.referral.id, agency, now)
+    for agency in after.keys() - before:
+        ground, task = loop.permitted[agency], after[agency]
+        await consents.open_disclosure(
+            session,
+            new_id(),
+            loop.referral.id,
+            loop.referral.patient,
+            loop.referral.hospital,
+            agency,
+            task.id,
+            ground.kind,
+            ground.id,
+            now,
+        )
+
+
+def need_of(loop: Loop, wanted: tuple[str, ...] | None = None) -> Need:
+    """What routing asks the directory for; agencies that had a share of it are out."""
+    referral = loop.referral
+    needs = wanted or referral.needs
+    tried = frozenset(
+        s.agency for s in loop.shares if s.agency and s.status != "entered-in-error" and set(s.needs) & set(needs)
+    )
+    return Need(
+        hospital=referral.hospital, needs=needs, urgency=referral.effective_urgency, region=referral.region, language=referral.language,
+        age_band=referral.age_band, safety=codes.is_safety(needs), preferred=referral.preferred, exclude=tried,
+    )  # fmt: skip
+
+
+async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
+    """Offer the referral to the next eligible agency, or to all of them where the partnership says broadcast.
+
+    A place is taken with each offer. Nobody eligible: nothing is offered, and settling hands it to the coordinator. The
+    decision with every agency's every rule is kept.
+    """
+    session, now = moving.session, moving.now
+    referral = moving.loop.referral
+    decision = await routing.route(session, need_of(moving.loop, wanted), referral.id, now)
+    await routing.keep(session, referral.id, decision, moving.actor, now)
+    offered = False
+    for candidate in decision.offers:
+        share = transitions.offered(
+            referral, candidate.agency, now, session.practice, _reply(candidate.reply_limits, referral.effective_urgency),
+            needs=wanted, broadcast=candidate.mode == "broadcast",
+        )  # fmt: skip
+        if not await directory.take_place(session, candidate.service, share.id):
+            continue
+        moving.loop = moving.loop.with_share(share)
+        moving.tell("offer", share, rank=candidate.rank, decision=str(decision.id))
+        offered = True
+        if not share.broadcast:
+            break
+    if not offered:
+        moving.tell("unplaced", questions=list(decision.questions), decision=str(decision.id))
+
+
+def _reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
+    return limits.get(urgency) if limits else None
+
+
+async def receipt(moving: Turn, share: Task, reason: Reason) -> None:
+    """The outcome return (转介回执) to the hospital, in the transaction of the completion; adapters give it its form."""
+    referral = moving.loop.referral
+    made = Receipt(
+        share.id,
+        referral.id,
+        reason,
+        moving.now,
+        tuple(output.reference for output in share.outputs if output.reference),
+    )
+    await records.keep(
+        moving.session,
+        [Record(new_id(), 1, "Communication", "message", share.agency or referral.hospital, msgspec.json.encode(made), moving.now,
+                hospital=referral.hospital, agency=share.agency, referral=referral.id, task=share.id, returned=True,
+                status="completed", code="receipt")],
+    )  # fmt: skip
+
+
+def coded(reason: Reason | None, system: str, at: str = "statusReason") -> Reason:
+    """A reason with a code of one of our lists and words; raises Invalid naming what is missing."""
+    if reason is None or not reason.text:
+        raise Invalid("A reason with text is required.", at=f"{at}.text", code="required")
+    if reason.code is None or not codes.known(system, reason.code):
+        raise Invalid(f"The reason needs a code of {system}.", at=f"{at}.coding", code="code-invalid")
+    return reason
+
+
+def own_agency(moving: Turn) -> None:
+    """Only the agency that has the share moves it; another one may not know of it."""
+    if moving.actor.side == "agency" and moving.share.agency != moving.actor.organization:
+        raise NotFound(CANNOT_TELL)
+
+
+def only(actor: Actor, *sides: str) -> None:
+    if actor.side not in sides:
+        raise Forbidden(f"This is for the {' or '.join(sides)}.", key="wrong-actor")

@@ -1,0 +1,382 @@
+"""SQL of referrals, Tasks and next steps."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from service.db import Session
+from service.referrals.model import Loop, NextStep, Referral, Task
+from service.values import URGENCIES, Id
+
+_task = msgspec.json.Decoder(Task)
+_tasks = msgspec.json.Decoder(list[Task])
+_referral = msgspec.json.Decoder(Referral)
+_step = msgspec.json.Decoder(NextStep)
+
+LOCK = "SELECT referral_id FROM referral_counter WHERE referral_id = $1 FOR UPDATE"
+
+
+async def lock(session: Session, referral: Id) -> bool:
+    """Take the referral's counter row: from here on nobody else moves this referral. False when there is none."""
+    return await session.fetchval(LOCK, referral) is not None
+
+
+# Read after the lock, in a statement of its own, so that the snapshot is newer than whoever held the lock before.
+LOOP = """
+SELECT v.snapshot AS referral,
+       (SELECT json_agg(tv.snapshot ORDER BY t.id) FROM task t JOIN task_version tv ON tv.task_id = t.id AND tv.version = t.version
+        WHERE t.referral_id = r.id) AS tasks,
+       (SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
+               'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
+               'warn_at', n.warn_at, 'by', n.by)
+        FROM next_step n WHERE n.referral_id = r.id) AS step
+FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version
+WHERE r.id = $1
+"""
+
+
+async def load(session: Session, referral: Id) -> Loop | None:
+    """The loop as the scope may see it, without its grounds of disclosure; all of it needs the hospital's or platform scope."""
+    row = await session.fetchrow(LOOP, referral)
+    if row is None:
+        return None
+    tasks = _tasks.decode(row["tasks"]) if row["tasks"] else []
+    return Loop(
+        referral=_referral.decode(row["referral"]),
+        parent=next(task for task in tasks if task.kind == "parent"),
+        shares=tuple(task for task in tasks if task.kind == "share"),
+        follow_ups=tuple(task for task in tasks if task.kind == "follow-up"),
+        next=_step.decode(row["step"]) if row["step"] else None,
+    )
+
+
+TASK = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.id = $1"
+
+
+async def task(session: Session, id: Id) -> Task | None:
+    snapshot = await session.fetchval(TASK, id)
+    return _task.decode(snapshot) if snapshot else None
+
+
+MAY_CLAIM = "SELECT EXISTS (SELECT 1 FROM open_offer WHERE task_id = $1 AND agency_id = $2)"
+
+
+async def may_claim(session: Session, task: Id, agency: Id) -> bool:
+    return bool(await session.fetchval(MAY_CLAIM, task, agency))
+
+
+OPEN_OFFER = "INSERT INTO open_offer (task_id, agency_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING"
+
+
+async def open_offer(session: Session, task: Id, agencies: Sequence[Id]) -> None:
+    """Name the agencies that may see and claim an offer without owner."""
+    await session.execute(OPEN_OFFER, task, list(agencies))
+
+
+CLAIM_NUMBER = """
+INSERT INTO submission (hospital_id, system, value, digest, referral_id, locations) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+async def claim_number(
+    session: Session, hospital: Id, system: str, value: str, digest: bytes, referral: Id, locations: Sequence[str]
+) -> bool:
+    """Take the placer's number for this referral; False when it is taken. A parallel try waits here for the first one's end."""
+    return bool(await session.fetchval(CLAIM_NUMBER, hospital, system, value, digest, referral, list(locations)))
+
+
+SUBMITTED = (
+    "SELECT digest, referral_id, locations FROM submission WHERE hospital_id = $1 AND system = $2 AND value = $3"
+)
+
+
+async def submitted(
+    session: Session, hospital: Id, system: str, value: str
+) -> tuple[bytes, Id, tuple[str, ...]] | None:
+    row = await session.fetchrow(SUBMITTED, hospital, system, value)
+    return (row["digest"], row["referral_id"], tuple(row["locations"])) if row else None
+
+
+ALIKE = (
+    "SELECT id FROM referral WHERE patient_id = $1 AND open AND needs && $2::text[] AND id <> $3 ORDER BY id LIMIT 5"
+)
+
+
+async def alike(session: Session, patient: Id, needs: Sequence[str], but: Id) -> list[Id]:
+    """Open referrals of the same person for one of the same needs."""
+    return [row["id"] for row in await session.fetch(ALIKE, patient, list(needs), but)]
+
+
+_SAVE_REFERRAL = """
+referral_row AS (
+    INSERT INTO referral (id, version, hospital_id, placer_system, placer_value, patient_id, stay_id, parent_id, status, needs,
+        urgency, effective_urgency, region, language, age_band, gender, preferred_agency, contact_prohibited, replaces, crisis,
+        crisis_at, crisis_by, crisis_owner, follow_up, open, reason_code, reason_text, received, authored_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+        $26, $27, $28, $29, $30)
+    ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, urgency = excluded.urgency,
+        effective_urgency = excluded.effective_urgency, stay_id = excluded.stay_id, crisis = excluded.crisis, crisis_at = excluded.crisis_at,
+        crisis_by = excluded.crisis_by, crisis_owner = excluded.crisis_owner, follow_up = excluded.follow_up, open = excluded.open,
+        reason_code = excluded.reason_code, reason_text = excluded.reason_text, received = excluded.received, updated_at = excluded.updated_at
+        WHERE referral.version = excluded.version - 1
+    RETURNING id
+)
+INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) SELECT $1, $2, $3, $30, $31::json FROM referral_row
+"""
+
+NEW_REFERRAL = f"WITH counter AS (INSERT INTO referral_counter (referral_id) VALUES ($1)), {_SAVE_REFERRAL}"
+SAVE_REFERRAL = f"WITH {_SAVE_REFERRAL}"
+
+
+async def save_referral(session: Session, r: Referral, open: bool) -> bool:
+    """Insert (version 1) or update with its new version; False when another update came first."""
+    crisis, reason = r.crisis, r.reason
+    tag = await session.execute(
+        NEW_REFERRAL if r.version == 1 else SAVE_REFERRAL, r.id, r.version, r.hospital, r.placer_system, r.placer_value, r.patient, r.stay,
+        r.parent, r.status, list(r.needs), r.urgency, r.effective_urgency, r.region, r.language, r.age_band, r.gender, r.preferred,
+        r.contact_prohibited, r.replaces, crisis.state if crisis else None, crisis.at if crisis else None, crisis.by if crisis else None,
+        crisis.owner if crisis else None, r.follow_up, open, reason.code if reason else None, reason.text if reason else None, r.received,
+        r.authored_at, r.updated_at, msgspec.json.encode(r).decode(),
+    )  # fmt: skip
+    return tag == "INSERT 0 1"
+
+
+SAVE_TASKS = """
+WITH new AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[],
+        $10::text[], $11::smallint[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::bool[],
+        $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[])
+        AS n(id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency, urgency_rank, needs,
+             patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at, filler_version, snapshot)
+), rows AS (
+    INSERT INTO task (id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency,
+        urgency_rank, needs, patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at)
+    SELECT id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency, urgency_rank,
+        string_to_array(needs, ' '), patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at FROM new
+    ON CONFLICT (id) DO UPDATE SET version = excluded.version, agency_id = excluded.agency_id, worker_id = excluded.worker_id,
+        status = excluded.status, business_status = excluded.business_status, urgency = excluded.urgency,
+        urgency_rank = excluded.urgency_rank, patient_id = excluded.patient_id, due_at = excluded.due_at, open = excluded.open,
+        updated_at = excluded.updated_at, ended_at = excluded.ended_at
+        WHERE task.version = excluded.version - 1
+    RETURNING id
+)
+INSERT INTO task_version (task_id, version, hospital_id, agency_id, filler_version, at, snapshot)
+SELECT new.id, new.version, new.hospital_id, new.agency_id, new.filler_version, new.updated_at, new.snapshot::json FROM new JOIN rows USING (id)
+"""
+
+
+async def save_tasks(session: Session, tasks: Sequence[Task]) -> bool:
+    """Insert or update Tasks with their new versions, in one statement; False when another update came first."""
+    if not tasks:
+        return True
+    columns: list[list[Any]] = [
+        [t.id for t in tasks], [t.kind for t in tasks], [t.version for t in tasks], [t.referral for t in tasks],
+        [t.hospital for t in tasks], [t.agency for t in tasks], [t.worker for t in tasks], [t.status for t in tasks],
+        [t.business_status for t in tasks], [t.urgency for t in tasks], [urgency_rank(t.urgency) for t in tasks],
+        [" ".join(t.needs) for t in tasks], [t.patient for t in tasks], [t.stand_in for t in tasks], [t.filler for t in tasks],
+        [t.due_at for t in tasks], [t.open for t in tasks], [t.updated_at for t in tasks], [t.ended_at for t in tasks],
+        [t.filler_version for t in tasks], [msgspec.json.encode(t).decode() for t in tasks],
+    ]  # fmt: skip
+    return await session.execute(SAVE_TASKS, *columns) == f"INSERT 0 {len(tasks)}"
+
+
+def urgency_rank(urgency: str) -> int:
+    """0 for the most urgent, so that ascending order is the order of work."""
+    return len(URGENCIES) - 1 - URGENCIES.index(urgency)
+
+
+SAVE_STEP = """
+INSERT INTO next_step (referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (referral_id) DO UPDATE SET agency_id = excluded.agency_id, who = excluded.who, organization_id = excluded.organization_id,
+    worker_id = excluded.worker_id, what = excluded.what, task_id = excluded.task_id, since = excluded.since,
+    warn_at = excluded.warn_at, by = excluded.by, reminded = 0
+"""
+
+
+async def save_step(session: Session, s: NextStep) -> None:
+    await session.execute(
+        SAVE_STEP,
+        s.referral,
+        s.hospital,
+        s.agency,
+        s.who,
+        s.organization,
+        s.worker,
+        s.what,
+        s.task,
+        s.since,
+        s.warn_at,
+        s.by,
+    )
+
+
+NO_STEP = "DELETE FROM next_step WHERE referral_id = $1"
+
+
+async def no_step(session: Session, referral: Id) -> None:
+    """The referral is no longer open: nobody has to act."""
+    await session.execute(NO_STEP, referral)
+
+
+WITHOUT_STEP = """
+SELECT count(*) FROM referral r FULL JOIN next_step n ON n.referral_id = r.id
+WHERE (r.open AND n.referral_id IS NULL) OR (n.referral_id IS NOT NULL AND r.open IS NOT TRUE)
+"""
+
+
+async def without_step(session: Session) -> int:
+    """How many referrals break the promise: open without exactly one answer to “who acts next”, or closed with one."""
+    return await session.fetchval(WITHOUT_STEP)
+
+
+EXPIRED = """
+SELECT t.id, t.referral_id FROM task t JOIN referral_counter c ON c.referral_id = t.referral_id
+WHERE t.kind = 'share' AND t.status = 'requested' AND t.due_at <= $1 AND t.business_status = 'offered'
+  AND NOT (t.id = ANY($3::uuid[]))
+ORDER BY t.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+"""
+
+
+async def expired_offers(session: Session, now: datetime, limit: int, but: Sequence[Id]) -> list[tuple[Id, Id]]:
+    """Offers whose reply limit passed, with their referrals locked; (task, referral)."""
+    return [(row["id"], row["referral_id"]) for row in await session.fetch(EXPIRED, now, limit, list(but))]
+
+
+LATE = """
+SELECT n.referral_id, n.reminded FROM next_step n JOIN referral_counter c ON c.referral_id = n.referral_id
+WHERE (n.reminded = 0 AND n.warn_at <= $1) OR (n.reminded IN (0, 1) AND n.by <= $1) OR (n.reminded = 2 AND n.by <= $1 - (n.by - n.since) * 0.2)
+ORDER BY n.by LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+"""
+
+
+async def late_steps(session: Session, now: datetime, limit: int) -> list[Id]:
+    """Referrals whose next step is due a reminder or an escalation, locked."""
+    return [row["referral_id"] for row in await session.fetch(LATE, now, limit)]
+
+
+REMINDED = "UPDATE next_step SET reminded = $2 WHERE referral_id = $1 RETURNING reminded"
+
+
+async def set_reminded(session: Session, referral: Id, level: int) -> None:
+    await session.execute(REMINDED, referral, level)
+
+
+REMINDED_LEVEL = "SELECT reminded FROM next_step WHERE referral_id = $1"
+
+
+async def reminded_level(session: Session, referral: Id) -> int:
+    return await session.fetchval(REMINDED_LEVEL, referral) or 0
+
+
+OPEN_OF_PATIENT = "SELECT id FROM referral WHERE patient_id = $1 AND hospital_id = $2 AND open ORDER BY id"
+
+
+async def open_of_patient(session: Session, patient: Id, hospital: Id) -> list[Id]:
+    return [row["id"] for row in await session.fetch(OPEN_OF_PATIENT, patient, hospital)]
+
+
+OF_STAY = "SELECT id FROM referral WHERE stay_id = $1 ORDER BY id"
+
+
+async def of_stay(session: Session, stay: Id) -> list[Id]:
+    return [row["id"] for row in await session.fetch(OF_STAY, stay)]
+
+
+QUEUE = """
+SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
+  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3])
+  AND ($4::smallint IS NULL OR (t.urgency_rank, t.due_at, t.id) > ($4, $5::timestamptz, $6::uuid))
+ORDER BY t.urgency_rank, t.due_at, t.id LIMIT $7
+"""
+
+
+async def queue(
+    session: Session, agency: Id, status: str | None, need: str | None, after: Task | None, limit: int
+) -> list[Task]:
+    """An agency's open Tasks, most urgent and soonest due first; `after` is the last Task of the page before."""
+    rank = urgency_rank(after.urgency) if after else None
+    rows = await session.fetch(
+        QUEUE, agency, status, need, rank, after.due_at if after else None, after.id if after else None, limit
+    )
+    return [_task.decode(row["snapshot"]) for row in rows]
+
+
+QUEUE_COUNT = """
+SELECT count(*) FROM (SELECT 1 FROM task t WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
+  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]) LIMIT 1001) AS some
+"""
+
+
+async def queue_count(session: Session, agency: Id, status: str | None, need: str | None) -> int:
+    """How many there are; counting stops at 1,001, which reads “1,000+”."""
+    return await session.fetchval(QUEUE_COUNT, agency, status, need)
+
+
+TIMELINE = """
+SELECT number, kind, at, by_id, by_role, by_organization, by_name, task_id, task_version, reason_code, reason_text, sealed, data, agency_id
+FROM event WHERE referral_id = $1 ORDER BY number
+"""
+
+
+async def timeline(session: Session, referral: Id) -> list[dict[str, Any]]:
+    """Every event of the referral that the scope may see, in order."""
+    return [dict(row) for row in await session.fetch(TIMELINE, referral)]
+
+
+STEP = """
+SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
+    'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
+    'warn_at', n.warn_at, 'by', n.by) FROM next_step n WHERE n.referral_id = $1
+"""
+
+
+async def step(session: Session, referral: Id) -> NextStep | None:
+    found = await session.fetchval(STEP, referral)
+    return _step.decode(found) if found else None
+
+
+REFERRAL = "SELECT v.snapshot FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version WHERE r.id = $1"
+
+
+async def referral(session: Session, id: Id) -> Referral | None:
+    snapshot = await session.fetchval(REFERRAL, id)
+    return _referral.decode(snapshot) if snapshot else None
+
+
+BY_FILLER = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.filler_id = $1"
+
+
+async def by_filler(session: Session, filler: Id) -> Task | None:
+    """The share from which a filler ServiceRequest is derived."""
+    snapshot = await session.fetchval(BY_FILLER, filler)
+    return _task.decode(snapshot) if snapshot else None
+
+
+BY_STAND_IN = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.stand_in_id = $1"
+
+
+async def by_stand_in(session: Session, stand_in: Id) -> Task | None:
+    """The share whose per-offer Patient this is."""
+    snapshot = await session.fetchval(BY_STAND_IN, stand_in)
+    return _task.decode(snapshot) if snapshot else None
+
+
+TASK_VERSIONS = (
+    "SELECT snapshot FROM task_version WHERE task_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC"
+)
+
+
+async def task_versions(session: Session, id: Id, version: int | None = None) -> list[Task]:
+    return [_task.decode(row["snapshot"]) for row in await session.fetch(TASK_VERSIONS, id, version)]
+
+
+REFERRAL_VERSIONS = "SELECT snapshot FROM referral_version WHERE referral_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC"
+
+
+async def referral_versions(session: Session, id: Id, version: int | None = None) -> list[Referral]:
+    return [_referral.decode(row["snapshot"]) for row in await session.fetch(REFERRAL_VERSIONS, id, version)]

@@ -1,0 +1,73 @@
+"""What the clock does: expire offers nobody answered, remind, escalate."""
+
+from datetime import datetime
+
+import msgspec
+
+from service.access.model import Actor
+from service.db import Session
+from service.referrals import clocks, flow, steps, store, transitions
+from service.referrals.model import Loop
+from service.values import Id
+
+BATCH = 50
+"""How many referrals one sweep's transaction moves: it holds their locks until it commits."""
+
+
+async def expire_due(session: Session, actor: Actor, now: datetime) -> int:
+    """Expire offers whose reply limit passed and offer each to the next agency, as one; how many were handled.
+
+    While a crisis is up nothing is taken away: the next eligible agency is added in parallel instead, and the
+    coordinator is paged (moves.md).
+    """
+    found = await store.expired_offers(session, now, BATCH, ())
+    for task, referral in found:
+        await _expire(session, actor, task, referral, now)
+    return len(found)
+
+
+async def _expire(session: Session, actor: Actor, task: Id, referral: Id, now: datetime) -> None:
+    async with steps.on_referral(session, actor, referral, now, task) as moving:
+        share = moving.share
+        if share.status != "requested" or "reply" not in share.clocks or share.clocks["reply"].due > now:
+            return
+        if moving.loop.referral.crisis is not None:
+            moving.loop = _kept_open(moving.loop, task, now, session)
+            moving.tell("overdue", share, who="coordinator")
+            await steps.dispatch(moving, share.needs if share.needs != moving.loop.referral.needs else None)
+            return
+        moving.permit("expire")
+        moving.loop = transitions.expired(moving.loop, share, now)
+        moving.tell("expire", moving.share)
+        await flow.redispatch(moving, share.needs)
+
+
+def _kept_open(loop: Loop, task: Id, now: datetime, session: Session) -> Loop:
+    """The offer stays; its clock starts again, so that each passed limit adds one more agency."""
+    share = loop.share(task)
+    reply = clocks.begin(session.practice.reply[share.urgency], now, session.practice)
+    return loop.with_share(msgspec.structs.replace(share, clocks=share.clocks | {"reply": reply}, updated_at=now))
+
+
+WHO_IS_TOLD = {1: "owner", 2: "supervisor", 3: "coordinator"}
+"""80 % of the limit: its owner; 100 %: the owner's supervisor; then the coordinator. What nobody owns escalates too."""
+
+
+async def remind_due(session: Session, actor: Actor, now: datetime) -> int:
+    """Remind at 80 % of a step's limit and escalate when it has passed; how many were handled."""
+    found = await store.late_steps(session, now, BATCH)
+    for referral in found:
+        async with steps.on_referral(session, actor, referral, now) as moving:
+            step = moving.loop.next
+            if step is None:
+                continue
+            level = await store.reminded_level(session, referral)
+            reached = 1 if now < step.by else 2 if level < 2 else 3
+            if reached <= level:
+                continue
+            task = next((t for t in (*moving.loop.shares, *moving.loop.follow_ups) if t.id == step.task), None)
+            moving.tell(
+                "remind" if reached == 1 else "escalate", task, what=step.what, who=step.who, told=WHO_IS_TOLD[reached]
+            )
+            await store.set_reminded(session, referral, reached)
+    return len(found)

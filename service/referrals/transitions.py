@@ -1,0 +1,208 @@
+"""What each move makes of a share: pure, one function an action, after `lifecycle.check` has allowed it."""
+
+from datetime import datetime
+
+import msgspec
+
+from service.codes import coarse_age_band, is_safety
+from service.errors import Invalid
+from service.practice import Limit, Practice
+from service.referrals import clocks
+from service.referrals.lifecycle import DISCLOSURE_NOT_NEEDED
+from service.referrals.model import Clock, Loop, Output, Referral, Task
+from service.values import Id, Reason, new_id, unlinkable_id
+
+WORK = ("reply", "contact", "item")
+"""The clocks of the agency's own work: they pause while the other side has the next move."""
+
+
+def _changed(task: Task, now: datetime, **values: object) -> Task:
+    return msgspec.structs.replace(task, updated_at=now, **values)
+
+
+def _ended(task: Task, now: datetime, status: str, business_status: str | None, reason: Reason | None) -> Task:
+    return _changed(
+        task, now, status=status, business_status=business_status, reason=reason, clocks={}, item=None, ended_at=now
+    )
+
+
+def offered(
+    referral: Referral, agency: Id | None, now: datetime, practice: Practice, reply: Limit | None = None, *,
+    needs: tuple[str, ...] | None = None, broadcast: bool = False, task: Id | None = None,
+) -> Task:  # fmt: skip
+    """A new share on offer. It shows T0 only: for a safety need only the county, minor, adult or elder, and “safety”
+    (domain f-7); `reply` overrides the practice's limit where the partnership agreed another."""
+    wanted = needs or referral.needs
+    safety = is_safety(wanted)
+    limit = reply or practice.reply[referral.effective_urgency]
+    return Task(
+        id=task or new_id(),
+        kind="share",
+        version=0,
+        referral=referral.id,
+        hospital=referral.hospital,
+        status="requested",
+        urgency=referral.effective_urgency,
+        needs=wanted,
+        authored_at=now,
+        updated_at=now,
+        agency=agency,
+        stand_in=unlinkable_id(),
+        filler=new_id(),
+        filler_version=1,
+        safety=safety,
+        region=referral.region[:6] if safety and referral.region else referral.region,
+        language=referral.language,
+        age_band=coarse_age_band(referral.age_band) if safety else referral.age_band,
+        gender=None if safety else referral.gender,
+        contact_prohibited=referral.contact_prohibited,
+        clocks={"reply": clocks.begin(limit, now, practice)},
+        broadcast=broadcast,
+    )
+
+
+def accepted(loop: Loop, share: Task, agency: Id, worker: Id | None, now: datetime, practice: Practice) -> Loop:
+    """The agency takes the share; the other offers of the same needs lose. Identity opens when a ground permits it."""
+    contact = clocks.begin(practice.first_contact[share.urgency], now, practice)
+    taken = _changed(
+        share,
+        now,
+        status="accepted",
+        agency=agency,
+        worker=worker or share.worker,
+        accepted_at=now,
+        clocks={"contact": contact},
+    )
+    loop = loop.with_share(taken)
+    for rival in loop.shares:
+        if rival.id != share.id and rival.status == "requested" and set(rival.needs) & set(share.needs):
+            loop = loop.with_share(_ended(rival, now, "cancelled", "not-selected", None))
+    return disclosed(loop, taken, now, practice)
+
+
+def disclosed(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+    """Let identity follow the grounds: open where one permits, closed where none does any more.
+
+    While the agency waits for consent its first-contact clock pauses, a crisis' never does.
+    """
+    if share.accepted_at is None or not share.open or share.agency is None:
+        return loop
+    permitted = share.agency in loop.permitted
+    if permitted and share.patient is None:
+        running = {name: clock for name, clock in share.clocks.items() if name != "consent"}
+        if "information" not in running:
+            running = clocks.resumed(running, WORK, now, practice)
+        share = _changed(
+            share, now, patient=loop.referral.patient, clocks=running, filler_version=share.filler_version + 1
+        )
+    elif not permitted and (share.patient is not None or "consent" not in share.clocks):
+        waiting = clocks.paused(share.clocks, WORK, now, practice) | {
+            "consent": clocks.begin(practice.consent, now, practice)
+        }
+        filler = share.filler_version + (share.patient is not None)
+        share = _changed(share, now, patient=None, clocks=waiting, filler_version=filler)
+    return loop.with_share(share)
+
+
+def declined(loop: Loop, share: Task, reason: Reason, now: datetime) -> Loop:
+    return loop.with_share(_ended(share, now, "rejected", "declined", reason))
+
+
+def expired(loop: Loop, share: Task, now: datetime) -> Loop:
+    return loop.with_share(_ended(share, now, "cancelled", "expired", Reason("expired", "The reply limit passed.")))
+
+
+def started(loop: Loop, share: Task, worker: Id, now: datetime, practice: Practice) -> Loop:
+    """Service begins: the first item of the case is the assessment."""
+    item = clocks.begin(practice.assessment, now, practice)
+    return loop.with_share(
+        _changed(share, now, status="in-progress", worker=worker, started_at=now, clocks=_kept(share) | {"item": item},
+                 item="assessment", reason=None)
+    )  # fmt: skip
+
+
+def held(
+    loop: Loop, share: Task, reason: Reason, resume_by: datetime | None, now: datetime, practice: Practice
+) -> Loop:
+    if resume_by is not None and resume_by <= now:
+        raise Invalid("The resume-by date lies in the past.", at="restriction.period.end")
+    clock = clocks.until(resume_by, now) if resume_by else clocks.begin(practice.hold, now, practice)
+    stopped = clocks.paused(share.clocks, WORK, now, practice)
+    return loop.with_share(_changed(share, now, status="on-hold", reason=reason, clocks=stopped | {"resume": clock}))
+
+
+def resumed(loop: Loop, share: Task, worker: Id, now: datetime, practice: Practice) -> Loop:
+    running = clocks.resumed(_kept(share), WORK, now, practice)
+    if "item" not in running:
+        running = running | {"item": clocks.begin(practice.assessment, now, practice)}
+    return loop.with_share(
+        _changed(share, now, status="in-progress", worker=worker, started_at=share.started_at or now, clocks=running,
+                 item=share.item or "assessment", reason=None)
+    )  # fmt: skip
+
+
+def _kept(share: Task) -> dict[str, Clock]:
+    return {name: clock for name, clock in share.clocks.items() if name not in ("contact", "resume", "consent")}
+
+
+def returned(loop: Loop, share: Task, reason: Reason, now: datetime, practice: Practice) -> Loop:
+    """Undo of an acceptance, within the grace time and before anything was recorded (moves.md); later it must fail."""
+    grace = practice.return_grace.minutes * 60
+    assert share.accepted_at is not None
+    if (now - share.accepted_at).total_seconds() > grace or share.recorded:
+        raise Invalid(
+            "An acceptance can be returned only within the grace time and before work is recorded; use failed.",
+            at="status", key="grace-passed",
+        )  # fmt: skip
+    return loop.with_share(_ended(share, now, "cancelled", "returned", reason))
+
+
+def completed(loop: Loop, share: Task, reason: Reason, outputs: tuple[Output, ...], now: datetime) -> Loop:
+    """The share's work is done: at least one output, identity disclosed or a reason that does without, no crisis up."""
+    if not outputs:
+        raise Invalid("A completed Task needs at least one output.", at="output", code="required")
+    if loop.referral.crisis is not None:
+        raise Invalid("A crisis is up: it must be stood down before anything closes.", at="status", key="crisis-up")
+    if share.patient is None and reason.code not in DISCLOSURE_NOT_NEEDED:
+        raise Invalid(
+            "Identity was not disclosed to this agency, so the work cannot be completed; obtain consent, or close with "
+            "the reason consent-withdrawn or lost.", at="statusReason", key="not-disclosed",
+        )  # fmt: skip
+    done = _ended(share, now, "completed", "closed", reason)
+    return loop.with_share(msgspec.structs.replace(done, outputs=outputs))
+
+
+def failed(loop: Loop, share: Task, reason: Reason, now: datetime) -> Loop:
+    return loop.with_share(_ended(share, now, "failed", "failed", reason))
+
+
+def withdrawn(loop: Loop, share: Task, reason: Reason | None, now: datetime) -> Loop:
+    return loop.with_share(_ended(share, now, "cancelled", "withdrawn", reason))
+
+
+def cancel_requested(loop: Loop, share: Task, reason: Reason, now: datetime, practice: Practice) -> Loop:
+    clock = clocks.begin(practice.reply[share.urgency], now, practice)
+    return loop.with_share(_changed(share, now, reason=reason, clocks=share.clocks | {"cancel": clock}))
+
+
+def asked(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+    """The next move is the referrer's: the agency's own clocks pause; asking again starts no second clock."""
+    if "information" in share.clocks:
+        return loop
+    stopped = clocks.paused(share.clocks, WORK, now, practice)
+    waiting = {"information": clocks.begin(practice.information, now, practice)}
+    return loop.with_share(_changed(share, now, clocks=stopped | waiting))
+
+
+def answered(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+    running = {name: clock for name, clock in share.clocks.items() if name != "information"}
+    if "consent" not in running:
+        running = clocks.resumed(running, WORK, now, practice)
+    return loop.with_share(_changed(share, now, clocks=running))
+
+
+def voided(loop: Loop, task: Task, reason: Reason, now: datetime) -> Loop:
+    gone = _ended(task, now, "entered-in-error", None, reason)
+    if task.kind == "share":
+        return loop.with_share(gone)
+    return loop.with_follow_up(gone) if task.kind == "follow-up" else msgspec.structs.replace(loop, parent=gone)

@@ -1,0 +1,1 @@
+"""Screening answers that raise a crisis."""
