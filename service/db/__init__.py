@@ -26,7 +26,7 @@ class Scope(msgspec.Struct, frozen=True):
 class Session:
     """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
 
-    __slots__ = ("connection", "patients", "platform_reasons", "practice", "scope", "stirred")
+    __slots__ = ("connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred")
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]", scope: Scope, practice: Practice) -> None:
         self.connection = connection
@@ -35,6 +35,8 @@ class Session:
         """How this deployment works: limits, hours, calendar."""
         self.patients: set[Id] = set()
         """The persons whose data this transaction touched, for its audit line."""
+        self.referrals: set[Id] = set()
+        """The referrals that it touched, for its audit line."""
         self.platform_reasons: list[str] = []
         """Why the scope was widened, for its audit line."""
         self.stirred = False
