@@ -1,0 +1,1 @@
+"""The set-up: embedded database, migrations, settings, commands."""
