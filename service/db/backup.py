@@ -16,6 +16,14 @@ from service.errors import SetupError
 DUMP = "database.dump"
 ATTACHMENTS = "attachments"
 
+# A dump leaves out what every new database has: the schema `public`, whose it is, and that everybody may use it.
+EMPTY = """
+SET client_min_messages = warning;
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
+
 OTHERS = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -58,7 +66,7 @@ async def restore(dsn: str, file: Path, attachments: Path) -> None:
             with tarfile.open(file) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, OSError) as error:
-            raise SetupError(f"{file} cannot be read as a backup: {error}.") from error
+            raise SetupError(f"{file} cannot be read as a backup: {str(error).splitlines()[0]}.") from error
         if not (folder / DUMP).is_file():
             raise SetupError(f"{file} is not a backup of this service: it holds no {DUMP}.")
         connection = await address.connect(dsn)
@@ -99,7 +107,7 @@ def _feed(script: IO[bytes], process: subprocess.Popen[bytes]) -> None:
     assert stdin is not None
     with stdin:
         # The whole schema goes, not only what the archive knows: what came after it must not stay.
-        stdin.write(b"SET client_min_messages = warning;\nDROP SCHEMA public CASCADE;\nCREATE SCHEMA public;\n")
+        stdin.write(EMPTY.encode())
         for number, line in enumerate(script):
             # A setting that servers before version 17 do not know; it comes before any data.
             if number < 40 and line.startswith(b"SET transaction_timeout"):

@@ -1,0 +1,97 @@
+"""What the environment may say, and that a wrong word is answered with one clear line."""
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from adapters import settings
+from service.db import address
+from service.errors import SetupError
+
+
+def test_without_any_variable_the_defaults_of_the_contract_hold() -> None:
+    assert settings.read({}) == settings.Settings(
+        database_url=None,
+        owner_database_url=None,
+        home=Path(".yuanshe"),
+        host="127.0.0.1",
+        port=8080,
+        webhook_allow=(),
+        docs=False,
+    )
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    names = ["DATABASE_URL", "YUANSHE_OWNER_DATABASE_URL", "YUANSHE_HOME", "HOST", "PORT", "WEBHOOK_ALLOW", "DOCS"]
+    assert settings.read(dict.fromkeys(names, "")) == settings.read({})
+
+
+def test_each_variable_is_read() -> None:
+    read = settings.read(
+        {
+            "DATABASE_URL": "postgresql://a:b@one:5432,two:5433/x",
+            "YUANSHE_OWNER_DATABASE_URL": "postgres://o:p@one/x",
+            "YUANSHE_HOME": "/srv/yuanshe",
+            "HOST": "0.0.0.0",
+            "PORT": "9000",
+            "WEBHOOK_ALLOW": "127.0.0.0/8, ::1/128",
+            "DOCS": "1",
+        }
+    )
+    assert read.database_url == "postgresql://a:b@one:5432,two:5433/x"
+    assert read.owner_database_url == "postgres://o:p@one/x"
+    assert (read.home, read.attachments) == (Path("/srv/yuanshe"), Path("/srv/yuanshe/attachments"))
+    assert (read.host, read.port, read.docs) == ("0.0.0.0", 9000, True)
+    assert read.webhook_allow == (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("PORT", "-1"),
+        ("PORT", "８０"),
+        ("WEBHOOK_ALLOW", "everywhere"),
+        ("WEBHOOK_ALLOW", "10.0.0.1/8"),
+        ("DOCS", "perhaps"),
+        ("DATABASE_URL", "mysql://a:hidden-word@b/c"),
+        ("DATABASE_URL", "a b c"),
+        ("DATABASE_URL", "postgresql://a:hidden-word@[b/c"),
+        ("YUANSHE_OWNER_DATABASE_URL", "x"),
+        ("DATABASE_URL_FILE", "/nowhere/at/all"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(name: str, value: str) -> None:
+    with pytest.raises(SetupError, match=name) as refused:
+        settings.read({name: value})
+    assert "hidden-word" not in str(refused.value)
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://a:b@c/d\n")
+    assert settings.read({"DATABASE_URL_FILE": str(tmp_path / "url")}).database_url == "postgresql://a:b@c/d"
+    with pytest.raises(SetupError, match="both set"):
+        settings.read({"DATABASE_URL_FILE": str(tmp_path / "url"), "DATABASE_URL": "postgresql://a:b@c/d"})
+
+
+def test_a_given_database_is_used_as_it_is(tmp_path: Path) -> None:
+    given = settings.Settings(database_url="postgresql://a@b/c", owner_database_url="postgresql://o@b/c", home=tmp_path)
+    with settings.databases(given) as found:
+        assert (found.app, found.owner, found.attached) == ("postgresql://a@b/c", "postgresql://o@b/c", None)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("url", "public", "password"),
+    [
+        ("postgresql://a:s%2Fx@h:1/d?sslmode=require", "postgresql://a@h:1/d?sslmode=require", "s/x"),
+        ("postgres://a:s@h1:1,h2:2/d", "postgresql://a@h1:1,h2:2/d", "s"),
+        ("postgresql://a@/d?host=/run/x&password=s", "postgresql://a@/d?host=/run/x", "s"),
+        ("postgresql:///d?host=/run/x", "postgresql:///d?host=/run/x", None),
+    ],
+)
+def test_what_is_shown_of_a_url_never_holds_the_password(url: str, public: str, password: str | None) -> None:
+    read = address.read(url)
+    assert (read.public, read.password, read.database) == (public, password, "d")
