@@ -10,6 +10,7 @@ import msgspec
 
 from service.db import address, embedded
 from service.errors import SetupError
+from service.notices import schedule
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -23,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     webhook_allow: tuple[Network, ...] = ()
+    webhook_retry: schedule.Schedule = schedule.DEFAULT
+    webhook_timeout: int = 10
     docs: bool = False
 
     @property
@@ -47,6 +50,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ.get("PORT") or "8080"),
         webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
+        webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
+        webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
         docs=_flag("DOCS", environ.get("DOCS") or ""),
     )
 
@@ -99,6 +104,19 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise SetupError(f"WEBHOOK_ALLOW is a list of networks such as 10.0.0.0/8,::1/128: {error}.") from None
+
+
+def _schedule(text: str) -> schedule.Schedule:
+    try:
+        return schedule.parse(text)
+    except ValueError as error:
+        raise SetupError(f"WEBHOOK_RETRY is a list of waits in seconds such as {schedule.WORDS}: {error}.") from None
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 300:
+        raise SetupError(f"{name} is a number of seconds from 1 to 300, not {text!r}.")
+    return int(text)
 
 
 def _flag(name: str, text: str) -> bool:

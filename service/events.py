@@ -76,3 +76,89 @@ async def append(session: Session, referral: Id, events: Sequence[Event]) -> Non
     if tag != f"INSERT 0 {len(events)}":
         raise RuntimeError(f"the event log took {tag!r} for {len(events)} events")
     session.stirred = True
+    session.referrals.add(referral)
+
+
+# Taken by sequencers alone, so no writer ever waits for it.
+SEQUENCER = 0x7975616E0001
+LOCK_SEQUENCER = "SELECT pg_advisory_xact_lock($1)"
+
+# A referral's earlier events commit before its later ones (the counter's row lock), so a snapshot that holds one holds
+# all before it, and the order by number cannot run ahead of a commit. The head is kept apart from the rows, so that a
+# position is never given twice.
+SEQUENCE = """
+WITH head AS (SELECT last FROM sequence_head WHERE name = 'event'),
+batch AS (
+    SELECT id, row_number() OVER (ORDER BY referral_id, number) AS place
+    FROM (SELECT id, referral_id, number FROM event WHERE position IS NULL ORDER BY referral_id, number LIMIT $1) AS e
+),
+placed AS (
+    UPDATE event SET position = head.last + batch.place FROM batch, head WHERE event.id = batch.id RETURNING 1
+)
+UPDATE sequence_head SET last = last + (SELECT count(*) FROM placed)
+WHERE name = 'event' AND EXISTS (SELECT 1 FROM placed)
+RETURNING (SELECT count(*) FROM placed)
+"""
+
+
+async def sequence(session: Session, limit: int = 500) -> int:
+    """Give committed events that have no position the next ones, at most `limit`; how many got one.
+
+    The lock is a statement of its own: the next statement's snapshot then begins after the last sequencer's commit.
+    Needs the platform's scope, and a transaction that commits at once. Call it again until it answers 0.
+    """
+    await session.execute(LOCK_SEQUENCER, SEQUENCER)
+    return await session.fetchval(SEQUENCE, limit) or 0
+
+
+HEAD = "SELECT last FROM sequence_head WHERE name = 'event'"
+
+
+async def head(session: Session) -> int:
+    """The last position given: every event up to it is committed, and none will ever come below it."""
+    return await session.fetchval(HEAD)
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An event with its place in commit order and among its referral's events."""
+
+    position: int
+    number: int
+    event: Event
+
+
+COLUMNS = """position, number, id, referral_id, kind, at, by_id, by_role, by_organization, by_name, hospital_id,
+    agency_id, task_id, task_version, reason_code, reason_text, sealed, data"""
+
+AFTER = f"SELECT {COLUMNS} FROM event WHERE position > $1 ORDER BY position LIMIT $2"
+
+
+async def after(session: Session, position: int, limit: int) -> list[Placed]:
+    """The events behind a cursor in commit order, as far as the row scope lets them be seen."""
+    return [placed(row) for row in await session.fetch(AFTER, position, limit)]
+
+
+def placed(row: Any) -> Placed:
+    """A row of COLUMNS as a Struct."""
+    return Placed(
+        row["position"],
+        row["number"],
+        Event(
+            id=row["id"],
+            referral=row["referral_id"],
+            kind=row["kind"],
+            at=row["at"],
+            by=row["by_id"],
+            by_role=row["by_role"],
+            by_organization=row["by_organization"],
+            by_name=row["by_name"],
+            hospital=row["hospital_id"],
+            agency=row["agency_id"],
+            task=row["task_id"],
+            task_version=row["task_version"],
+            reason_code=row["reason_code"],
+            reason_text=row["reason_text"],
+            sealed=row["sealed"],
+            data=msgspec.json.decode(row["data"]),
+        ),
+    )

@@ -1,0 +1,64 @@
+"""`yuanshe work`: a worker, until it is told to stop or the process that started it is gone."""
+
+import asyncio
+import os
+import signal
+
+import click
+
+from adapters import relay, settings, worker
+from adapters.delivery import body
+from service import db
+from service.db import address, migrate
+
+
+@click.command("work")
+@click.option("--lifeline", type=int, help="A pipe inherited from the supervisor: the worker ends when it closes.")
+def command(lifeline: int | None) -> None:
+    """Order events, make and post notices, run sweeps. As many workers as one likes may run at once."""
+    read = settings.read()
+    with settings.databases(read) as found:
+        asyncio.run(_work(read, found.app, lifeline))
+
+
+async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None:
+    connection = await address.connect(dsn)
+    try:
+        await migrate.refuse_other_schema(connection)
+        await migrate.refuse_unsafe_role(connection)
+    finally:
+        await connection.close()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        _hold(loop, lifeline, stop)
+    async with relay.Relay(dsn).running() as ringing:
+        database = await db.connect(dsn, on_commit=ringing.ring)
+        try:
+            await worker.work(
+                worker.Work(
+                    database=database,
+                    dsn=dsn,
+                    renders={"json": body.render},
+                    sweeps=worker.SWEEPS,
+                    networks=read.webhook_allow,
+                    schedule=read.webhook_retry,
+                    timeout=read.webhook_timeout,
+                ),
+                stop,
+            )
+        finally:
+            await database.close()
+
+
+def _hold(loop: asyncio.AbstractEventLoop, lifeline: int, stop: asyncio.Event) -> None:
+    """Nobody writes into the pipe: that it can be read means that its other end is closed."""
+
+    def readable() -> None:
+        if not os.read(lifeline, 1):
+            loop.remove_reader(lifeline)
+            stop.set()
+
+    loop.add_reader(lifeline, readable)

@@ -1,0 +1,253 @@
+"""The worker: orders events, chains the audit, makes and posts notices, runs sweeps; any number may run at once.
+
+Everything it does is a transaction that leaves the rest for the next look, so it may be killed at any point: nothing is
+lost, and what was posted but not recorded is posted again under the same webhook-id.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from adapters import relay
+from adapters.delivery.post import Post, Render, posting
+from service import db, events
+from service.access import flow as access
+from service.access.model import Actor, clock_actor
+from service.db import Session
+from service.jobs import flow as jobs
+from service.notices import flow as notices
+from service.notices.model import Outcome, Outgoing
+from service.notices.reach import Network
+from service.notices.schedule import DEFAULT, Schedule
+from service.practice import PLATFORM
+from service.values import Id, new_id, utc_now
+
+log = logging.getLogger(__name__)
+
+TICK = 5.0
+"""Seconds after which everything is looked at again, news or not: a lost notification delays, and loses nothing."""
+BEAT = 10.0
+"""Seconds between two signs of life."""
+AT_ONCE = 4
+"""Posts in flight to one subscriber that answers; one that fails gets one at a time."""
+ROOM, ROOM_FAILING = 48, 16
+"""Posts in flight in all: the failing ones have places of their own, so that they can never take all."""
+ROUNDS = 50
+"""How often a sweep that did something is run again at once, before others get their turn."""
+LEAVING = 3.0
+"""Seconds for posts in flight when the worker is told to stop; what does not end by then is posted again later."""
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """`run` is called every `every`, again at once as long as it says that it did something (how many)."""
+
+    every: timedelta
+    run: Callable[[Session, Actor, datetime], Awaitable[int]]
+
+
+SWEEPS: dict[str, Sweep] = {
+    "end-revoked": Sweep(timedelta(seconds=10), notices.end_revoked),
+}
+"""When → sweep. Each run is one transaction as the platform's clock."""
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker works with. `dsn` is for the connections that only listen and ring; `renders` maps a subscription's
+    format to what writes its bodies; `timeout` in seconds bounds one post.
+    """
+
+    database: db.Database
+    dsn: str
+    renders: Mapping[str, Render]
+    sweeps: Mapping[str, Sweep]
+    networks: tuple[Network, ...] = ()
+    schedule: Schedule = DEFAULT
+    timeout: float = 10.0
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claimed notice is another's: longer than a post can take, since recording it takes time too."""
+        return timedelta(seconds=2 * self.timeout)
+
+
+CLOCK = clock_actor(PLATFORM)
+
+
+async def work(it: Work, stop: asyncio.Event) -> None:
+    """Run until `stop` is set. The database may go away and come back; a failing part is logged and tried again."""
+    news, due = asyncio.Event(), asyncio.Event()
+    me = new_id()
+    looked: dict[str, datetime] = {}
+    async with (
+        relay.Relay(it.dsn, relay.SEQUENCED).running() as sequenced,
+        relay.listening(it.dsn, news.set),
+        posting(it.networks, it.timeout) as post,
+    ):
+        parts = [
+            asyncio.create_task(_again(news, TICK, "event log", lambda: advance(it.database, sequenced.ring, due.set))),
+            asyncio.create_task(_again(asyncio.Event(), 1.0, "sweeps", lambda: sweep(it.database, it.sweeps, looked))),
+            asyncio.create_task(_again(asyncio.Event(), BEAT, "heartbeat", lambda: _beat(it.database, me))),
+            asyncio.create_task(_deliver(it, post, due)),
+        ]
+        log.info("the worker runs")
+        try:
+            await stop.wait()
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+    try:
+        async with it.database.transaction(CLOCK.scope) as session:
+            await jobs.leave(session, me)
+    except Exception as fault:
+        _log("leaving", fault)
+    log.info("the worker stopped")
+
+
+async def advance(database: db.Database, sequenced: Callable[[], None], due: Callable[[], None]) -> None:
+    """Order what was committed, chain the audit, make deliveries: all there is, in bounded transactions."""
+    while await _step(database, lambda session: events.sequence(session)):
+        sequenced()
+    while await _step(database, lambda session: notices.fan_out(session, utc_now())):
+        due()
+    due()  # A handshake or a wish to send again comes without an event.
+    while await _step(database, lambda session: access.chain(session, utc_now())):
+        pass
+
+
+async def _step(database: db.Database, run: Callable[[Session], Awaitable[int]]) -> int:
+    async with database.transaction(CLOCK.scope) as session:
+        return await run(session)
+
+
+async def sweep(database: db.Database, sweeps: Mapping[str, Sweep], looked: dict[str, datetime]) -> None:
+    """Run each sweep that is due and that no other worker runs; one that fails holds up no other.
+
+    `looked` remembers when this worker last asked for each, so that the database is not asked in vain.
+    """
+    for name, each in sweeps.items():
+        now = utc_now()
+        if name in looked and now - looked[name] < each.every:
+            continue
+        looked[name] = now
+        try:
+            async with database.transaction(CLOCK.scope) as session:
+                mine = await jobs.take_sweep(session, name, each.every, now)
+                done = await each.run(session, CLOCK, now) if mine else 0
+            for _ in range(ROUNDS):
+                if not done:
+                    break
+                done = await _step(database, lambda session, each=each: each.run(session, CLOCK, utc_now()))
+        except Exception as fault:
+            _log(f"sweep {name}", fault)
+
+
+async def _beat(database: db.Database, me: Id) -> None:
+    async with database.transaction(CLOCK.scope) as session:
+        await jobs.beat(session, me, utc_now())
+
+
+async def _deliver(it: Work, post: Post, due: asyncio.Event) -> None:
+    """Claim what is due and post it, until cancelled; then posts in flight get a moment to end."""
+    flying: dict[asyncio.Task[None], Outgoing] = {}
+
+    def landed(task: asyncio.Task[None]) -> None:
+        del flying[task]
+        due.set()  # Its place is free.
+
+    try:
+        while True:
+            due.clear()
+            wait = TICK
+            try:
+                for sent in await _claim(it, list(flying.values())):
+                    task = asyncio.create_task(_send(it, post, sent))
+                    flying[task] = sent
+                    task.add_done_callback(landed)
+                wait = await _until_next(it.database)
+            except Exception as fault:
+                _log("claiming", fault)
+            await _rung(due, wait)
+    finally:
+        if flying:
+            _, late = await asyncio.wait(list(flying), timeout=LEAVING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _claim(it: Work, flying: list[Outgoing]) -> list[Outgoing]:
+    posts = Counter(sent.notice.subscriber.id for sent in flying)
+    failing = sum(1 for sent in flying if sent.notice.subscriber.failures)
+    now = utc_now()
+    async with it.database.transaction(CLOCK.scope) as session:
+        claimed: list[Outgoing] = []
+        for is_failing, room, at_once in (
+            (False, ROOM - (len(flying) - failing), AT_ONCE),
+            (True, ROOM_FAILING - failing, 1),
+        ):
+            if room > 0:
+                claimed += await notices.claim(
+                    session, now, it.lease, posts, at_once=at_once, room=room, failing=is_failing
+                )
+        return claimed
+
+
+async def _until_next(database: db.Database) -> float:
+    """Seconds until the next notice is due. What is due but not ours (no place, another's) can wait a second."""
+    async with database.transaction(CLOCK.scope) as session:
+        at = await notices.next_due(session)
+    wait = (at - utc_now()).total_seconds() if at else TICK
+    return min(wait, TICK) if wait > 0 else 1.0
+
+
+async def _send(it: Work, post: Post, sent: Outgoing) -> None:
+    try:
+        await deliver(it, post, sent, utc_now)
+    except Exception as fault:
+        # Not recorded: it comes due again when its lease ends.
+        _log("recording a delivery", fault)
+
+
+async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> None:
+    """Post one claimed notice and record what came of it."""
+    try:
+        content_type, body = it.renders[sent.notice.subscriber.format](sent.notice)
+        outcome = await post(sent, content_type, body, clock())
+    except Exception as fault:
+        # A fault of ours must not hold this notice in an endless circle: it counts as an attempt and is visible.
+        _log("a delivery", fault)
+        outcome = Outcome(error="internal-error")
+    async with it.database.transaction(CLOCK.scope) as session:
+        await notices.settle(session, sent, outcome, it.schedule, clock())
+
+
+async def _again(news: asyncio.Event, seconds: float, what: str, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        news.clear()
+        try:
+            await run()
+        except Exception as fault:
+            _log(what, fault)
+            await asyncio.sleep(1.0)
+        await _rung(news, seconds)
+
+
+async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await bell.wait()
+    except TimeoutError:
+        pass
+
+
+def _log(what: str, fault: Exception) -> None:
+    # The message of a database error can quote a row, so only its kind and its place are logged.
+    frame = traceback.extract_tb(fault.__traceback__)[-1:]
+    place = f" at {frame[0].name} line {frame[0].lineno}" if frame else ""
+    log.warning("%s failed: %s%s", what, type(fault).__name__, place)

@@ -1,0 +1,1 @@
+"""Later work: which sweep is due, and whether the workers are alive."""

@@ -1,0 +1,1 @@
+"""Notices: who wants to hear of events, what was sent to whom, and whether it arrived."""

@@ -1,0 +1,248 @@
+"""What is done about notices: subscribe, end it, make deliveries of events, take and settle them, list, send again."""
+
+import base64
+import binascii
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from service.access.model import Actor
+from service.db import Session
+from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.notices import reach, store
+from service.notices.model import Attempt, Delivery, Outcome, Outgoing, Subscriber, Wish
+from service.notices.schedule import HANDSHAKE, Schedule, next_attempt
+from service.values import Id, new_id
+
+MOST_OF_A_CLIENT = 20
+"""Subscriptions that one client may have at a time: each costs a look at every event."""
+
+AGAIN_SINCE = timedelta(days=4)
+"""What was given up longer ago is not sent by itself when a subscription is asked for again."""
+
+OWN_HEADERS = frozenset(
+    ("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "upgrade", "te",
+     "trailer", "expect", "keep-alive", "webhook-id", "webhook-timestamp", "webhook-signature")
+)  # fmt: skip
+"""Headers that a subscriber cannot set: they frame the message or are the signature."""
+
+
+HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*[\x21-\x7e](?:[\x20-\x7e]{0,3998}[\x21-\x7e])?[ \t]*")
+
+
+async def subscribe(
+    session: Session,
+    actor: Actor,
+    wish: Wish,
+    now: datetime,
+    *,
+    addresses: Sequence[str],
+    networks: Sequence[reach.Network],
+) -> tuple[Subscriber, str]:
+    """Tell the actor's organisation of events from now on; returns the subscriber and the secret that signs notices.
+
+    `addresses` are what the endpoint's host stands for now (empty: unknown), `networks` what the operator allows
+    besides public https. The handshake is posted by the worker after commit. Raises Forbidden, Invalid.
+    """
+    _permit(actor)
+    wish = _checked(wish, addresses, networks)
+    if await store.count_of_client(session, actor.id) >= MOST_OF_A_CLIENT:
+        raise Invalid(
+            f"A client may have {MOST_OF_A_CLIENT} subscriptions at a time; end one first.",
+            key="too-many-subscriptions",
+        )
+    id, secret = new_id(), wish.secret or _new_secret()
+    await store.insert_subscriber(session, id, actor, wish, secret, now)
+    made = await subscriber(session, actor, id)
+    await store.insert_handshake(session, new_id(), made, now)
+    session.stirred = True
+    return made, secret
+
+
+async def renew(
+    session: Session,
+    actor: Actor,
+    id: Id,
+    wish: Wish,
+    now: datetime,
+    *,
+    addresses: Sequence[str],
+    networks: Sequence[reach.Network],
+    since: timedelta = AGAIN_SINCE,
+) -> Subscriber:
+    """Change a subscription, or ask for one in error again: a new handshake, then what was given up within `since`."""
+    _permit(actor)
+    found = await subscriber(session, actor, id)
+    wish = _checked(wish, addresses, networks)
+    await store.change(session, id, wish)
+    await store.insert_handshake(session, new_id(), found, now)
+    await store.revive(session, id, now - since, now)
+    session.stirred = True
+    return await subscriber(session, actor, id)
+
+
+async def unsubscribe(session: Session, actor: Actor, id: Id, now: datetime) -> Subscriber:
+    """Send nothing more; what still waits is not delivered. Again is no fault."""
+    _permit(actor)
+    await subscriber(session, actor, id)
+    if await store.set_state(session, id, "off", None):
+        await store.give_up_waiting(session, [id], "unsubscribed")
+    return await subscriber(session, actor, id)
+
+
+async def end_revoked(session: Session, actor: Actor, now: datetime) -> int:
+    """A sweep: end the subscriptions of clients that were revoked; how many there were."""
+    if actor.side != "platform":
+        raise Forbidden("Only the platform ends another's subscriptions.")
+    ended = await store.end_revoked(session)
+    if ended:
+        await store.give_up_waiting(session, ended, "unsubscribed")
+    return len(ended)
+
+
+async def subscriber(session: Session, actor: Actor, id: Id) -> Subscriber:
+    """One subscriber of the actor's organisation, or any for the platform. Raises NotFound."""
+    found = await store.subscriber(session, id)
+    if found is None or not (actor.side == "platform" or found.organization == actor.organization):
+        raise NotFound("There is no such subscription.")
+    return found
+
+
+async def subscribers(session: Session, actor: Actor, after: Id | None = None, limit: int = 50) -> list[Subscriber]:
+    """The subscribers of the actor's organisation, or all for the platform, oldest first."""
+    return await store.subscribers(session, _whose(actor), after, limit)
+
+
+async def fan_out(session: Session, now: datetime, span: int = 500, limit: int = 100) -> int:
+    """Make deliveries of sequenced events for subscribers that are behind; how many cursors moved. Again until 0.
+
+    Needs the platform's scope. Deliveries and cursor move in one statement, so none comes twice or is lost.
+    """
+    moved, _ = await store.fan_out(session, now, span, limit)
+    return moved
+
+
+async def claim(
+    session: Session,
+    now: datetime,
+    lease: timedelta,
+    flying: Mapping[Id, int],
+    *,
+    at_once: int,
+    room: int,
+    failing: bool,
+) -> list[Outgoing]:
+    """Take up to `room` due notices of subscribers that answer (or of `failing` ones), `at_once` in flight to each.
+
+    `flying` counts this worker's posts by subscriber. Commit before posting: who is killed then leaves them to come due
+    again after `lease`. Needs the platform's scope.
+    """
+    return await store.claim(session, now, now + lease, flying, at_once, failing, room)
+
+
+async def next_due(session: Session) -> datetime | None:
+    """When the next notice comes due. Needs the platform's scope."""
+    return await store.next_due(session)
+
+
+async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: Schedule, now: datetime) -> None:
+    """Record what came of a post: sent, tried again later, or not delivered. Needs the platform's scope."""
+    notice, to = sent.notice, sent.notice.subscriber
+    error = None if outcome.arrived else outcome.error or f"status-{outcome.status}"
+    handshake = notice.event is None
+    waits = HANDSHAKE if handshake else schedule
+    over = outcome.arrived or outcome.gone
+    next_at = None if over else next_attempt(waits, notice.attempts + 1, now, outcome.retry_after)
+    state = "sent" if outcome.arrived else "waiting" if next_at else "not-delivered"
+    # The subscriber's row before its deliveries' rows, everywhere: so no two can wait for each other.
+    if outcome.gone:
+        await store.set_state(session, to.id, "off", "gone")
+    elif handshake and state != "waiting":
+        await store.set_state(session, to.id, "active" if outcome.arrived else "error", error)
+    elif not outcome.arrived or to.failures:
+        await store.save_failures(session, to.id, outcome.arrived, error)
+    await store.save_outcome(session, notice, outcome, error, state, next_at, now)
+    if outcome.gone:
+        await store.give_up_waiting(session, [to.id], "gone")
+    elif handshake and state == "not-delivered":
+        await store.give_up_waiting(session, [to.id], "subscription-in-error")
+
+
+async def list_deliveries(
+    session: Session, actor: Actor, state: str | None = None, after: Id | None = None, limit: int = 50
+) -> list[Delivery]:
+    """Deliveries to the actor's organisation, or all for the platform, newest first; `after` ends the page before."""
+    return await store.deliveries(session, state, _whose(actor), after, limit)
+
+
+async def attempts(session: Session, actor: Actor, id: Id) -> list[Attempt]:
+    """What was tried for one delivery, oldest first. Raises NotFound."""
+    await delivery(session, actor, id)
+    return await store.attempts(session, id)
+
+
+async def delivery(session: Session, actor: Actor, id: Id) -> Delivery:
+    """Raises NotFound."""
+    found = await store.delivery(session, id)
+    if found is None or not (actor.side == "platform" or found.organization == actor.organization):
+        raise NotFound("There is no such delivery.")
+    return found
+
+
+async def resend(session: Session, actor: Actor, id: Id, now: datetime) -> Delivery:
+    """Send a notice again, whatever became of it: the same number and webhook-id; who wished it is recorded.
+
+    Raises NotFound, Forbidden, Conflict when the subscription takes nothing.
+    """
+    _permit(actor)
+    found = await delivery(session, actor, id)
+    if found.kind == "handshake":
+        raise Conflict("A handshake is repeated by asking for the subscription again.", key="handshake")
+    to = await subscriber(session, actor, found.subscriber)
+    if to.state in ("off", "error"):
+        raise Conflict(f"The subscription is {to.state}: it has to be asked for again first.", key="subscription-off")
+    await store.resend(session, id, actor, now)
+    session.stirred = True
+    return await delivery(session, actor, id)
+
+
+def _permit(actor: Actor) -> None:
+    if actor.side == "auditor":
+        raise Forbidden("An auditor reads the audit, not the news.")
+
+
+def _whose(actor: Actor) -> Id | None:
+    return None if actor.side == "platform" else actor.organization
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _checked(wish: Wish, addresses: Sequence[str], networks: Sequence[reach.Network]) -> Wish:
+    """The wish as it may be stored. Raises Invalid that names the part."""
+    if fault := reach.fault(wish.endpoint, addresses, networks):
+        raise Invalid(f"Notices cannot go to this endpoint: {fault}.", at="endpoint", key="endpoint")
+    if len(wish.endpoint) > 2000:
+        raise Invalid("The endpoint is longer than 2,000 letters.", at="endpoint", key="endpoint")
+    if wish.secret is not None and not _is_secret(wish.secret):
+        raise Invalid("The secret is whsec_ and the base64 of 24 to 64 bytes.", at="secret", key="secret")
+    if len(wish.headers) > 20:
+        raise Invalid("At most 20 headers are sent along.", at="headers", key="header")
+    for line in wish.headers:
+        found = HEADER.fullmatch(line)
+        if not found:
+            raise Invalid('A header is a line "Name: value" in ASCII.', at="headers", key="header")
+        if found[1].lower() in OWN_HEADERS:
+            raise Invalid("A header that frames or signs the message is the service's own.", at="headers", key="header")
+    return msgspec.structs.replace(wish, headers=tuple(line.strip() for line in wish.headers))
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        return text.startswith("whsec_") and 24 <= len(base64.b64decode(text[6:], validate=True)) <= 64
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,129 @@
+"""The nouns of notices: subscribers, deliveries, attempts, and what is handed to the one who posts."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from service.events import Placed
+from service.values import Id
+
+SubscriberState = Literal["requested", "active", "error", "off"]
+DeliveryState = Literal["waiting", "sent", "not-delivered"]
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscriber asks for.
+
+    `kinds` empty means every kind. `filters` maps a key of the event's data to the values that are wanted. `about` is
+    `task` for events of a Task only. `topic` and `format` are words of the protocol that renders the notices; `headers`
+    are lines "Name: value" to send along. `secret` (Standard Webhooks, `whsec_` and base64) is made up when absent.
+    """
+
+    endpoint: str
+    format: str = "json"
+    topic: str = "urn:yuanshe:topic:any"
+    about: Literal["any", "task"] = "any"
+    kinds: tuple[str, ...] = ()
+    filters: dict[str, tuple[str, ...]] = {}
+    headers: tuple[str, ...] = ()
+    secret: str | None = None
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
+    """One who is told of events. Its secret is not here, so that no list and no log can show it.
+
+    `event_number` counts the events that concerned it since it subscribed, delivered or not.
+    """
+
+    id: Id
+    organization: Id
+    client: Id
+    whole_network: bool
+    state: SubscriberState
+    endpoint: str
+    headers: tuple[str, ...]
+    format: str
+    topic: str
+    about: str
+    kinds: tuple[str, ...]
+    filters: dict[str, tuple[str, ...]]
+    event_number: int
+    failures: int
+    last_error: str | None
+    created_at: datetime
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to tell one subscriber; `event` is None in a handshake.
+
+    `number` is its place among the subscriber's events, `attempts` how many posts have failed.
+    """
+
+    delivery: Id
+    number: int
+    attempts: int
+    created_at: datetime
+    subscriber: Subscriber
+    event: Placed | None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A notice that this worker has taken and must post, with the secret that signs it."""
+
+    notice: Notice
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.notice.delivery})"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one post: the HTTP status, or a word of ours when there was none.
+
+    `retry_after` is what the subscriber asked for, in seconds.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: float | None = None
+
+    @property
+    def arrived(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def gone(self) -> bool:
+        """The subscriber wants no more of these (410, Standard Webhooks)."""
+        return self.status == 410
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One notice and how it fares, as shown to those who look after it. `to` is the endpoint without its path."""
+
+    id: Id
+    subscriber: Id
+    organization: Id
+    to: str
+    number: int
+    position: int | None
+    kind: str
+    referral: Id | None
+    task: Id | None
+    state: DeliveryState
+    attempts: int
+    next_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A post and what came of it (`what` = post), or a person's wish to send again (`resend`)."""
+
+    at: datetime
+    what: Literal["post", "resend"]
+    status: int | None
+    error: str | None
+    by_name: str | None
