@@ -1,6 +1,8 @@
-"""Who acts: a client program, a person, or the service's own clock."""
+"""Who acts: a client program, a person, or the service's own clock; and what is written down of each request."""
 
-from typing import Literal
+import uuid
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,11 +25,14 @@ ROLES: dict[str, Side] = {
 }
 """Every role and its side. Client roles are hospital, agency, platform, auditor; the others are people's."""
 
+CLIENT_ROLES = ("hospital", "agency", "platform", "auditor")
+PERSON_ROLES = ("referrer", "social_worker", "supervisor", "coordinator", "administrator", "auditor")
+
 
 class Actor(msgspec.Struct, frozen=True):
     """Who does it: `id` of a client or an account; `organization` whose rows it may see; `role` a word of ROLES.
 
-    `name` is shown in timelines (a client's or a person's working name). `scopes` are SMART v2 scopes of a client.
+    `name` is shown in timelines (a client's or a person's working name). `scopes` are a client's granted SMART scopes.
     """
 
     id: Id
@@ -51,3 +56,137 @@ class Actor(msgspec.Struct, frozen=True):
 def clock_actor(platform: Id) -> Actor:
     """The service itself: sweeps, expiry, reminders. `platform` is the platform's organisation."""
     return Actor(platform, "system", platform, "platform", "system")
+
+
+NOBODY = uuid.UUID(int=0)
+
+
+def operator() -> Actor:
+    """Whoever may run the `yuanshe` command on the machine: it belongs to no organisation and has no account."""
+    return Actor(NOBODY, "system", NOBODY, "administrator", "operator")
+
+
+class NewClient(msgspec.Struct, frozen=True):
+    """A program to be registered, with either its public keys (a JWK Set) or the https address that publishes them."""
+
+    organization: Id
+    role: str
+    name: str
+    scope: str
+    jwks: dict[str, Any] | None = None
+    jwks_url: str | None = None
+
+
+class Client(msgspec.Struct, frozen=True):
+    """A registered program. `client_id` is the name it gives itself, `id` ours."""
+
+    id: Id
+    client_id: str
+    organization: Id
+    role: str
+    name: str
+    scope: str
+    jwks: dict[str, Any] | None
+    jwks_url: str | None
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+    def actor(self, scopes: tuple[str, ...]) -> Actor:
+        """The program at work with these granted scopes."""
+        return Actor(self.id, "client", self.organization, self.role, self.name, scopes)
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """A token handed out: shown once, never stored in clear. `seconds` is None where it lives as the database does."""
+
+    token: str
+    scope: str
+    seconds: int | None
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """A person of staff to be given an account. `worker` names them in the directory."""
+
+    login: str
+    role: str
+    organization: Id
+    name: str
+    worker: Id | None = None
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A person of staff who may sign in."""
+
+    id: Id
+    login: str
+    role: str
+    organization: Id
+    worker: Id | None
+    name: str
+    active: bool
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, "person", self.organization, self.role, self.name, worker=self.worker)
+
+
+class Call(msgspec.Struct):
+    """One request, in the words of its audit line. Not frozen: a create learns its `resource_id` on the way.
+
+    `action` is FHIR's audit-event-action: C, R, U, D or E (execute: a search, a transaction, an operation).
+    `interaction` is the protocol's word (`read`, `search`, `transaction`); `resource_id` is never a number of a person.
+    """
+
+    action: Literal["C", "R", "U", "D", "E"]
+    interaction: str
+    resource_type: str | None = None
+    resource_id: Id | None = None
+    request_id: str | None = None
+
+
+class AuditLine(msgspec.Struct, frozen=True):
+    """What is written of one request: who, what, whose data, how it ended. No names, no free text."""
+
+    id: Id
+    at: datetime
+    actor_id: Id
+    actor_kind: str
+    actor_role: str
+    organization_id: Id
+    action: str
+    interaction: str
+    resource_type: str | None
+    resource_id: Id | None
+    outcome: Literal["success", "refused", "error"]
+    why: str | None
+    request_id: str | None
+    patients: tuple[Id, ...]
+    referrals: tuple[Id, ...]
+    platform_reasons: tuple[str, ...]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """An audit line's place in the chain."""
+
+    line: AuditLine
+    position: int
+    chained_at: datetime
+    previous_hash: bytes
+    hash: bytes
+
+
+class Break(msgspec.Struct, frozen=True):
+    """The first place where the chain does not hold; `id` is None where a row is missing."""
+
+    position: int
+    id: Id | None
+    what: str
+
+
+class ChainReport(msgspec.Struct, frozen=True):
+    """What a walk along the chain found: rows that hold, the last one's hash, rows not chained yet, the first break."""
+
+    rows: int
+    head: bytes
+    unchained: int
+    broken: Break | None = None

@@ -1,7 +1,7 @@
 """Pool and transactions: a session is one transaction whose row scope is set in the round trip that begins it."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -96,7 +96,8 @@ class Database:
             except AWAY as away:
                 raise Unavailable("The database went away; nothing is certain to be stored. Try again.") from away
             except BaseException:
-                if not connection.is_closed():
+                # A dead connection has rolled back, too (asyncpg then refuses even to be asked): the first failure counts.
+                with suppress(*AWAY):
                     await connection.execute("ROLLBACK")
                 raise
         finally:

@@ -1,0 +1,104 @@
+"""`yuanshe client`: lets programs in, lists them, and shuts them out."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from adapters import settings
+from service import db
+from service.access import flow
+from service.access.model import CLIENT_ROLES, NOBODY, Call, Client, NewClient, operator
+from service.db import Session
+from service.errors import SetupError
+from service.values import utc_now
+
+T = TypeVar("T")
+
+
+@click.group("client")
+def command() -> None:
+    """Add, list or revoke clients of the API."""
+
+
+@command.command()
+@click.option("--organization", required=True, help="Id of the organisation that it acts for: Organization/<uuid>.")
+@click.option("--role", required=True, type=click.Choice(CLIENT_ROLES))
+@click.option("--name", required=True, help="Shown in timelines, such as the name of the hospital's system.")
+@click.option("--scope", default="system/*.cruds", show_default=True, help="The most it may be granted.")
+@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")
+@click.option("--jwks-url", help="The https address that publishes its public keys.")
+def add(organization: str, role: str, name: str, scope: str, jwks: Path | None, jwks_url: str | None) -> None:
+    """Register a program and print its client_id.
+
+    Its keys are a JWK Set: RSA (RS384) or EC P-384 (ES384) public keys, each with a kid.
+    """
+    keys = None if jwks is None else _keys(jwks)
+    new = NewClient(_organization(organization), role, name, scope, keys, jwks_url)
+
+    async def act(session: Session) -> Client:
+        return await flow.add_client(session, operator(), new, utc_now())
+
+    click.echo(_run(Call("C", "client-add"), act).client_id)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(as_json: bool) -> None:
+    """List every program, revoked ones too."""
+
+    async def act(session: Session) -> list[Client]:
+        found: list[Client] = []
+        while page := await flow.list_clients(session, operator(), after=found[-1].id if found else NOBODY):
+            found += page
+        return found
+
+    for client in _run(Call("R", "client-list"), act):
+        state = "in use" if client.revoked_at is None else f"revoked {client.revoked_at:%Y-%m-%d %H:%M}Z"
+        if as_json:
+            click.echo(msgspec.json.encode(client))
+        else:
+            click.echo(f"{client.client_id}  {client.role:<9} {state:<27} {client.scope}  {client.name}")
+
+
+@command.command()
+@click.argument("client_id")
+def revoke(client_id: str) -> None:
+    """Shut a program out: its tokens are refused within a minute."""
+
+    async def act(session: Session) -> None:
+        await flow.revoke_client(session, operator(), client_id, utc_now())
+
+    _run(Call("U", "client-revoke"), act)
+    click.echo(f"{client_id} is revoked.")
+
+
+def _run(call: Call, act: Callable[[Session], Awaitable[T]]) -> T:
+    async def audited(dsn: str) -> T:
+        database = await db.connect(dsn, size=1)
+        try:
+            async with flow.open(database, operator(), call, utc_now()) as session:
+                return await act(session)
+        finally:
+            await database.close()
+
+    with settings.databases(settings.read()) as found:
+        return asyncio.run(audited(found.app))
+
+
+def _organization(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text.removeprefix("Organization/"))
+    except ValueError:
+        raise SetupError(f"--organization takes Organization/<uuid>, not {text!r}.") from None
+
+
+def _keys(file: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as fault:
+        raise SetupError(f"{file} is not a JWK Set: {fault}.") from fault

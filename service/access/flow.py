@@ -1,0 +1,342 @@
+"""Verbs of the access room: let programs and people in, open a request with its audit line, chain the audit."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import argon2
+import msgspec
+
+from service.access import assertion, scopes, store
+from service.access import chain as links
+from service.access.model import (
+    CLIENT_ROLES,
+    NOBODY,
+    PERSON_ROLES,
+    Account,
+    Actor,
+    AuditLine,
+    Call,
+    ChainReport,
+    Client,
+    Issued,
+    NewAccount,
+    NewClient,
+)
+from service.db import Database, Scope, Session, as_platform
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unauthenticated
+from service.values import Id, new_id
+
+log = logging.getLogger(__name__)
+
+TOKEN_LIFE = timedelta(seconds=300)
+"""SMART Backend Services: at most five minutes, and no refresh token."""
+
+
+# ---- a request -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def open(database: Database, actor: Actor, call: Call, now: datetime) -> AsyncIterator[Session]:
+    """One request's transaction in the actor's scope, with its audit line.
+
+    The line commits with the request. Does the request fail, its transaction is rolled back, the attempt is logged in a
+    transaction of its own, and the failure goes on to the caller.
+    """
+    session: Session | None = None
+    try:
+        async with database.transaction(actor.scope) as session:
+            yield session
+            await store.write(session, _line(actor, call, now, session, "success", None))
+    except Exception as failure:
+        await log_failure(database, actor, call, now, failure, session)
+        raise
+
+
+async def log_failure(
+    database: Database, actor: Actor, call: Call, now: datetime, failure: Exception, session: Session | None = None
+) -> None:
+    """Log an attempt that was refused or broke, in its own transaction; `session` is the one that was rolled back."""
+    if isinstance(failure, Refusal):
+        line = _line(actor, call, now, session, "refused", failure.key or failure.issues[0].code)
+    else:
+        line = _line(actor, call, now, session, "error", type(failure).__name__)
+    try:
+        async with database.transaction(actor.scope) as own:
+            await store.write(own, line)
+    except Exception as second:
+        # The caller learns of the first failure. Nothing was done: what cannot be logged was rolled back.
+        log.error("an attempt could not be logged: %s (request %s)", type(second).__name__, call.request_id)
+
+
+def _line(
+    actor: Actor,
+    call: Call,
+    now: datetime,
+    session: Session | None,
+    outcome: Literal["success", "refused", "error"],
+    why: str | None,
+) -> AuditLine:
+    return AuditLine(
+        id=new_id(),
+        at=now,
+        actor_id=actor.id,
+        actor_kind=actor.kind,
+        actor_role=actor.role,
+        organization_id=actor.organization,
+        action=call.action,
+        interaction=call.interaction,
+        resource_type=call.resource_type,
+        resource_id=call.resource_id,
+        outcome=outcome,
+        why=why,
+        request_id=call.request_id,
+        patients=tuple(sorted(session.patients)) if session else (),
+        referrals=tuple(sorted(session.referrals)) if session else (),
+        platform_reasons=tuple(session.platform_reasons) if session else (),
+    )
+
+
+# ---- programs --------------------------------------------------------------------------------------------------------
+
+
+def _permit_administration(actor: Actor) -> None:
+    if actor.kind != "system" and actor.role != "administrator":
+        raise Forbidden("Only an administrator may do this.")
+
+
+async def add_client(session: Session, actor: Actor, new: NewClient, now: datetime) -> Client:
+    """Register a program. Raises Forbidden, Invalid (role, scope, keys)."""
+    _permit_administration(actor)
+    if new.role not in CLIENT_ROLES:
+        raise Invalid(f"A program's role is one of {', '.join(CLIENT_ROLES)}.", at="role")
+    unread = [scope for scope in new.scope.split() if scopes.read(scope) is None]
+    if unread or not new.scope.strip():
+        raise Invalid("A program's scopes are system scopes such as system/*.cruds or system/Task.rs.", at="scope")
+    if (new.jwks is None) == (new.jwks_url is None):
+        raise Invalid("A program has either public keys or the address of its keys.", at="jwks")
+    if new.jwks is not None:
+        assertion.check_keys(new.jwks)
+    client = Client(
+        id=new_id(),
+        client_id=secrets.token_urlsafe(16),
+        organization=new.organization,
+        role=new.role,
+        name=new.name,
+        scope=" ".join(new.scope.split()),
+        jwks=new.jwks,
+        jwks_url=new.jwks_url,
+        created_at=now,
+    )
+    await store.add_client(session, client)
+    return client
+
+
+async def revoke_client(session: Session, actor: Actor, client_id: str, now: datetime) -> None:
+    """End a program's access: what tokens it has are refused within KNOWN_FOR. Raises Forbidden, NotFound."""
+    _permit_administration(actor)
+    if not await store.revoke_client(session, client_id, now):
+        raise NotFound("No program of this client_id is in use.")
+
+
+async def list_clients(session: Session, actor: Actor, *, after: Id = NOBODY, limit: int = 200) -> list[Client]:
+    """Programs in the order they were added, revoked ones too: `limit` behind the id `after`. Raises Forbidden."""
+    _permit_administration(actor)
+    return await store.list_clients(session, after, limit)
+
+
+async def exchange(
+    database: Database,
+    form: Mapping[str, str],
+    *,
+    token_urls: Collection[str],
+    keys_at: Callable[[str], Awaitable[Mapping[str, Any]]],
+    request_id: str | None,
+    now: datetime,
+) -> Issued:
+    """Exchange a program's signed assertion for a token of TOKEN_LIFE (SMART Backend Services).
+
+    `form` is the token request; `token_urls` are the names under which this server's token endpoint is known;
+    `keys_at` fetches a JWK Set and raises a Refusal when it cannot. Each refusal's `key` is an OAuth error word.
+    Attempts that name a client are audited; those that name none have nobody to be logged for.
+    """
+    said = assertion.claim(form)
+    async with database.transaction(Scope(None, "client")) as session:
+        client = await store.find_client(session, said.issuer)
+    if client is None:
+        raise assertion.refuse("No such client.")
+    actor, call = client.actor(()), Call("E", "token", request_id=request_id)
+    try:
+        keys = client.jwks if client.jwks_url is None else await keys_at(client.jwks_url)
+    except Refusal as refusal:
+        await log_failure(database, actor, call, now, refusal)
+        raise
+    async with open(database, actor, call, now) as session:
+        if client.revoked_at is not None:
+            raise assertion.refuse("The client's access was revoked.")
+        proof = assertion.prove(said, keys or {}, token_urls, now)
+        granted = scopes.narrow(said.scope, client.scope.split())
+        if not granted:
+            raise Invalid("Nothing of the scope asked for is open to this client.", key="invalid_scope", at="scope")
+        if not await store.spend_assertion(session, client.id, proof.jti, proof.expires_at):
+            raise assertion.refuse("The assertion was used before (jti).")
+        return await _issue(session, client, granted, now, TOKEN_LIFE)
+
+
+async def issue_lasting(session: Session, actor: Actor, client: Client, now: datetime) -> Issued:
+    """A token with all of a program's scopes that lives as long as the database: the demo's. Raises Forbidden."""
+    _permit_administration(actor)
+    return await _issue(session, client, tuple(client.scope.split()), now, None)
+
+
+async def _issue(
+    session: Session, client: Client, granted: tuple[str, ...], now: datetime, life: timedelta | None
+) -> Issued:
+    issued = Issued(secrets.token_urlsafe(32), " ".join(granted), int(life.total_seconds()) if life else None)
+    await store.add_token(session, _digest(issued.token), client.id, issued.scope, now, now + life if life else None)
+    return issued
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A token looked up before, and between which times the answer is believed."""
+
+    actor: Actor
+    since: datetime
+    until: datetime
+
+
+KNOWN_FOR = timedelta(seconds=20)
+"""How long a token is believed without asking again: well under the minute within which a revoked client is refused."""
+KNOWN_MOST = 4096
+
+_known: WeakKeyDictionary[Database, OrderedDict[bytes, Known]] = WeakKeyDictionary()
+
+
+async def authenticate(database: Database, token: str, now: datetime) -> Actor:
+    """The client program that holds this token. Raises Unauthenticated (answer 401 with WWW-Authenticate: Bearer)."""
+    digest = _digest(token)
+    known = _known.setdefault(database, OrderedDict())
+    if (one := known.get(digest)) and one.since <= now < one.until:
+        return one.actor
+    known.pop(digest, None)
+    async with database.transaction(Scope(None, "client")) as session:
+        found = await store.find_token(session, digest, now)
+    if found is None:
+        raise Unauthenticated("The token is unknown, has ended, or was revoked.", key="invalid_token")
+    client, granted, ends = found
+    actor = client.actor(tuple(granted.split()))
+    known[digest] = Known(actor, now, min(now + KNOWN_FOR, ends or now + KNOWN_FOR))
+    while len(known) > KNOWN_MOST:
+        known.popitem(last=False)
+    return actor
+
+
+async def forget(session: Session, now: datetime) -> None:
+    """Drop spent assertions and tokens that ended more than an hour ago: a sweep."""
+    await store.forget(session, now - timedelta(hours=1))
+
+
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+SHORTEST_PASSWORD = 10
+LONGEST_PASSWORD = 1024
+
+_hasher = argon2.PasswordHasher()
+
+
+@lru_cache(maxsize=1)
+def _hash_of_nothing() -> str:
+    # Verified against where there is no account, so that the time taken does not tell who has one.
+    return _hasher.hash(secrets.token_urlsafe(32))
+
+
+async def add_account(session: Session, actor: Actor, new: NewAccount, password: str, now: datetime) -> Account:
+    """Give a person of staff an account. Raises Forbidden, Invalid (role, password), Conflict (login taken)."""
+    _permit_administration(actor)
+    if new.role not in PERSON_ROLES:
+        raise Invalid(f"A person's role is one of {', '.join(PERSON_ROLES)}.", at="role")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", at="password")
+    login = _login(new.login)
+    if not login:
+        raise Invalid("A login is not empty.", at="login")
+    account = Account(new_id(), login, new.role, new.organization, new.worker, new.name, active=True)
+    password_hash = await asyncio.to_thread(_hasher.hash, password)
+    async with as_platform(session, "add an account"):
+        added = await store.add_account(session, account, password_hash, now)
+    if not added:
+        raise Conflict("This login is taken.", key="taken", at="login")
+    return account
+
+
+async def check_password(session: Session, login: str, password: str) -> Actor:
+    """The person of this login and password. Raises Unauthenticated, which does not say what of the two was wrong."""
+    async with as_platform(session, "sign in"):
+        found = await store.find_account(session, _login(login))
+        account, password_hash = found or (None, _hash_of_nothing())
+        fits = len(password) <= LONGEST_PASSWORD and await asyncio.to_thread(_fits, password_hash, password)
+        if account is None or not account.active or not fits:
+            raise Unauthenticated("Login or password is wrong.", key="wrong-password")
+        if _hasher.check_needs_rehash(password_hash):
+            await store.rehash(session, account.id, await asyncio.to_thread(_hasher.hash, password))
+    return account.actor
+
+
+def _login(text: str) -> str:
+    return text.replace("\x00", "").strip().lower()
+
+
+def _fits(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password)
+    except argon2.exceptions.VerificationError:
+        return False
+
+
+# ---- the audit -------------------------------------------------------------------------------------------------------
+
+AT_ONCE = 1000
+"""Rows that one step of the chaining job takes, and one step of the walk reads."""
+
+
+async def chain(session: Session, now: datetime) -> int:
+    """Give committed audit lines without a place the next ones, at most AT_ONCE; returns how many.
+
+    The session is the platform's. Lines that are written meanwhile and commit later get later places, whatever their
+    ids and times: the chain follows commits, and no writer waits for it.
+    """
+    await store.lock_chain(session)
+    lines = await store.unchained(session, AT_ONCE)
+    if not lines:
+        return 0
+    position, head = await store.head(session) or (0, links.GENESIS)
+    linked = links.link(lines, position, head, now)
+    if await store.chain(session, linked, now) != len(linked):
+        raise RuntimeError("the chaining job does not see every row that it read: its session is not the platform's")
+    return len(linked)
+
+
+async def verify(session: Session) -> ChainReport:
+    """Walk the whole chain and recompute every hash; the session is the platform's or an auditor's.
+
+    Who can rewrite the whole table can rewrite the whole chain: keep the report's `head` elsewhere from time to time,
+    and compare. Rows cut off at the end show as a smaller number of rows than was reported before.
+    """
+    position, head = 0, links.GENESIS
+    while batch := await store.walk(session, position, AT_ONCE):
+        if broken := links.first_break(batch, position, head):
+            return ChainReport(broken.position - 1, head, await store.count_unchained(session), broken)
+        position, head = batch[-1].position, batch[-1].hash
+    return ChainReport(position, head, await store.count_unchained(session))
