@@ -16,7 +16,7 @@ from service.records.model import Record
 from service.referrals import settling, steps, store, transitions
 from service.referrals.crisis import raised
 from service.referrals.lifecycle import check
-from service.referrals.model import Crisis, Loop, NewReferral, NextStep, Referral, Task
+from service.referrals.model import Loop, NewReferral, NextStep, Referral, Task
 from service.routing import steps as routing
 from service.routing.model import Decision
 from service.safety.urgency import effective
@@ -137,48 +137,7 @@ async def _supersede(session: Session, actor: Actor, old: Id, now: datetime) -> 
             raise Conflict(
                 "An agency has accepted the request to replace; withdraw it first.", at="replaces", key="accepted"
             )
-        await _end(moving, "cancelled", "withdrawn", Reason(None, "Replaced by a new request."), "withdraw")
-
-
-async def _end(moving: steps.Turn, status: str, business_status: str, reason: Reason, kind: str) -> None:
-    """End the parent; offers still out are withdrawn. A crisis that is up passes to the coordinator."""
-    loop = moving.loop
-    for share in loop.shares:
-        if share.status == "requested":
-            loop = transitions.withdrawn(loop, share, reason, moving.now)
-            moving.tell("withdraw", loop.share(share.id), reason)
-    loop = without_follow_ups(loop, moving.now)
-    parent = msgspec.structs.replace(
-        loop.parent,
-        status=status,
-        business_status=business_status,
-        reason=reason,
-        ended_at=moving.now,
-        updated_at=moving.now,
-    )
-    moving.loop = to_coordinator(msgspec.structs.replace(loop, parent=parent))
-    moving.tell(kind, parent, reason)
-
-
-def without_follow_ups(loop: Loop, now: datetime) -> Loop:
-    """A referral that ends other than completed cancels its follow-ups (contract.md)."""
-    for task in loop.follow_ups:
-        if task.open:
-            loop = loop.with_follow_up(
-                msgspec.structs.replace(
-                    task, status="cancelled", ended_at=now, updated_at=now, due_at=None, business_status="withdrawn"
-                )
-            )
-    return loop
-
-
-def to_coordinator(loop: Loop) -> Loop:
-    """No move drops a crisis: its ownership passes to the coordinator (moves.md)."""
-    crisis = loop.referral.crisis
-    if crisis is None or crisis.owner == "coordinator":
-        return loop
-    handed = Crisis(crisis.state, crisis.since, crisis.by, "coordinator", crisis.at)
-    return msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, crisis=handed))
+        await steps.end(moving, "cancelled", "withdrawn", Reason(None, "Replaced by a new request."), "withdraw")
 
 
 async def decline(session: Session, actor: Actor, task: Id, reason: Reason | None, now: datetime) -> Loop:
@@ -190,17 +149,8 @@ async def decline(session: Session, actor: Actor, task: Id, reason: Reason | Non
         wanted = moving.share.needs
         moving.loop = transitions.declined(moving.loop, moving.share, why, now)
         moving.tell("decline", moving.share, why)
-        await redispatch(moving, wanted)
+        await steps.redispatch(moving, wanted)
     return moving.loop
-
-
-async def redispatch(moving: steps.Turn, wanted: tuple[str, ...]) -> None:
-    """After a share ended without success: the next agency, unless another offer or share of these needs is still out."""
-    if not moving.loop.parent.open:
-        return
-    if any(share.open and set(share.needs) & set(wanted) for share in moving.loop.shares):
-        return
-    await steps.dispatch(moving, wanted if wanted != moving.loop.referral.needs else None)
 
 
 async def ask(session: Session, actor: Actor, task: Id, now: datetime) -> Loop:
@@ -240,7 +190,7 @@ async def withdraw(session: Session, actor: Actor, referral: Id, reason: Reason 
                 moving.loop = transitions.cancel_requested(moving.loop, share, why, now, session.practice)
                 moving.tell("request-cancel", moving.loop.share(share.id), why)
         if not live:
-            await _end(moving, "cancelled", "withdrawn", why, "withdraw")
+            await steps.end(moving, "cancelled", "withdrawn", why, "withdraw")
     return moving.loop
 
 
@@ -256,7 +206,7 @@ async def refuse(session: Session, actor: Actor, referral: Id, reason: Reason | 
     async with steps.on_referral(session, actor, referral, now) as moving:
         if not moving.loop.parent.open or any(share.accepted_at for share in moving.loop.shares):
             raise Invalid("A referral is refused only before any agency accepted it.", at="status", key="illegal-move")
-        await _end(moving, "rejected", "refused", why, "refuse")
+        await steps.end(moving, "rejected", "refused", why, "refuse")
     return moving.loop
 
 
@@ -269,7 +219,7 @@ async def give_up(session: Session, actor: Actor, referral: Id, reason: Reason |
         if not moving.loop.parent.open or any(share.open for share in moving.loop.shares):
             raise Invalid("Giving up needs every share to have ended.", at="status", key="illegal-move")
         status = "rejected" if moving.loop.parent.status == "requested" else "failed"
-        await _end(moving, status, "failed", reason, "give-up")
+        await steps.end(moving, status, "failed", reason, "give-up")
     return moving.loop
 
 
@@ -286,7 +236,7 @@ async def void(session: Session, actor: Actor, referral: Id, reason: Reason | No
             if task.status != "entered-in-error":
                 moving.loop = transitions.voided(moving.loop, task, reason, now)
                 moving.tell("void", task, reason)
-        moving.loop = to_coordinator(moving.loop)
+        moving.loop = steps.to_coordinator(moving.loop)
     return moving.loop
 
 
@@ -299,7 +249,7 @@ async def void_share(session: Session, actor: Actor, task: Id, reason: Reason | 
         wanted = moving.share.needs
         moving.loop = transitions.voided(moving.loop, moving.share, reason, now)
         moving.tell("void", moving.share, reason)
-        await redispatch(moving, wanted)
+        await steps.redispatch(moving, wanted)
     return moving.loop
 
 
@@ -317,7 +267,7 @@ async def withdraw_share(session: Session, actor: Actor, task: Id, reason: Reaso
             wanted = moving.share.needs
             moving.loop = transitions.withdrawn(moving.loop, moving.share, reason, now)
             moving.tell("withdraw", moving.share, reason)
-            await redispatch(moving, wanted)
+            await steps.redispatch(moving, wanted)
     return moving.loop
 
 

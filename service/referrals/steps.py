@@ -19,7 +19,7 @@ from service.practice import Limit, Practice
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import lifecycle, settling, store, transitions
-from service.referrals.model import Ground, Loop, Receipt, Task
+from service.referrals.model import Crisis, Ground, Loop, Receipt, Task
 from service.routing import steps as routing
 from service.routing.model import Need
 from service.values import Id, Reason, new_id
@@ -77,7 +77,7 @@ class Turn:
                 reason.text if reason else None,
                 sealed,
                 data,
-            )  # fmt: skip
+            )
         )
 
 
@@ -254,6 +254,56 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
 
 def _reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
     return limits.get(urgency) if limits else None
+
+
+async def redispatch(moving: Turn, wanted: tuple[str, ...]) -> None:
+    """After a share ended without success: the next agency, unless another offer or share of these needs is still out."""
+    if not moving.loop.parent.open:
+        return
+    if any(share.open and set(share.needs) & set(wanted) for share in moving.loop.shares):
+        return
+    await dispatch(moving, wanted if wanted != moving.loop.referral.needs else None)
+
+
+async def end(moving: Turn, status: str, business_status: str, reason: Reason, kind: str) -> None:
+    """End the parent; offers still out are withdrawn. A crisis that is up passes to the coordinator."""
+    loop = moving.loop
+    for share in loop.shares:
+        if share.status == "requested":
+            loop = transitions.withdrawn(loop, share, reason, moving.now)
+            moving.tell("withdraw", loop.share(share.id), reason)
+    loop = without_follow_ups(loop, moving.now)
+    parent = msgspec.structs.replace(
+        loop.parent,
+        status=status,
+        business_status=business_status,
+        reason=reason,
+        ended_at=moving.now,
+        updated_at=moving.now,
+    )
+    moving.loop = to_coordinator(msgspec.structs.replace(loop, parent=parent))
+    moving.tell(kind, parent, reason)
+
+
+def without_follow_ups(loop: Loop, now: datetime) -> Loop:
+    """A referral that ends other than completed cancels its follow-ups (contract.md)."""
+    for task in loop.follow_ups:
+        if task.open:
+            loop = loop.with_follow_up(
+                msgspec.structs.replace(
+                    task, status="cancelled", ended_at=now, updated_at=now, due_at=None, business_status="withdrawn"
+                )
+            )
+    return loop
+
+
+def to_coordinator(loop: Loop) -> Loop:
+    """No move drops a crisis: its ownership passes to the coordinator (moves.md)."""
+    crisis = loop.referral.crisis
+    if crisis is None or crisis.owner == "coordinator":
+        return loop
+    handed = Crisis(crisis.state, crisis.since, crisis.by, "coordinator", crisis.at)
+    return msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, crisis=handed))
 
 
 async def receipt(moving: Turn, share: Task, reason: Reason) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from service.access.model import Actor
 from service.db import Session
-from service.referrals import clocks, flow, steps, store, transitions
+from service.referrals import clocks, steps, store, transitions
 from service.referrals.model import Loop
 from service.values import Id
 
@@ -39,7 +39,7 @@ async def _expire(session: Session, actor: Actor, task: Id, referral: Id, now: d
         moving.permit("expire")
         moving.loop = transitions.expired(moving.loop, share, now)
         moving.tell("expire", moving.share)
-        await flow.redispatch(moving, share.needs)
+        await steps.redispatch(moving, share.needs)
 
 
 def _kept_open(loop: Loop, task: Id, now: datetime, session: Session) -> Loop:
