@@ -14,7 +14,7 @@ from service.records.model import Record
 from service.values import Id
 
 
-async def find(session: Session, actor: Actor, identifiers: tuple[Identifier, ...]) -> Id | None:
+async def find(session: Session, actor: Actor, identifiers: tuple[Identifier, ...]) -> Patient | None:
     """The patient of the actor's hospital with any of these numbers; Conflict when they name several persons."""
     if not identifiers:
         return None

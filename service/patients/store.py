@@ -11,21 +11,24 @@ from service.values import Id
 PATIENT = """id, hospital_id, version, name, phone, birth_date, gender, address, region, language, no_identifier_reason, deceased,
  received, updated_at"""
 
-BY_IDENTIFIERS = """
-SELECT DISTINCT patient_id FROM patient_identifier
-WHERE hospital_id = $1 AND (system, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
-"""
+_WHOLE = f"""SELECT {PATIENT},
+    ARRAY(SELECT ARRAY[i.system, i.value] FROM patient_identifier i WHERE i.patient_id = patient.id ORDER BY 1) AS identifiers
+FROM patient"""
+
+BY_IDENTIFIERS = f"""{_WHOLE} WHERE id IN (
+    SELECT patient_id FROM patient_identifier
+    WHERE hospital_id = $1 AND (system, value) IN (SELECT * FROM unnest($2::text[], $3::text[])))"""
 
 
-async def by_identifiers(session: Session, hospital: Id, identifiers: Sequence[Identifier]) -> list[Id]:
+async def by_identifiers(session: Session, hospital: Id, identifiers: Sequence[Identifier]) -> list[Patient]:
     """The hospital's patients that carry any of these numbers: none, one, or a conflict of several."""
     rows = await session.fetch(
         BY_IDENTIFIERS, hospital, [i.system for i in identifiers], [i.value for i in identifiers]
     )
-    return [row["patient_id"] for row in rows]
+    return [_patient(row) for row in rows]
 
 
-GET = f"SELECT {PATIENT}, ARRAY(SELECT ARRAY[i.system, i.value] FROM patient_identifier i WHERE i.patient_id = patient.id ORDER BY 1) AS identifiers FROM patient WHERE id = ANY($1)"
+GET = f"{_WHOLE} WHERE id = ANY($1)"
 
 
 async def get(session: Session, id: Id) -> Patient | None:

@@ -1,0 +1,280 @@
+"""From FHIR to the service's words: patients, stays, consents, needs, screening answers; pure translation."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import msgspec
+
+from adapters.fhir import references, wire
+from service import codes
+from service.consent.model import Consent
+from service.errors import Invalid, Issue
+from service.patients.model import Identifier, Patient, Stay
+from service.referrals.model import NewReferral
+from service.safety.screening import Answer
+from service.values import Id
+
+SC_CODING = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
+NO_IDENTIFIER = "urn:yuanshe:no-identifier-reason"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+DISPOSITIONS = frozenset("123459")
+
+
+def identifiers(given: tuple[wire.Identifier, ...]) -> tuple[Identifier, ...]:
+    """Those that identify: with a system and a value, and still in use."""
+    return tuple(Identifier(i.system, i.value) for i in given if i.system and i.value and i.use != "old")
+
+
+def patient(read: wire.Patient, id: Id, hospital: Id, now: datetime, at: str) -> Patient:
+    reason = next((e.value_code for e in read.extension if e.url == NO_IDENTIFIER), None)
+    language = next(
+        (c for c in read.communication if c.preferred), read.communication[0] if read.communication else None
+    )
+    home = address(read.address)
+    name = next((n for n in read.name if n.use in (None, "official", "usual")), read.name[0] if read.name else None)
+    return Patient(
+        id=id, hospital=hospital, version=0, identifiers=identifiers(read.identifier), updated_at=now,
+        name=name.words if name else None, phone=next((t.value for t in read.telecom if t.system in ("phone", "sms")), None),
+        birth_date=wire.day(read.birth_date, f"{at}.birthDate") if read.birth_date else None, gender=read.gender,
+        address=" ".join(filter(None, (home.state, home.city, *home.line))) or home.text if home else None, region=region(read.address),
+        language=next((c.code for c in language.language.coding if c.code), None) if language else None, no_identifier_reason=reason,
+        deceased=bool(read.deceased_boolean or read.deceased_date),
+    )  # fmt: skip
+
+
+def address(given: tuple[wire.Address, ...]) -> wire.Address | None:
+    """Where the person lives now: `temp` before `home` (contract.md)."""
+    for use in ("temp", "home", None):
+        found = next((a for a in given if a.use == use), None)
+        if found:
+            return found
+    return None
+
+
+def region(given: tuple[wire.Address, ...]) -> str | None:
+    """The region code of where the person lives now; `postalCode` is never read."""
+    for use in ("temp", "home", None):
+        for a in given:
+            if a.use == use and (code := region_code(a)):
+                return code
+    return None
+
+
+def region_code(a: wire.Address) -> str | None:
+    """6 to 12 digits in `district`, or its iso21090-SC-coding extension; trailing levels of zeros are stripped (domain f-3)."""
+    beside = (*(a.beside_district.extension if a.beside_district else ()), *a.extension)
+    coded = next(
+        (e.value_coding.code for e in beside if e.url == SC_CODING and e.value_coding and e.value_coding.code), None
+    )
+    for candidate in (coded, a.district):
+        if candidate and candidate.isascii() and candidate.isdigit() and 6 <= len(candidate) <= 12:
+            return stripped(candidate)
+    return None
+
+
+def stripped(code: str) -> str:
+    for length, zeros in ((12, 3), (9, 3), (6, 2), (4, 2)):
+        if len(code) == length and code.endswith("0" * zeros):
+            code = code[:-zeros]
+    return code
+
+
+def stay(
+    read: wire.Encounter, id: Id, patient: Id, hospital: Id, now: datetime, at: str, places: Mapping[str, wire.Place]
+) -> Stay:
+    """`places`: the Organizations and Locations of the same submission, by reference."""
+    period, going = read.period, read.hospitalization
+    contained = {
+        f"#{place.id}": place
+        for place in (wire.decode(raw, wire.Place, f"{at}.contained") for raw in read.contained)
+        if place.id
+    }
+    where = going.destination.reference if going and going.destination else None
+    destination = (contained | dict(places)).get(where or "")
+    addresses = destination.address if destination else ()
+    disposition = None
+    if going and going.discharge_disposition:
+        disposition = going.discharge_disposition.code(codes.DISPOSITION)
+        if disposition is not None and disposition not in DISPOSITIONS:
+            raise Invalid(
+                "The way of leaving is one of 1, 2, 3, 4, 5, 9.",
+                at=f"{at}.hospitalization.dischargeDisposition",
+                code="code-invalid",
+            )
+    number = identifiers(read.identifier)
+    if read.status == "finished" and not (period and period.end):
+        raise Invalid("A finished stay has an end.", at=f"{at}.period.end", code="required")
+    return Stay(
+        id=id, hospital=hospital, patient=patient, version=0, status=read.status, updated_at=now, number=number[0] if number else None,
+        started_at=wire.instant(period.start, f"{at}.period.start") if period and period.start else None,
+        ended_at=wire.instant(period.end, f"{at}.period.end") if period and period.end else None, disposition=disposition,
+        region=region(addresses if isinstance(addresses, tuple) else (addresses,)),
+    )  # fmt: skip
+
+
+def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, at: str) -> Consent:
+    """A Consent to disclose, or of another category, which is kept and opens nothing."""
+    for name, missing in (
+        ("dateTime", not read.date_time), ("organization", not read.organization), ("policyRule", not read.policy_rule),
+        ("source[x]", not (read.source_attachment or read.source_reference)),
+    ):  # fmt: skip
+        if missing:
+            raise Invalid(f"A Consent needs {name}.", at=f"{at}.{name}", code="required")
+    provision = read.provision or wire.Provision()
+    discloses = any(c.code(ACT_CODE) == "IDSCL" for c in read.category) and provision.type != "deny"
+    agencies: list[Id] = []
+    for position, who in enumerate(provision.actor):
+        agencies.append(
+            references.required(who.reference, "Organization", at=f"{at}.provision.actor[{position}].reference")
+        )
+    named = [
+        references.required(d.reference, "ServiceRequest", at=f"{at}.provision.data[{n}].reference")
+        for n, d in enumerate(provision.data)
+        if d.reference.reference and "ServiceRequest/" in d.reference.reference
+    ]
+    signers = [found[0] for p in read.performer if (found := references.parse(p.reference))]
+    if discloses and not signers:
+        raise Invalid("A Consent names who signs it.", at=f"{at}.performer", code="required")
+    period = provision.period
+    return Consent(
+        id=id, hospital=actor, patient=patient, version=0, kind="consent", active=read.status == "active", discloses=discloses,
+        agencies=tuple(dict.fromkeys(agencies)), referrals=tuple(dict.fromkeys(named)), signer="patient" if "Patient" in signers else "related",
+        recorded_by=actor, recorded_at=now, spoken=bool(read.verification),
+        valid_from=wire.instant(period.start, f"{at}.provision.period.start") if period and period.start else None,
+        valid_to=_end(period.end, f"{at}.provision.period.end") if period and period.end else None,
+    )  # fmt: skip
+
+
+def _end(value: str, at: str) -> datetime:
+    # A period whose end is a day includes that day (FHIR Period).
+    from datetime import timedelta
+
+    end = wire.instant(value, at)
+    return end + timedelta(days=1, microseconds=-1) if len(value) == 10 else end
+
+
+def answers(read: wire.Observation | wire.QuestionnaireResponse) -> list[Answer]:
+    """Screening answers by LOINC code of the item: from an Observation, or from the items of a QuestionnaireResponse."""
+    if isinstance(read, wire.Observation):
+        found = next((c.code for c in read.code.coding if c.code and (c.system or "").endswith("loinc.org")), None)
+        if found is None or read.status in ("cancelled", "entered-in-error"):
+            return []
+        score = read.value_integer if read.value_integer is not None else (read.value_quantity or {}).get("value")
+        coded = next((c.code for c in read.value_concept.coding if c.code), None) if read.value_concept else None
+        return [Answer(found, score, coded)]
+    if read.status == "entered-in-error":
+        return []
+    return [Answer(item.link_id.lstrip("/"), *_scored(given)) for item in _items(read.item) for given in item.answer]
+
+
+def _items(items: tuple[wire.Item, ...]) -> Iterator[wire.Item]:
+    for item in items:
+        yield item
+        yield from _items(item.item)
+        for given in item.answer:
+            yield from _items(given.item)
+
+
+def _scored(given: wire.Answer) -> tuple[float | None, str | None]:
+    score = given.value_integer if given.value_integer is not None else given.value_decimal
+    return score, given.value_coding.code if given.value_coding else None
+
+
+def needs(read: wire.ServiceRequest, at: str) -> tuple[tuple[str, ...], list[Issue]]:
+    """The need codes of a request, from category, code and reasonCode, and warnings for what could not be mapped.
+
+    An unmapped code becomes N99 with its text kept (contract.md), when nothing else says what is needed.
+    """
+    found: dict[str, None] = {}
+    warnings: list[Issue] = []
+    spoken = False
+    for place, concepts in (
+        ("category", read.category),
+        ("code", (read.code,) if read.code else ()),
+        ("reasonCode", read.reason_code),
+    ):
+        for position, concept in enumerate(concepts):
+            where = f"{at}.{place}" if place == "code" else f"{at}.{place}[{position}]"
+            spoken = spoken or bool(concept.coding or concept.text)
+            mapped = False
+            for coding in concept.coding:
+                if not coding.code:
+                    continue
+                if coding.system == codes.NEED and not codes.known(codes.NEED, coding.code):
+                    raise Invalid(
+                        "This is not one of our need codes (CodeSystem?url=urn:yuanshe:need).",
+                        at=where,
+                        code="code-invalid",
+                    )
+                for need in codes.needs_of(coding.system or "", coding.code):
+                    found[need] = None
+                    mapped = True
+            if not mapped and concept.coding and not any(c.system == codes.NEED for c in concept.coding):
+                warnings.append(
+                    Issue("This code is not mapped to a need; its text is kept.", where, "informational", "information")
+                )
+    if not spoken:
+        raise Invalid("A need is missing: give it in category, code or reasonCode.", at=f"{at}.code", code="required")
+    if not found:
+        found[codes.OTHER_NEED] = None
+    if codes.OTHER_NEED in found and not _need_text(read):
+        raise Invalid("“Other” needs words: give text or display.", at=f"{at}.code.text", code="required")
+    return tuple(sorted(found)), warnings
+
+
+def _need_text(read: wire.ServiceRequest) -> bool:
+    concepts = (*read.category, *((read.code,) if read.code else ()), *read.reason_code)
+    return any(c.words for c in concepts) or bool(read.note)
+
+
+def placer(read: wire.ServiceRequest, at: str) -> Identifier:
+    """The placer's number: typed PLAC, else the first with a value."""
+    typed = [i for i in read.identifier if i.value and i.type and any(c.code == "PLAC" for c in i.type.coding)]
+    chosen = next(iter(typed or [i for i in read.identifier if i.value]), None)
+    if chosen is None:
+        raise Invalid(
+            "The placer's identifier is missing: one `identifier` with system and value.",
+            at=f"{at}.identifier",
+            code="required",
+        )
+    return Identifier(chosen.system or "", chosen.value or "")
+
+
+def referral(
+    read: wire.ServiceRequest, id: Id, task: Id, patient: Id, body: bytes, now: datetime, at: str
+) -> tuple[NewReferral, list[Issue]]:
+    """A hospital's request to place."""
+    if read.status != "active":
+        raise Invalid("A request is placed with status active.", at=f"{at}.status", code="business-rule")
+    if read.intent not in ("order", "original-order"):
+        raise Invalid("A request is placed with intent order.", at=f"{at}.intent", code="business-rule")
+    number = placer(read, at)
+    wanted, warnings = needs(read, at)
+    preferred = None
+    for position, who in enumerate(read.performer):
+        named = references.parse(who.reference)
+        if named and named[0] == "Organization" and (found := references.as_id(named[1])):
+            preferred = preferred or found
+        else:
+            warnings.append(
+                Issue(
+                    "This performer is not known here; routing decides.",
+                    f"{at}.performer[{position}]",
+                    "informational",
+                    "information",
+                )
+            )
+    prohibited = any(c.code == "contacting-subject-prohibited" for d in read.order_detail for c in d.coding)
+    replaced = next(
+        (references.required(r, "ServiceRequest", at=f"{at}.replaces[{n}]") for n, r in enumerate(read.replaces)), None
+    )
+    new = NewReferral(
+        id=id, task=task, placer_system=number.system, placer_value=number.value, patient=patient, needs=wanted, urgency=read.priority,
+        body=body, authored_at=wire.instant(read.authored_on, f"{at}.authoredOn") if read.authored_on else now,
+        preferred=preferred, contact_prohibited=prohibited, replaces=replaced,
+    )  # fmt: skip
+    return new, warnings
+
+
+def place_of(raw: bytes | msgspec.Raw, at: str) -> wire.Place:
+    return wire.decode(raw, wire.Place, at)

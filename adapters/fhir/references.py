@@ -1,0 +1,80 @@
+"""References: which of ours they name, and how those of a Bundle find their entries."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters.fhir.wire import Reference
+from service.errors import Invalid
+from service.values import Id
+
+_RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?$")
+
+
+def parse(text: str | None) -> tuple[str, str] | None:
+    """`Patient/x`, absolute or relative, with or without version → (`Patient`, `x`)."""
+    found = _RELATIVE.search(text) if text else None
+    return (found.group(1), found.group(2)) if found else None
+
+
+def ours(reference: Reference | None, *types: str, at: str) -> Id | None:
+    """The id that a reference names, of one of these types; None when it is absent. Raises Invalid for another type or form."""
+    if reference is None or reference.reference is None:
+        return None
+    found = parse(reference.reference)
+    if found is None or found[0] not in types:
+        raise Invalid(f"This reference must name a {' or '.join(types)}.", at=f"{at}.reference", code="value")
+    return as_id(found[1])
+
+
+def as_id(text: str) -> Id | None:
+    """An id of ours, or None: ids of other systems name nothing here."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def required(reference: Reference | None, *types: str, at: str) -> Id:
+    found = ours(reference, *types, at=at)
+    if found is None:
+        raise Invalid(f"This must reference a {' or '.join(types)} that is known here.", at=at, code="not-found")
+    return found
+
+
+_REFERENCE = re.compile(rb'("reference"\s*:\s*")([^"\\]+)(")')
+
+
+def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
+    """The body with the references of a Bundle replaced by what its entries are stored as; all other bytes stay."""
+    if not names:
+        return body
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        new = names.get(match.group(2).decode("utf-8", "replace"))
+        return match.group(1) + new.encode() + match.group(3) if new else match.group(0)
+
+    return _REFERENCE.sub(replace, body)
+
+
+def canonical(entries: list[tuple[dict[str, Any], str | None]], names: Mapping[str, int]) -> bytes:
+    """A whole submission in canonical form (contract.md): entries in order, without fullUrl, id, meta and narrative, each
+    reference within the Bundle replaced by the position that it names."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        if isinstance(value, str) and value in names:
+            return f"#{names[value]}"
+        return value
+
+    whole = [
+        [request, {key: plain(value) for key, value in resource.items() if key not in ("id", "meta", "text")}]
+        for resource, request in entries
+    ]
+    return msgspec.json.encode(whole, order="deterministic")

@@ -1,0 +1,463 @@
+"""FHIR R4 as Structs: what the service reads of each resource, with required bindings as literals; decoded once, at the edge."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from service.errors import Invalid, Issue, Malformed
+from service.values import SHANGHAI
+
+Text = Annotated[str, Meta(min_length=1)]
+T = TypeVar("T")
+
+
+class Coding(Struct, frozen=True):
+    system: Text | None = None
+    code: Text | None = None
+    display: Text | None = None
+
+
+class Concept(Struct, frozen=True):
+    """CodeableConcept."""
+
+    coding: tuple[Coding, ...] = ()
+    text: Text | None = None
+
+    @property
+    def words(self) -> str | None:
+        """What its sender called it."""
+        return self.text or next((coding.display for coding in self.coding if coding.display), None)
+
+    def code(self, system: str) -> str | None:
+        return next((coding.code for coding in self.coding if coding.system == system), None)
+
+
+class Identifier(Struct, frozen=True):
+    system: Text | None = None
+    value: Text | None = None
+    use: Literal["usual", "official", "temp", "secondary", "old"] | None = None
+    type: Concept | None = None
+
+
+class Reference(Struct, frozen=True):
+    reference: Text | None = None
+    type: Text | None = None
+    identifier: Identifier | None = None
+    display: Text | None = None
+
+
+class Period(Struct, frozen=True):
+    start: Text | None = None
+    end: Text | None = None
+
+
+class Extension(Struct, frozen=True):
+    url: Text
+    value_code: Text | None = msgspec.field(default=None, name="valueCode")
+    value_string: Text | None = msgspec.field(default=None, name="valueString")
+    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
+    value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
+    value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+
+
+class Element(Struct, frozen=True):
+    """What stands beside a primitive: `_district`."""
+
+    extension: tuple[Extension, ...] = ()
+
+
+class Name(Struct, frozen=True):
+    use: Literal["usual", "official", "temp", "nickname", "anonymous", "old", "maiden"] | None = None
+    text: Text | None = None
+    family: Text | None = None
+    given: tuple[Text, ...] = ()
+
+    @property
+    def words(self) -> str | None:
+        if self.text:
+            return self.text
+        parts = [self.family or "", *self.given]
+        chinese = any("\u3400" <= letter <= "\u9fff" for letter in "".join(parts))
+        joined = ("" if chinese else " ").join(
+            part for part in (parts if chinese else [*self.given, self.family or ""]) if part
+        )
+        return joined or None
+
+
+class Telecom(Struct, frozen=True):
+    system: Literal["phone", "fax", "email", "pager", "url", "sms", "other"] | None = None
+    value: Text | None = None
+
+
+class Address(Struct, frozen=True):
+    use: Literal["home", "work", "temp", "old", "billing"] | None = None
+    text: Text | None = None
+    line: tuple[Text, ...] = ()
+    city: Text | None = None
+    district: Text | None = None
+    state: Text | None = None
+    extension: tuple[Extension, ...] = ()
+    beside_district: Element | None = msgspec.field(default=None, name="_district")
+
+
+class Communicates(Struct, frozen=True):
+    language: Concept
+    preferred: bool = False
+
+
+class Patient(Struct, frozen=True):
+    id: Text | None = None
+    identifier: tuple[Identifier, ...] = ()
+    name: tuple[Name, ...] = ()
+    telecom: tuple[Telecom, ...] = ()
+    gender: Literal["male", "female", "other", "unknown"] = "unknown"
+    birth_date: Text | None = msgspec.field(default=None, name="birthDate")
+    address: tuple[Address, ...] = ()
+    communication: tuple[Communicates, ...] = ()
+    extension: tuple[Extension, ...] = ()
+    deceased_boolean: bool | None = msgspec.field(default=None, name="deceasedBoolean")
+    deceased_date: Text | None = msgspec.field(default=None, name="deceasedDateTime")
+
+
+class Hospitalization(Struct, frozen=True):
+    destination: Reference | None = None
+    discharge_disposition: Concept | None = msgspec.field(default=None, name="dischargeDisposition")
+
+
+class Place(Struct, frozen=True):
+    """An Organization or Location, as far as its address goes."""
+
+    id: Text | None = None
+    address: tuple[Address, ...] | Address = ()
+
+
+class Encounter(Struct, frozen=True):
+    status: Literal[
+        "planned",
+        "arrived",
+        "triaged",
+        "in-progress",
+        "onleave",
+        "finished",
+        "cancelled",
+        "entered-in-error",
+        "unknown",
+    ]
+    subject: Reference | None = None
+    class_: Coding | None = msgspec.field(default=None, name="class")
+    identifier: tuple[Identifier, ...] = ()
+    period: Period | None = None
+    hospitalization: Hospitalization | None = None
+    contained: tuple[Raw, ...] = ()
+
+
+class Actor(Struct, frozen=True):
+    role: Concept
+    reference: Reference
+
+
+class Data(Struct, frozen=True):
+    meaning: Literal["instance", "related", "dependents", "authoredby"]
+    reference: Reference
+
+
+class Provision(Struct, frozen=True):
+    type: Literal["deny", "permit"] | None = None
+    period: Period | None = None
+    actor: tuple[Actor, ...] = ()
+    purpose: tuple[Coding, ...] = ()
+    data: tuple[Data, ...] = ()
+
+
+class Verification(Struct, frozen=True):
+    verified: bool
+    verified_with: Reference | None = msgspec.field(default=None, name="verifiedWith")
+
+
+class Consent(Struct, frozen=True):
+    status: Literal["draft", "proposed", "active", "rejected", "inactive", "entered-in-error"]
+    scope: Concept
+    category: Annotated[tuple[Concept, ...], Meta(min_length=1)]
+    patient: Reference
+    date_time: Text | None = msgspec.field(default=None, name="dateTime")
+    performer: tuple[Reference, ...] = ()
+    organization: tuple[Reference, ...] = ()
+    source_attachment: Any = msgspec.field(default=None, name="sourceAttachment")
+    source_reference: Reference | None = msgspec.field(default=None, name="sourceReference")
+    policy_rule: Concept | None = msgspec.field(default=None, name="policyRule")
+    verification: tuple[Verification, ...] = ()
+    provision: Provision | None = None
+
+
+class Observation(Struct, frozen=True):
+    status: Literal[
+        "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"
+    ]
+    code: Concept
+    subject: Reference | None = None
+    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
+    value_quantity: dict[str, Any] | None = msgspec.field(default=None, name="valueQuantity")
+    value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+    component: tuple[dict[str, Any], ...] = ()
+
+
+class Answer(Struct, frozen=True):
+    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
+    value_decimal: float | None = msgspec.field(default=None, name="valueDecimal")
+    value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
+    item: "tuple[Item, ...]" = ()
+
+
+class Item(Struct, frozen=True):
+    link_id: Text = msgspec.field(name="linkId")
+    answer: tuple[Answer, ...] = ()
+    item: "tuple[Item, ...]" = ()
+
+
+class QuestionnaireResponse(Struct, frozen=True):
+    status: Literal["in-progress", "completed", "amended", "entered-in-error", "stopped"]
+    subject: Reference | None = None
+    item: tuple[Item, ...] = ()
+
+
+class Subject(Struct, frozen=True):
+    """Any other resource about a person, as far as ownership goes."""
+
+    status: Text | None = None
+    subject: Reference | None = None
+    patient: Reference | None = None
+
+
+class Note(Struct, frozen=True):
+    text: Text
+
+
+class ServiceRequest(Struct, frozen=True):
+    status: Literal["draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"]
+    intent: Literal[
+        "proposal",
+        "plan",
+        "directive",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    ]
+    subject: Reference
+    identifier: tuple[Identifier, ...] = ()
+    category: tuple[Concept, ...] = ()
+    code: Concept | None = None
+    reason_code: tuple[Concept, ...] = msgspec.field(default=(), name="reasonCode")
+    order_detail: tuple[Concept, ...] = msgspec.field(default=(), name="orderDetail")
+    priority: Literal["routine", "urgent", "asap", "stat"] = "routine"
+    encounter: Reference | None = None
+    performer: tuple[Reference, ...] = ()
+    replaces: tuple[Reference, ...] = ()
+    authored_on: Text | None = msgspec.field(default=None, name="authoredOn")
+    note: tuple[Note, ...] = ()
+    extension: tuple[Extension, ...] = ()
+    contained: tuple[Raw, ...] = ()
+
+
+class Restriction(Struct, frozen=True):
+    period: Period | None = None
+
+
+class TaskOutput(Struct, frozen=True):
+    type: Concept
+    value_reference: Reference | None = msgspec.field(default=None, name="valueReference")
+    value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+
+
+class Task(Struct, frozen=True):
+    status: Literal[
+        "draft", "requested", "received", "accepted", "rejected", "ready", "cancelled", "in-progress", "on-hold", "failed",
+        "completed", "entered-in-error",
+    ]  # fmt: skip
+    intent: Literal[
+        "unknown",
+        "proposal",
+        "plan",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    ]
+    code: Concept | None = None
+    part_of: tuple[Reference, ...] = msgspec.field(default=(), name="partOf")
+    focus: Reference | None = None
+    for_: Reference | None = msgspec.field(default=None, name="for")
+    requester: Reference | None = None
+    owner: Reference | None = None
+    authored_on: Text | None = msgspec.field(default=None, name="authoredOn")
+    status_reason: Concept | None = msgspec.field(default=None, name="statusReason")
+    priority: Literal["routine", "urgent", "asap", "stat"] | None = None
+    restriction: Restriction | None = None
+    output: tuple[TaskOutput, ...] = ()
+
+
+class Payload(Struct, frozen=True):
+    content_string: Text | None = msgspec.field(default=None, name="contentString")
+
+
+class Communication(Struct, frozen=True):
+    status: Literal[
+        "preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"
+    ]
+    category: tuple[Concept, ...] = ()
+    about: tuple[Reference, ...] = ()
+    based_on: tuple[Reference, ...] = msgspec.field(default=(), name="basedOn")
+    in_response_to: tuple[Reference, ...] = msgspec.field(default=(), name="inResponseTo")
+    reason_code: tuple[Concept, ...] = msgspec.field(default=(), name="reasonCode")
+    status_reason: Concept | None = msgspec.field(default=None, name="statusReason")
+    medium: tuple[Concept, ...] = ()
+    sent: Text | None = None
+    subject: Reference | None = None
+    payload: tuple[Payload, ...] = ()
+    note: tuple[Note, ...] = ()
+
+
+class Performer(Struct, frozen=True):
+    actor: Reference
+
+
+class Procedure(Struct, frozen=True):
+    status: Literal[
+        "preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"
+    ]
+    code: Concept
+    subject: Reference
+    based_on: tuple[Reference, ...] = msgspec.field(default=(), name="basedOn")
+    category: Concept | None = None
+    performed_date: Text | None = msgspec.field(default=None, name="performedDateTime")
+    performed_period: Period | None = msgspec.field(default=None, name="performedPeriod")
+    performer: tuple[Performer, ...] = ()
+    location: Reference | None = None
+    outcome: Concept | None = None
+    note: tuple[Note, ...] = ()
+    extension: tuple[Extension, ...] = ()
+
+
+class Agent(Struct, frozen=True):
+    who: Reference
+
+
+class Provenance(Struct, frozen=True):
+    target: Annotated[tuple[Reference, ...], Meta(min_length=1)]
+    agent: Annotated[tuple[Agent, ...], Meta(min_length=1)]
+    reason: tuple[Concept, ...] = ()
+    recorded: Text | None = None
+
+
+class HealthcareService(Struct, frozen=True):
+    active: bool | None = None
+    extension: tuple[Extension, ...] = ()
+
+
+class Channel(Struct, frozen=True):
+    type: Literal["rest-hook", "websocket", "email", "sms", "message"]
+    endpoint: Text | None = None
+    payload: Text | None = None
+    header: tuple[Text, ...] = ()
+
+
+class Subscription(Struct, frozen=True):
+    status: Literal["requested", "active", "error", "off"]
+    reason: Text
+    criteria: Text
+    channel: Channel
+    end: Text | None = None
+
+
+class EntryRequest(Struct, frozen=True):
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+    url: Text
+    if_match: Text | None = msgspec.field(default=None, name="ifMatch")
+    if_none_exist: Text | None = msgspec.field(default=None, name="ifNoneExist")
+
+
+class Entry(Struct, frozen=True):
+    full_url: Text | None = msgspec.field(default=None, name="fullUrl")
+    resource: Raw | None = None
+    request: EntryRequest | None = None
+
+
+class Bundle(Struct, frozen=True):
+    resource_type: Literal["Bundle"] = msgspec.field(name="resourceType")
+    type: Literal[
+        "document",
+        "message",
+        "transaction",
+        "transaction-response",
+        "batch",
+        "batch-response",
+        "history",
+        "searchset",
+        "collection",
+    ]
+    entry: tuple[Entry, ...] = ()
+
+
+class Kind(Struct, frozen=True):
+    """What a resource says it is."""
+
+    resource_type: Text = msgspec.field(name="resourceType")
+    id: Text | None = None
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def decode(body: bytes | Raw, form: type[T], at: str) -> T:
+    """Read JSON as a Struct. Raises Malformed when it is no JSON, Invalid with the path of the fault otherwise."""
+    decoder = _decoders.get(form)
+    if decoder is None:
+        decoder = _decoders[form] = msgspec.json.Decoder(form)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as fault:
+        text, _, path = str(fault).partition(" - at `$")
+        raise Invalid(_plain(text), issues=[Issue(_plain(text), f"{at}{path.rstrip('`')}", "value")]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed("The body is not JSON.", at=at) from None
+
+
+def _plain(text: str) -> str:
+    # msgspec repeats a wrong enum value, which could be anything that somebody typed; say only what is allowed.
+    if text.startswith("Invalid enum value"):
+        return "The value is not in the required value set."
+    missing = re.match(r"Object missing required field `(\w+)`", text)
+    return f"The element {missing.group(1)} is missing." if missing else text
+
+
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?)?)?\Z")
+
+
+def instant(value: str, at: str) -> datetime:
+    """A FHIR dateTime as an instant; a date without time is the start of that day in Shanghai."""
+    try:
+        if not _DATE.match(value):
+            raise ValueError
+        if "T" in value:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        year, month, day = ([int(part) for part in value.split("-")] + [1, 1])[:3]
+        return datetime(year, month, day, tzinfo=SHANGHAI).astimezone(UTC)
+    except ValueError:
+        raise Invalid("This is not a date and time of FHIR (YYYY-MM-DDThh:mm:ss+zz:zz).", at=at, code="value") from None
+
+
+def day(value: str, at: str) -> date | None:
+    """A FHIR date; one without a day is no birthday to count from."""
+    if not re.match(r"\d{4}(-\d{2}){0,2}\Z", value):
+        raise Invalid("This is not a date of FHIR (YYYY-MM-DD).", at=at, code="value")
+    try:
+        return date.fromisoformat(value) if len(value) == 10 else None
+    except ValueError:
+        raise Invalid("There is no such date.", at=at, code="value") from None
