@@ -55,6 +55,8 @@ ORGANIZATION_KIND = "urn:yuanshe:organization-kind"
 AGENCY_STATUS = "urn:yuanshe:agency-status"
 DISPATCH_MODE = "urn:yuanshe:dispatch-mode"
 METHOD = "urn:yuanshe:method"
+CASE_PHASE = "urn:yuanshe:case-phase"
+CHANNEL = "urn:yuanshe:channel"
 DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
 REGION = "urn:yuanshe:region"
 """GB/T 2260 with its streets: its concepts are the directory's region table, so it is no list here."""
@@ -309,6 +311,28 @@ LISTS: dict[str, CodeList] = {
             ("casework", "个案", "Casework"),
             ("group", "小组", "Group work"),
             ("community", "社区", "Community work"),
+        ),
+        # Domain b-2: assessment (预估) comes before the plan, evaluation (评估) after the work.
+        _list(
+            CASE_PHASE, "个案阶段", "Phases of a case",
+            ("intake", "接案", "Intake"),
+            ("assessment", "预估", "Assessment"),
+            ("plan", "计划", "Planning"),
+            ("intervention", "介入", "Intervention"),
+            ("evaluation", "评估", "Evaluation"),
+            ("closure", "结案", "Closure"),
+            ("archive", "归档", "Archived"),
+        ),
+        # The first four are the rungs of the loss ladder, in its order (domain b-3).
+        _list(
+            CHANNEL, "联系方式", "Ways of contact",
+            ("phone", "电话", "Telephone"),
+            ("visit", "入户走访", "Home visit"),
+            ("community", "居委会/派出所", "Neighbourhood committee or police station"),
+            ("letter", "信函", "Letter"),
+            ("message", "短信/微信", "Text message"),
+            ("video", "视频", "Video call"),
+            ("office", "来访", "Visit to the office"),
         ),
         # The national code of how a stay ends (domain b-3).
         _list(

@@ -20,6 +20,15 @@ class Limit(msgspec.Struct, frozen=True):
 
 HOUR, DAY = 60, 24 * 60
 
+
+class Window(msgspec.Struct, frozen=True):
+    """A follow-up after discharge: contact is wanted between `opens` and `closes`, both counted from the discharge."""
+
+    code: str
+    opens: Limit
+    closes: Limit
+
+
 Urgency = Literal["routine", "urgent", "asap", "stat"]
 
 
@@ -57,6 +66,22 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crisis_plan: Limit = Limit(2 * HOUR)
     crisis_report: Limit = Limit(HOUR)
     crisis_stand_down: Limit = Limit(24 * HOUR)
+    follow_up: tuple[Window, ...] = (
+        Window("T2", Limit(0), Limit(16 * HOUR, working=True)),
+        Window("D7", Limit(5 * DAY), Limit(7 * DAY)),
+        Window("D14", Limit(12 * DAY), Limit(14 * DAY)),
+        Window("D30", Limit(27 * DAY), Limit(30 * DAY)),
+        Window("D90", Limit(83 * DAY), Limit(90 * DAY)),
+    )
+    """Domain d-5. The first window is the first contact."""
+    follow_up_against_advice: Limit = Limit(24 * HOUR)
+    """Closes the first window of a person who left against advice."""
+    follow_up_visit: str = "D7"
+    """The window that is a visit when the risk is high."""
+    lace_high: int = 10
+    """LACE score from which the risk of readmission is high."""
+    next_attempt: Limit = Limit(8 * HOUR, working=True)
+    """After an attempt that reached nobody."""
     warn_at: float = 0.8
     workdays: dict[date, bool] = {}
     """Days that an imported calendar decides, before the calendar library is asked."""

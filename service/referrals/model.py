@@ -45,6 +45,26 @@ class Output(msgspec.Struct, frozen=True, omit_defaults=True):
     reference: str | None = None
 
 
+class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a follow-up Task knows besides: the name of its window (`T2`, `D7`, …), whether it is a visit, whether to ask
+    at the receiving institution, the channels tried so far, the next attempt as proposed, and the outcome's code.
+
+    Nothing is proposed where a supervisor decides each step, nor after the last channel.
+    """
+
+    window: str
+    visit: bool = False
+    receiving: bool = False
+    tried: tuple[str, ...] = ()
+    proposed_at: datetime | None = None
+    proposed_channel: str | None = None
+    outcome: str | None = None
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.tried) or self.outcome is not None
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A parent Task (`parent`), one agency's share of the referral (`share`) or a follow-up (`follow-up`).
 
@@ -71,6 +91,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     stand_in: Id | None = None
     filler: Id | None = None
     filler_version: int = 0
+    part_of: Id | None = None
+    """The parent Task of a share."""
     safety: bool = False
     region: str | None = None
     language: str | None = None
@@ -84,6 +106,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     item: str | None = None
     window_from: datetime | None = None
     window_to: datetime | None = None
+    follow_up: FollowUp | None = None
     due_at: datetime | None = None
     accepted_at: datetime | None = None
     started_at: datetime | None = None

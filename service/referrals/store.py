@@ -279,11 +279,28 @@ async def open_of_patient(session: Session, patient: Id, hospital: Id) -> list[I
     return [row["id"] for row in await session.fetch(OPEN_OF_PATIENT, patient, hospital)]
 
 
-OF_STAY = "SELECT id FROM referral WHERE stay_id = $1 ORDER BY id"
+OF_STAY = """
+SELECT id FROM referral WHERE stay_id = $1
+UNION
+SELECT id FROM referral WHERE patient_id = $2 AND hospital_id = $3 AND open AND (stay_id IS NULL OR $4)
+ORDER BY id
+"""
 
 
-async def of_stay(session: Session, stay: Id) -> list[Id]:
-    return [row["id"] for row in await session.fetch(OF_STAY, stay)]
+async def of_stay(session: Session, stay: Id, patient: Id, hospital: Id, *, every: bool = False) -> list[Id]:
+    """The referrals that a stay's end concerns: its own, and the patient's open ones there that name no stay (or `every` open one)."""
+    return [row["id"] for row in await session.fetch(OF_STAY, stay, patient, hospital, every)]
+
+
+OWN_OPEN_TASK = """
+SELECT id FROM task WHERE patient_id = $1 AND agency_id = $2 AND open AND kind <> 'parent'
+ORDER BY kind = 'share' DESC, id DESC LIMIT 1
+"""
+
+
+async def own_open_task(session: Session, patient: Id, agency: Id) -> Id | None:
+    """The Task for which an agency knows this person now: its latest open share, else a follow-up."""
+    return await session.fetchval(OWN_OPEN_TASK, patient, agency)
 
 
 QUEUE = """
