@@ -28,6 +28,7 @@ from service.access.model import (
     ChainReport,
     Client,
     Issued,
+    Link,
     NewAccount,
     NewClient,
 )
@@ -98,7 +99,7 @@ def _line(
         resource_id=call.resource_id,
         outcome=outcome,
         why=why,
-        request_id=call.request_id,
+        request_id=call.request_id[:64] if call.request_id else None,
         patients=tuple(sorted(session.patients)) if session else (),
         referrals=tuple(sorted(session.referrals)) if session else (),
         platform_reasons=tuple(session.platform_reasons) if session else (),
@@ -309,6 +310,32 @@ def _fits(password_hash: str, password: str) -> bool:
 
 AT_ONCE = 1000
 """Rows that one step of the chaining job takes, and one step of the walk reads."""
+
+
+async def find_audit(session: Session, actor: Actor, id: Id) -> AuditLine:
+    """One audit line. Raises Forbidden, NotFound."""
+    _permit_audit(actor)
+    if (line := await store.find_line(session, id)) is None:
+        raise NotFound("There is no such audit line.")
+    return line
+
+
+async def list_audit(
+    session: Session, actor: Actor, *, patient: Id | None = None, before: int = 2**63 - 1, limit: int = 100
+) -> list[Link]:
+    """Chained audit lines, latest first, `limit` of them before a position; with `patient`, who touched that person.
+
+    A line shows here as soon as the chaining job has passed it: positions are the only cursor. Raises Forbidden.
+    """
+    _permit_audit(actor)
+    if patient is None:
+        return await store.before(session, before, limit)
+    return await store.before_of(session, before, limit, patient)
+
+
+def _permit_audit(actor: Actor) -> None:
+    if actor.kind != "system" and actor.role not in ("auditor", "administrator"):
+        raise Forbidden("Only an auditor may read the audit.")
 
 
 async def chain(session: Session, now: datetime) -> int:

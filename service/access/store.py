@@ -190,6 +190,10 @@ def _line(row: "asyncpg.Record") -> AuditLine:
     return msgspec.convert(dict(row), AuditLine)
 
 
+def _link(row: "asyncpg.Record") -> Link:
+    return Link(_line(row), row["position"], row["chained_at"], row["previous_hash"], row["hash"])
+
+
 # No writer takes this lock; it makes sure that one chaining job works at a time. Statements after it see all that the
 # job before it committed, because READ COMMITTED takes a new snapshot for each.
 CHAINING = 0x7975616E0002
@@ -251,10 +255,38 @@ SELECT {LINE}, position, chained_at, previous_hash, hash FROM audit WHERE positi
 
 async def walk(session: Session, after: int, limit: int) -> list[Link]:
     """Links in the order of the chain, behind position `after`."""
-    return [
-        Link(_line(row), row["position"], row["chained_at"], row["previous_hash"], row["hash"])
-        for row in await session.fetch(WALK, after, limit)
-    ]
+    return [_link(row) for row in await session.fetch(WALK, after, limit)]
+
+
+BEFORE = f"""
+SELECT {LINE}, position, chained_at, previous_hash, hash FROM audit WHERE position < $1 ORDER BY position DESC LIMIT $2
+"""
+
+
+async def before(session: Session, position: int, limit: int) -> list[Link]:
+    """Links before a position, latest first."""
+    return [_link(row) for row in await session.fetch(BEFORE, position, limit)]
+
+
+BEFORE_OF = f"""
+SELECT {", ".join("a." + column for column in LINE.split(", "))}, a.position, a.chained_at, a.previous_hash, a.hash
+FROM audit_patient p JOIN audit a ON a.position = p.position
+WHERE p.patient_id = $3 AND p.position < $1 ORDER BY p.position DESC LIMIT $2
+"""
+
+
+async def before_of(session: Session, position: int, limit: int, patient: Id) -> list[Link]:
+    """Links before a position that touched a person, latest first."""
+    return [_link(row) for row in await session.fetch(BEFORE_OF, position, limit, patient)]
+
+
+FIND_LINE = f"SELECT {LINE} FROM audit WHERE id = $1"
+
+
+async def find_line(session: Session, id: Id) -> AuditLine | None:
+    """One audit line, chained or not."""
+    row = await session.fetchrow(FIND_LINE, id)
+    return None if row is None else _line(row)
 
 
 COUNT_UNCHAINED = "SELECT count(*) FROM audit WHERE position IS NULL"

@@ -12,7 +12,7 @@ from service.access import chain as links
 from service.access import flow, store
 from service.access.model import Actor, Call, ChainReport, clock_actor
 from service.db import Database, Scope, as_platform
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Forbidden, NotFound
 from service.values import new_id, utc_now
 from tests.access.network import AGENCY, HOSPITAL, PLATFORM
 
@@ -116,16 +116,38 @@ async def test_only_auditors_and_the_platform_read_the_audit(pool):
             assert await session.fetchval("SELECT count(*) FROM audit") == seen, scope
 
 
-async def test_lines_find_whoever_saw_a_person(pool):
+async def test_an_auditor_reads_the_audit_latest_first_and_page_by_page(pool):
+    await request(pool, 5)
+    await chained(pool)
+    async with pool.transaction(AUDITOR.scope) as session:
+        first = await flow.list_audit(session, AUDITOR, limit=3)
+        rest = await flow.list_audit(session, AUDITOR, limit=3, before=first[-1].position)
+        assert [found.position for found in first + rest] == [5, 4, 3, 2, 1]
+        assert await flow.find_audit(session, AUDITOR, first[0].line.id) == first[0].line
+        with pytest.raises(NotFound):
+            await flow.find_audit(session, AUDITOR, new_id())
+
+
+async def test_an_auditor_finds_whoever_saw_a_person(pool):
     patient = new_id()
     async with flow.open(pool, HIS, READ, utc_now()) as session:
         session.patients |= {patient, new_id()}
+    await request(pool)
     await chained(pool)
     async with pool.transaction(AUDITOR.scope) as session:
-        found = await session.fetch(
-            "SELECT a.actor_id FROM audit_patient p JOIN audit a USING (position) WHERE p.patient_id = $1", patient
-        )
-    assert [row["actor_id"] for row in found] == [HIS.id]
+        (found,) = await flow.list_audit(session, AUDITOR, patient=patient)
+        assert await flow.list_audit(session, AUDITOR, patient=patient, before=found.position) == []
+    assert (found.line.actor_id, patient in found.line.patients) == (HIS.id, True)
+
+
+async def test_nobody_else_is_let_into_the_audit(pool):
+    coordinator = Actor(new_id(), "client", PLATFORM, "platform", "coordinator")
+    for actor in (HIS, coordinator):
+        async with pool.transaction(actor.scope) as session:
+            with pytest.raises(Forbidden):
+                await flow.list_audit(session, actor)
+            with pytest.raises(Forbidden):
+                await flow.find_audit(session, actor, new_id())
 
 
 @pytest.mark.parametrize(

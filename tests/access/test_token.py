@@ -75,38 +75,44 @@ async def test_an_unknown_token_is_nobodys(pool):
 
 
 @pytest.mark.parametrize(
-    ("what", "assertion"),
+    ("what", "why", "assertion"),
     [
-        ("another's signature", lambda c: signed(claims(c), STRANGER)),
-        ("a changed payload", lambda c: _swapped(signed(claims(c)), claims(c, jti="other"))),
-        ("an unknown kid", lambda c: signed(claims(c), kid="rsa-9")),
-        ("no kid", lambda c: signed(claims(c), kid=None)),
-        ("the kid of a key of another kind", lambda c: signed(claims(c), RSA, "RS384", "ec-1")),
-        ("another algorithm", lambda c: signed(claims(c), RSA, "RS256")),
-        ("HS256 with the public key as its secret", lambda c: signed(claims(c), _public_as_secret(), "HS256")),
-        ("no signature at all", lambda c: signed(claims(c), RSA, "none")),
-        ("another audience", lambda c: signed(claims(c, aud="https://elsewhere.example.org/auth/token"))),
-        ("the FHIR base as audience", lambda c: signed(claims(c, aud=TOKEN_URL.replace("/auth/token", "/fhir")))),
-        ("two audiences", lambda c: signed(claims(c, aud=[TOKEN_URL, "https://elsewhere.example.org/token"]))),
-        ("no audience", lambda c: signed(claims(c, aud=None))),
-        ("expired", lambda c: signed(claims(c, exp=int(time.time()) - 1))),
-        ("valid for more than five minutes", lambda c: signed(claims(c, exp=int(time.time()) + 360))),
-        ("no exp", lambda c: signed(claims(c, exp=None))),
-        ("an exp that is no time", lambda c: signed(claims(c, exp=1e300))),
-        ("not valid yet", lambda c: signed(claims(c, nbf=int(time.time()) + 120))),
-        ("no jti", lambda c: signed(claims(c, jti=None))),
-        ("an empty jti", lambda c: signed(claims(c, jti=""))),
-        ("another iss than sub", lambda c: signed(claims(c, iss="somebody"))),
-        ("another sub than iss", lambda c: signed(claims(c, sub="somebody"))),
-        ("a client nobody registered", lambda _: signed(claims("nobody"))),
-        ("an iss with a zero byte", lambda _: signed(claims("no\x00body"))),
-        ("no JWT", lambda _: "not.a.jwt"),
-        ("a JWT whose header is a list", lambda _: "W10.e30.e30"),
-        ("text beyond ASCII", lambda _: "院社"),
+        ("another's signature", "signature", lambda c: signed(claims(c), STRANGER)),
+        ("a changed payload", "signature", lambda c: _swapped(signed(claims(c)), claims(c, jti="other"))),
+        ("an unknown kid", "kid", lambda c: signed(claims(c), kid="rsa-9")),
+        ("no kid", "kid", lambda c: signed(claims(c), kid=None)),
+        ("the kid of a key of another kind", "kid", lambda c: signed(claims(c), RSA, "RS384", "ec-1")),
+        ("another algorithm", "RS384", lambda c: signed(claims(c), RSA, "RS256")),
+        ("HS256 with the public key as its secret", "RS384", lambda c: signed(claims(c), _public_as_secret(), "HS256")),
+        ("no signature at all", "RS384", lambda c: signed(claims(c), RSA, "none")),
+        ("another audience", "aud", lambda c: signed(claims(c, aud="https://elsewhere.example.org/auth/token"))),
+        (
+            "the FHIR base as audience",
+            "aud",
+            lambda c: signed(claims(c, aud=TOKEN_URL.replace("/auth/token", "/fhir"))),
+        ),
+        ("two audiences", "aud", lambda c: signed(claims(c, aud=[TOKEN_URL, "https://elsewhere.example.org/token"]))),
+        ("no audience", "aud", lambda c: signed(claims(c, aud=None))),
+        ("expired", "expired", lambda c: signed(claims(c, exp=int(time.time()) - 1))),
+        ("valid for more than five minutes", "five minutes", lambda c: signed(claims(c, exp=int(time.time()) + 360))),
+        ("no exp", "exp is missing", lambda c: signed(claims(c, exp=None))),
+        ("an exp that is no time", "exp is missing", lambda c: signed(claims(c, exp=1e300))),
+        ("not valid yet", "not valid yet", lambda c: signed(claims(c, nbf=int(time.time()) + 120))),
+        ("no jti", "jti", lambda c: signed(claims(c, jti=None))),
+        ("an empty jti", "jti", lambda c: signed(claims(c, jti=""))),
+        ("another iss than sub", "iss and sub", lambda c: signed(claims(c, iss="somebody"))),
+        ("another sub than iss", "iss and sub", lambda c: signed(claims(c, sub="somebody"))),
+        ("a client nobody registered", "No such client", lambda _: signed(claims("nobody"))),
+        ("an iss with a zero byte", "iss and sub", lambda _: signed(claims("no\x00body"))),
+        ("no JWT", "not a signed JWT", lambda _: "not.a.jwt"),
+        ("a JWT whose header is a list", "not a signed JWT", lambda _: "W10.e30.e30"),
+        ("text beyond ASCII", "not a signed JWT", lambda _: "院社"),
     ],
 )
-async def test_a_program_that_does_not_show_who_it_is_gets_nothing(http, his, what, assertion):
-    refused(await post(http, form(assertion(his.client_id))), "invalid_client")
+async def test_a_program_that_does_not_show_who_it_is_gets_nothing(http, his, what, why, assertion):
+    answer = await post(http, form(assertion(his.client_id)))
+    refused(answer, "invalid_client")
+    assert why in answer.json()["error_description"]
 
 
 def _swapped(assertion: str, other: dict[str, Any]) -> str:
