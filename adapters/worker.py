@@ -17,7 +17,7 @@ from adapters import relay
 from adapters.delivery.post import Post, Render, posting
 from service import db, events
 from service.access import flow as access
-from service.access.model import Actor, clock_actor
+from service.access.model import Actor, Call, clock_actor
 from service.db import Session
 from service.jobs import flow as jobs
 from service.notices import flow as notices
@@ -138,13 +138,21 @@ async def sweep(database: db.Database, sweeps: Mapping[str, Sweep], looked: dict
         try:
             async with database.transaction(CLOCK.scope) as session:
                 mine = await jobs.take_sweep(session, name, each.every, now)
-                done = await each.run(session, CLOCK, now) if mine else 0
+                done = await _audited(session, name, each) if mine else 0
             for _ in range(ROUNDS):
                 if not done:
                     break
-                done = await _step(database, lambda session, each=each: each.run(session, CLOCK, utc_now()))
+                done = await _step(database, lambda session, name=name, each=each: _audited(session, name, each))
         except Exception as fault:
             _log(f"sweep {name}", fault)
+
+
+async def _audited(session: Session, name: str, each: Sweep) -> int:
+    now = utc_now()
+    done = await each.run(session, CLOCK, now)
+    if session.patients or session.referrals:  # A sweep that found nothing is no access to anybody.
+        await access.log_sweep(session, CLOCK, Call("E", f"sweep-{name}"), now)
+    return done
 
 
 async def _beat(database: db.Database, me: Id) -> None:

@@ -31,6 +31,7 @@ async def posting(
     # No connection is kept: two hosts may share an address, and a kept one was verified for one name alone. No proxy of
     # the environment is used: it would resolve the name again.
     async with httpx.AsyncClient(
+        verify=httpx.create_ssl_context(),  # SSL_CERT_FILE may name authorities of the operator's own
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,

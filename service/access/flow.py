@@ -62,6 +62,11 @@ async def open(database: Database, actor: Actor, call: Call, now: datetime) -> A
         raise
 
 
+async def log_sweep(session: Session, actor: Actor, call: Call, now: datetime) -> None:
+    """Write the line of a transaction that nobody asked for, once it is known to have touched something."""
+    await store.write(session, _line(actor, call, now, session, "success", None))
+
+
 async def log_failure(
     database: Database, actor: Actor, call: Call, now: datetime, failure: Exception, session: Session | None = None
 ) -> None:
