@@ -13,7 +13,6 @@ import hashlib
 import importlib.metadata
 import logging
 import os
-import pwd
 import secrets
 import shutil
 import stat
@@ -27,9 +26,7 @@ from types import TracebackType
 from typing import IO
 from urllib.parse import quote, urlencode
 
-import msgspec
-
-from service.db import binaries
+from service.db import account, binaries
 from service.db.migrate import scram
 from service.errors import SetupError
 
@@ -38,7 +35,6 @@ log = logging.getLogger("yuanshe.db")
 DATABASE = "yuanshe"
 OWNER = "yuanshe_owner"
 APP = "yuanshe_app"
-UNPRIVILEGED = "nobody"
 PORT = 5432
 SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 ROOT_PLACES = ("/var/lib", "/var/tmp")  # noqa: S108 - owner and mode are verified before use
@@ -66,14 +62,6 @@ SETTINGS: Mapping[str, str] = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
-
-
-class Account(msgspec.Struct, frozen=True):
-    """The user that the server runs as."""
-
-    uid: int
-    gid: int
-    dropped: bool
 
 
 class Attached:
@@ -111,7 +99,10 @@ class Attached:
         with self._server.alone():
             self._users.close()
             if not self._server.pinned.exists():
-                self._server.stop_if_unused()
+                try:
+                    self._server.stop_if_unused()
+                except SetupError as error:
+                    log.warning("%s", error)  # Whoever leaves has done its work; its result must not be lost to this.
 
     def __enter__(self) -> "Attached":
         return self
@@ -148,6 +139,8 @@ def attach(
 
 def stop(home: Path) -> bool:
     """Unpin the server and stop it; False when others still use it (it then stops with the last of them)."""
+    if not (home / "postgres").is_dir():
+        return True
     with _clear_faults(home):
         server = _Server(home)
         with server.alone():
@@ -177,7 +170,7 @@ class _Server:
     """The files and the process of one home; every method but `alone` is called with `alone` held."""
 
     def __init__(self, home: Path) -> None:
-        self.account = _account()
+        self.account = account.current()
         self.home = home.absolute()
         self.control = self.home / "postgres"
         # As root `nobody` has to pass through; listing stays ours in either case. Existing modes are left as they are.
@@ -202,35 +195,43 @@ class _Server:
             return self.control
         written = self.control / "place"
         if written.exists():
-            return Path(written.read_text().strip())
-        if _reachable(self.control, self.account):
+            place = Path(written.read_text().strip())
+            if not place.is_dir():
+                raise SetupError(
+                    f"The database of {self.home} was in {place}, which is gone: restore it, or remove {written}."
+                )
+            return place
+        if account.reachable(self.control, self.account):
             return self.control
         for parent in ROOT_PLACES:
-            if Path(parent).is_dir() and _reachable(Path(parent), self.account):
+            if Path(parent).is_dir() and account.reachable(Path(parent), self.account):
                 place = Path(parent) / "yuanshe" / self.key
-                if not _reachable(place.parent, self.account):
+                if not account.reachable(place.parent, self.account):
                     continue
                 place.parent.mkdir(exist_ok=True, mode=0o711)
-                _own_directory(place, os.geteuid(), os.getegid(), 0o711)
-                written.write_text(f"{place}\n")
+                account.own_directory(place, os.geteuid(), os.getegid(), 0o711)
+                fresh = written.with_suffix(f".{os.getpid()}")
+                fresh.write_text(f"{place}\n")
+                fresh.replace(written)
                 log.warning(
-                    "%s cannot be reached by the user %s: the database is in %s", self.home, UNPRIVILEGED, place
+                    "%s cannot be reached by the user %s: the database is in %s", self.home, account.UNPRIVILEGED, place
                 )
                 return place
         raise SetupError(
-            f"The user `{UNPRIVILEGED}` can reach neither {self.home} nor any of {', '.join(ROOT_PLACES)}: "
+            f"The user `{account.UNPRIVILEGED}` can reach neither {self.home} nor any of {', '.join(ROOT_PLACES)}: "
             "set YUANSHE_HOME to a directory that every user may pass, or run as an ordinary user."
         )
 
     def _find_socket_directory(self) -> Path:
-        name = f".s.PGSQL.{65535}"
+        name = ".s.PGSQL.65535"
         own = self.place / "run"
-        if len(os.fsencode(own / name)) <= SOCKET_BYTES:
+        # Clients read a comma as the beginning of another host.
+        if len(os.fsencode(own / name)) <= SOCKET_BYTES and "," not in str(own):
             return own
         xdg = os.environ.get("XDG_RUNTIME_DIR")
         for parent in ([xdg] if xdg and not self.account.dropped else []) + list(SHORT_PLACES):
             short = Path(parent) / f"yuanshe-{self.key}"
-            if not os.access(parent, os.W_OK | os.X_OK) or not _reachable(Path(parent), self.account):
+            if not os.access(parent, os.W_OK | os.X_OK) or not account.reachable(Path(parent), self.account):
                 continue
             if len(os.fsencode(short / name)) <= SOCKET_BYTES:
                 return short
@@ -273,7 +274,15 @@ class _Server:
             except BlockingIOError:
                 return False
             if (self.data / "postmaster.pid").exists():
-                self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60", "-s")
+                done = self._run(
+                    "pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60", "-s", check=False
+                )
+                # A server that was killed left its file behind, and there is nothing to stop.
+                if (
+                    done.returncode != 0
+                    and self._run("pg_ctl", "status", "-D", str(self.data), check=False).returncode == 0
+                ):
+                    raise SetupError(_explain(done.stdout, self.data, None))
             return True
 
     # Starting
@@ -283,7 +292,7 @@ class _Server:
         pause = threading.Event()
         waited = 0.0
         while True:
-            port, listens = self._listens()
+            port, listens = self._find_running()
             answer = self._answer(port) if port else "nothing"
             if answer == "ready" and port:
                 if tcp_port and (port != tcp_port or not listens):
@@ -307,8 +316,9 @@ class _Server:
             waited += 0.1
 
     def _start(self, tcp_port: int | None, settings: Mapping[str, str]) -> str | None:
+        self.run = self._find_socket_directory()
         for folder in (self.run, self.log.parent):
-            _own_directory(folder, self.account.uid, self.account.gid, 0o700)
+            account.own_directory(folder, self.account.uid, self.account.gid, 0o700)
         if not (self.data / "PG_VERSION").exists():
             self._create()
         self._remove_stale_pid()
@@ -316,8 +326,9 @@ class _Server:
             self.log.replace(self.log.with_suffix(".log.1"))
         before = self.log.stat().st_size if self.log.exists() else 0
         self._write_settings(tcp_port, settings)
+        # Relative paths: pg_ctl hands them to a shell, which some names of directories would not survive.
         done = self._run(
-            "pg_ctl", "start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(int(PATIENCE)), "-s",
+            "pg_ctl", "start", "-D", self.data.name, "-l", str(self.log.relative_to(self.place)), "-w", "-t", str(int(PATIENCE)), "-s",
             check=False,
         )  # fmt: skip
         if done.returncode == 0:
@@ -334,7 +345,7 @@ class _Server:
         """A new, empty cluster, made beside its final place so that a killed attempt leaves nothing half-made."""
         fresh = self.place / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        _own_directory(fresh, self.account.uid, self.account.gid, 0o700)
+        account.own_directory(fresh, self.account.uid, self.account.gid, 0o700)
         (self.control / "prepared").unlink(missing_ok=True)
         if self.programs.major >= 17:
             locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -344,7 +355,7 @@ class _Server:
         handed = self.run / "password"
         handed.unlink(missing_ok=True)
         try:
-            _write_private(handed, self.password(OWNER), self.account)
+            account.write_private(handed, self.password(OWNER), self.account)
             self._run(
                 "initdb", "-D", str(fresh), "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={handed}",
                 "-E", "UTF8", "--data-checksums", *locale,
@@ -357,7 +368,7 @@ class _Server:
         fresh.rename(self.data)
 
     def _write_settings(self, tcp_port: int | None, settings: Mapping[str, str]) -> None:
-        directory = str(self.run).replace('"', '""')
+        directory = str(self.run).replace('"', '""').replace("\\", "\\\\")
         every = {
             **settings,
             "unix_socket_directories": f'"{directory}"',
@@ -369,7 +380,7 @@ class _Server:
         # Made anew, never opened as it stands: the directory belongs to the server's user, who may not aim root's hand.
         target = self.data / "postgresql.conf"
         target.unlink(missing_ok=True)
-        _write_private(target, "".join(lines), self.account)
+        account.write_private(target, "".join(lines), self.account)
 
     def ensure_prepared(self, port: int, database: str) -> None:
         """Make the service's role and the database, once for each cluster."""
@@ -399,16 +410,18 @@ class _Server:
         password = secrets.token_urlsafe(24)
         fresh = file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        _write_private(fresh, password, None)
+        account.write_private(fresh, password, None)
         fresh.rename(file)
         return password
 
     # The process
 
-    def _listens(self) -> tuple[int | None, bool]:
+    def _find_running(self) -> tuple[int | None, bool]:
         """(port, does it listen on TCP), as the running server wrote them; (None, False) when none wrote any."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
+            # Where it was started the environment may have led to another socket directory than here.
+            self.run = Path(lines[4])
             return int(lines[3]), bool(lines[5].strip())
         except (FileNotFoundError, IndexError, ValueError):
             return None, False
@@ -474,22 +487,24 @@ class _Server:
                 extra_groups=() if drop else None,
             ).returncode
         except PermissionError as error:
-            raise SetupError(f"{command[0]} cannot be run as the user `{UNPRIVILEGED}`: {error.strerror}.") from error
+            raise SetupError(
+                f"{command[0]} cannot be run as the user `{account.UNPRIVILEGED}`: {error.strerror}."
+            ) from error
 
     def _reachable_programs(self) -> binaries.Binaries:
         """The programs, from a copy that the server's user can reach where it could not reach the originals."""
         found = self.programs
-        if not self.account.dropped or _reachable(found.bin / "postgres", self.account):
+        if not self.account.dropped or account.reachable(found.bin / "postgres", self.account):
             return found
         if not found.wheel:
             raise SetupError(
-                f"The user `{UNPRIVILEGED}` cannot reach {found.bin}; set DATABASE_URL, or install the wheel."
+                f"The user `{account.UNPRIVILEGED}` cannot reach {found.bin}; set DATABASE_URL, or install the wheel."
             )
         version = importlib.metadata.version(binaries.WHEEL.replace("_", "-"))
         package = found.bin.parents[1]
         copy = self.place / "programs" / f"{version}-{found.major}"
         if not copy.exists():
-            log.info("copying PostgreSQL's programs to %s, where %s can reach them", copy, UNPRIVILEGED)
+            log.info("copying PostgreSQL's programs to %s, where %s can reach them", copy, account.UNPRIVILEGED)
             fresh = copy.with_name(copy.name + ".new")
             shutil.rmtree(fresh, ignore_errors=True)
             # The programs find their libraries by a relative path, so both trees keep their places to each other.
@@ -504,61 +519,6 @@ class _Server:
                     path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
             fresh.rename(copy)
         return binaries.Binaries(found.major, copy / found.bin.relative_to(package.parent), wheel=True)
-
-
-def _account() -> Account:
-    if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid(), dropped=False)
-    try:
-        entry = pwd.getpwnam(UNPRIVILEGED)
-    except KeyError:
-        raise SetupError(
-            f"PostgreSQL does not run as root, and there is no user `{UNPRIVILEGED}` to run it as: "
-            "start as an ordinary user, or set DATABASE_URL."
-        ) from None
-    return Account(entry.pw_uid, entry.pw_gid, dropped=True)
-
-
-def _reachable(path: Path, account: Account) -> bool:
-    """Whether the account may pass every directory down to `path`, and `path` itself, as far as it exists."""
-    for step in [*reversed(path.resolve().parents), path.resolve()]:
-        try:
-            found = step.stat()
-        except FileNotFoundError:
-            return True
-        if found.st_uid == account.uid:
-            allowed = stat.S_IXUSR
-        elif found.st_gid == account.gid:
-            allowed = stat.S_IXGRP
-        else:
-            allowed = stat.S_IXOTH
-        if not found.st_mode & allowed:
-            return False
-    return True
-
-
-def _own_directory(path: Path, uid: int, gid: int, mode: int) -> None:
-    """Make `path` for one owner, or verify that what stands there is a real directory of that owner and mode."""
-    try:
-        path.mkdir(mode=mode)
-        path.chmod(mode)  # The umask may have taken bits away; it is ours, just made.
-        os.chown(path, uid, gid)
-    except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) & ~mode:
-            raise SetupError(
-                f"{path} stands already, and is not a directory of mode {mode:o} of the user who runs the database; "
-                "remove it, or set YUANSHE_HOME to another directory."
-            ) from None
-
-
-def _write_private(path: Path, text: str, account: Account | None) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        if account and account.dropped:
-            os.fchown(file.fileno(), account.uid, account.gid)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _environment() -> dict[str, str]:

@@ -146,6 +146,21 @@ async def test_when_the_server_is_killed_the_next_start_recovers_what_was_commit
             assert await ask(again.owner_dsn, "SELECT n FROM kept") == 7
 
 
+def test_leaving_a_server_that_was_killed_is_no_fault(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with embedded.attach(home) as attached:
+        server = server_of(attached)
+        os.kill(server, 9)
+        assert gone(server)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    with embedded.attach(home) as attached:
+        assert alive(server_of(attached))
+
+
+def test_a_key_press_that_ends_the_service_does_not_end_the_server(home: Path) -> None:
+    with embedded.attach(home) as attached:
+        assert os.getsid(server_of(attached)) != os.getsid(0)
+
+
 def test_a_killed_first_start_leaves_nothing_half_made(home: Path) -> None:
     with embedded.attach(home) as attached:
         data = attached.data
@@ -166,6 +181,13 @@ def test_after_a_reboot_another_process_may_bear_the_old_number(home: Path) -> N
 
 
 # What it is like inside
+
+
+async def test_a_home_may_bear_any_name(home: Path) -> None:
+    for name in ('院社\'s "new" home \\ 100%', "one, two"):
+        with embedded.attach(home / name) as attached:
+            assert await ask(attached.app_dsn, "SELECT 1") == 1
+        embedded.discard(home / name)
 
 
 async def test_every_commit_reaches_the_disk_and_text_sorts_by_code_point(home: Path) -> None:
@@ -270,6 +292,12 @@ async def test_a_home_that_nobody_cannot_reach_keeps_its_mode_and_the_database_g
     assert modes(home.parent) == before
     embedded.discard(home)
     assert not place.exists()
+    with embedded.attach(home) as attached:
+        assert attached.data.parent == place
+    shutil.rmtree(place)
+    with pytest.raises(SetupError, match="is gone"):
+        embedded.attach(home)
+    (home / "postgres" / "place").unlink()
 
 
 async def test_programs_that_nobody_cannot_reach_are_copied_with_their_libraries(
@@ -364,6 +392,22 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_one(home: Path) -> None
         assert attached.data.is_relative_to(deep)
     embedded.discard(deep)
     assert not short.exists()
+
+
+def test_a_server_is_joined_where_it_is_though_the_environment_differs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = home / ("d" * 100)
+    other = home.parent / "other"
+    other.mkdir(mode=0o777)
+    other.chmod(0o777)
+    with embedded.attach(deep) as attached:
+        monkeypatch.setattr(embedded, "SHORT_PLACES", (str(other),))
+        with embedded.attach(deep) as again:
+            assert again.socket_directory == attached.socket_directory
+            assert again.app_dsn == attached.app_dsn
+        monkeypatch.undo()
+    embedded.discard(deep)
 
 
 def test_where_no_short_path_is_to_be_had_the_message_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
