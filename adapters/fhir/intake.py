@@ -1,7 +1,7 @@
 """From FHIR to the service's words: patients, stays, consents, needs, screening answers; pure translation."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -147,8 +147,6 @@ def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, a
 
 def _end(value: str, at: str) -> datetime:
     # A period whose end is a day includes that day (FHIR Period).
-    from datetime import timedelta
-
     end = wire.instant(value, at)
     return end + timedelta(days=1, microseconds=-1) if len(value) == 10 else end
 
@@ -274,7 +272,3 @@ def referral(
         preferred=preferred, contact_prohibited=prohibited, replaces=replaced,
     )  # fmt: skip
     return new, warnings
-
-
-def place_of(raw: bytes | msgspec.Raw, at: str) -> wire.Place:
-    return wire.decode(raw, wire.Place, at)

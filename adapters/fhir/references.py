@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from adapters.fhir.wire import Reference
-from service.errors import Invalid
+from service.errors import Invalid, Malformed
 from service.values import Id
 
 _RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?$")
@@ -78,3 +78,13 @@ def canonical(entries: list[tuple[dict[str, Any], str | None]], names: Mapping[s
         for resource, request in entries
     ]
     return msgspec.json.encode(whole, order="deterministic")
+
+
+def if_match(header: str | None) -> int | None:
+    """The version that If-Match names: `W/"3"`."""
+    if header is None or header.strip() == "*":
+        return None
+    found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', header.strip())
+    if found is None:
+        raise Malformed('If-Match names a version as W/"3".')
+    return int(found.group(1))

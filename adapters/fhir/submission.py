@@ -89,9 +89,9 @@ def digest(parts: list[Part]) -> bytes:
 
 async def submit(session: Session, actor: Actor, parts: list[Part], now: datetime) -> list[Stored]:
     """Store the submission and answer per entry, in its order. The same again answers 200 with what is stored."""
-    request_part = _only(parts, "ServiceRequest")
+    request_part = request_of(parts)
     asked = wire.decode(request_part.raw, wire.ServiceRequest, request_part.at)
-    patient_part, subject = _subject(parts, request_part, asked)
+    patient_part, subject = subject_of(parts, request_part, asked)
     number = intake.placer(asked, request_part.at)
     task_part = _only(parts, "Task", optional=True)
     known, person = await _person(session, actor, patient_part, now)
@@ -103,13 +103,21 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     if patient_part and patient_part.full_url is None and patient_part.position < 0:
         names[asked.subject.reference or ""] = f"Patient/{patient}"
     stored = _plan(parts, known, patient_part)
-    before = await flow.claim(
-        session, actor, number.system, number.value, digest(parts), request_part.id, tuple(s.location for s in stored)
-    )
+    with wire.within(request_part.at):
+        before = await flow.claim(
+            session,
+            actor,
+            number.system,
+            number.value,
+            digest(parts),
+            request_part.id,
+            tuple(s.location for s in stored),
+        )
     if before is not None:
         return [_again(location) for location in before.locations]
     if patient_part and person and not (known and patient_part.request and patient_part.request.if_none_exist):
-        await patients.register(session, actor, person, references.rewritten(patient_part.raw, names), now)
+        with wire.within(patient_part.at):
+            await patients.register(session, actor, person, references.rewritten(patient_part.raw, names), now)
     stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at)
     body = references.rewritten(request_part.raw, names)
     # Read again as rewritten: what it references is ours now.
@@ -119,15 +127,16 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     )
     if task_part:
         new = _with_task(new, task_part, names, request_part.id)
-    supporting, answers = _supporting(parts, names, actor, patient, request_part.id, now)
+    supporting = _supporting(parts, names, actor, patient, request_part.id, now)
     new = msgspec.structs.replace(
         new,
         stay=stay.id if stay else None,
         region=stay.region if stay else None,
         supporting=tuple(supporting),
-        signs_crisis=raises_crisis(answers),
+        signs_crisis=raises_crisis(answers_of(parts)),
     )
-    done = await flow.submit(session, actor, new, now)
+    with wire.within(request_part.at):
+        done = await flow.submit(session, actor, new, now)
     for part in parts:
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
@@ -156,7 +165,7 @@ def _only(parts: list[Part], type: str, optional: bool = False) -> Any:
     return found[0] if found else None
 
 
-def _subject(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> tuple[Part | None, Id | None]:
+def subject_of(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> tuple[Part | None, Id | None]:
     """Who it is for: a Patient of the Bundle, one contained in the request, or one already known."""
     people = [part for part in parts if part.type == "Patient"]
     named = asked.subject.reference
@@ -238,14 +247,38 @@ async def _stay(
         if asked.encounter and known is None:
             raise Invalid("The encounter is not known here.", at=f"{at}.encounter", code="not-found")
         return known
-    read = wire.decode(part.raw, wire.Encounter, part.at)
-    places = {
-        url: intake.place_of(p.raw, p.at) for p in parts if p.type in ("Organization", "Location") for url in _urls(p)
-    }
-    stay = intake.stay(read, part.id, patient, actor.organization, now, part.at, places)
+    stay = destination(parts, part, patient, actor, now)
     admitted = msgspec.structs.replace(stay, status="in-progress") if stay.status == "finished" else stay
     await patients.admit(session, actor, admitted, references.rewritten(part.raw, names), now)
     return stay
+
+
+def destination(parts: list[Part], part: Part, patient: Id, actor: Actor, now: datetime) -> Stay:
+    """The stay of an Encounter, with the region that it leads to as the submission's own places say."""
+    read = wire.decode(part.raw, wire.Encounter, part.at)
+    places = {
+        url: wire.decode(p.raw, wire.Place, p.at)
+        for p in parts
+        if p.type in ("Organization", "Location")
+        for url in _urls(p)
+    }
+    return intake.stay(read, part.id, patient, actor.organization, now, part.at, places)
+
+
+def answers_of(parts: list[Part]) -> list[Answer]:
+    """The screening answers that came along."""
+    found: list[Answer] = []
+    for part in parts:
+        if part.type == "Observation":
+            found += intake.answers(wire.decode(part.raw, wire.Observation, part.at))
+        elif part.type == "QuestionnaireResponse":
+            found += intake.answers(wire.decode(part.raw, wire.QuestionnaireResponse, part.at))
+    return found
+
+
+def request_of(parts: list[Part]) -> Part:
+    """The one ServiceRequest of a submission; two are refused."""
+    return _only(parts, "ServiceRequest")
 
 
 def _with_task(new: NewReferral, part: Part, names: dict[str, str], request: Id) -> NewReferral:
@@ -272,9 +305,8 @@ def _with_task(new: NewReferral, part: Part, names: dict[str, str], request: Id)
 
 def _supporting(
     parts: list[Part], names: dict[str, str], actor: Actor, patient: Id, referral: Id, now: datetime
-) -> tuple[list[Record], list[Answer]]:
+) -> list[Record]:
     kept: list[Record] = []
-    answers: list[Answer] = []
     for part in parts:
         if part.type in ("ServiceRequest", "Patient", "Encounter", "Consent", "Task"):
             continue
@@ -289,15 +321,11 @@ def _supporting(
         )
         if about is not None and about != patient:
             raise Invalid("This is about another patient than the request.", at=f"{part.at}.subject", code="value")
-        if part.type == "Observation":
-            answers += intake.answers(wire.decode(body, wire.Observation, part.at))
-        elif part.type == "QuestionnaireResponse":
-            answers += intake.answers(wire.decode(body, wire.QuestionnaireResponse, part.at))
         kept.append(
             Record(part.id, 1, part.type, "supporting", actor.organization, body, now, hospital=actor.organization, patient=patient,
                    referral=referral, status=read.status)
         )  # fmt: skip
-    return kept, answers
+    return kept
 
 
 async def _consent(
@@ -308,4 +336,5 @@ async def _consent(
     if references.ours(read.patient, "Patient", at=f"{part.at}.patient") != patient:
         raise Invalid("The Consent is about another patient than the request.", at=f"{part.at}.patient", code="value")
     consent = intake.consent(read, part.id, patient, actor.organization, now, part.at)
-    await consent_flow.record_consent(session, actor, consent, body, now)
+    with wire.within(part.at):
+        await consent_flow.record_consent(session, actor, consent, body, now)

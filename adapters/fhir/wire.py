@@ -1,13 +1,15 @@
 """FHIR R4 as Structs: what the service reads of each resource, with required bindings as literals; decoded once, at the edge."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.errors import Invalid, Issue, Malformed
+from service.errors import Invalid, Issue, Malformed, Refusal
 from service.values import SHANGHAI
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -461,3 +463,16 @@ def day(value: str, at: str) -> date | None:
         return date.fromisoformat(value) if len(value) == 10 else None
     except ValueError:
         raise Invalid("There is no such date.", at=at, code="value") from None
+
+
+@contextmanager
+def within(at: str) -> Iterator[None]:
+    """Say of a rule's fault where in the sender's input it lies: `identifier` becomes `Patient.identifier`."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.issues = tuple(
+            msgspec.structs.replace(issue, at=f"{at}.{issue.at}") if issue.at and not issue.at[0].isupper() else issue
+            for issue in refusal.issues
+        )
+        raise

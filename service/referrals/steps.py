@@ -126,6 +126,7 @@ async def load(session: Session, referral: Id, now: datetime) -> Loop:
     if loop is None:
         raise NotFound("There is no such referral, or it is not yours to see.")
     session.patients.add(loop.referral.patient)
+    session.referrals.add(referral)
     return await with_grounds(session, loop, now)
 
 

@@ -397,3 +397,27 @@ REFERRAL_VERSIONS = "SELECT snapshot FROM referral_version WHERE referral_id = $
 
 async def referral_versions(session: Session, id: Id, version: int | None = None) -> list[Referral]:
     return [_referral.decode(row["snapshot"]) for row in await session.fetch(REFERRAL_VERSIONS, id, version)]
+
+
+OWN_SHARE = """
+SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+WHERE t.referral_id = $1 AND t.agency_id = $2 AND t.kind = 'share' ORDER BY t.open DESC, t.id DESC LIMIT 1
+"""
+
+
+async def own_share(session: Session, referral: Id, agency: Id) -> Task | None:
+    """The agency's share of a referral: the one it has now, else its last."""
+    snapshot = await session.fetchval(OWN_SHARE, referral, agency)
+    return _task.decode(snapshot) if snapshot else None
+
+
+SHARE_FOR = """
+SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+WHERE t.patient_id = $1 AND t.agency_id = $2 AND t.kind = 'share' AND t.open ORDER BY t.id DESC LIMIT 1
+"""
+
+
+async def share_for(session: Session, patient: Id, agency: Id) -> Task | None:
+    """The agency's open share for a person whose identity is disclosed to it."""
+    snapshot = await session.fetchval(SHARE_FOR, patient, agency)
+    return _task.decode(snapshot) if snapshot else None

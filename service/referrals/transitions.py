@@ -50,6 +50,7 @@ def offered(
         stand_in=unlinkable_id(),
         filler=new_id(),
         filler_version=1,
+        part_of=referral.parent,
         safety=safety,
         region=referral.region[:6] if safety and referral.region else referral.region,
         language=referral.language,

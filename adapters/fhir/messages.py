@@ -1,0 +1,135 @@
+"""What a Communication means: a question, an answer, a step of a crisis, an attempt to reach somebody, or a message."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.fhir import references, wire
+from service.access.model import Actor
+from service.db import Session
+from service.errors import Forbidden, Invalid, NotFound
+from service.followup import flow as followup
+from service.referrals import crisis_flow, messaging, store
+from service.referrals.model import Task
+from service.values import Id, Reason
+
+MESSAGE = "urn:yuanshe:message"
+CRISIS = "urn:yuanshe:crisis"
+
+
+async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> None:
+    """Store a Communication and do what it means."""
+    asked = wire.decode(body, wire.Communication, "Communication")
+    kind = next((code for concept in asked.category if (code := concept.code(MESSAGE))), "message")
+    task, referral, objects = await _object(session, asked)
+    content: dict[str, Any] = msgspec.json.decode(body)
+    # The object stands in both, whichever was used, so that either finds it again (contract.md).
+    content["about"] = content["basedOn"] = [{"reference": name} for name in objects]
+    body = msgspec.json.encode(content)
+    text = " ".join(filter(None, (*(p.content_string for p in asked.payload), *(n.text for n in asked.note))))
+    if task is not None and task.kind == "follow-up":
+        await _attempt(session, actor, asked, task, body, id, now)
+        return
+    if kind == "receipt":
+        raise Forbidden("The receipt is written by the service when a share is completed.", key="wrong-actor")
+    if kind == "crisis":
+        await _crisis(session, actor, asked, referral, text, now)
+    elif kind == "question":
+        await messaging.question(session, actor, _needed(task), now)
+    elif kind == "answer" or asked.in_response_to:
+        await messaging.answer(session, actor, _needed(task), text, now)
+        kind = "answer"
+    await messaging.keep(session, actor, referral, task, kind, id, body, asked.status, now)
+
+
+def _needed(task: Task | None) -> Id:
+    if task is None or task.kind != "share":
+        raise Invalid("Name the agency's Task that this is about.", at="Communication.about", code="required")
+    return task.id
+
+
+async def _object(session: Session, asked: wire.Communication) -> tuple[Task | None, Id, list[str]]:
+    """What it is about: a Task, a referral, or (for an answer) what the question was about."""
+    named = [
+        (f"{place}[{n}]", r)
+        for place in ("about", "basedOn")
+        for n, r in enumerate(asked.about if place == "about" else asked.based_on)
+    ]
+    task: Task | None = None
+    referral: Id | None = None
+    objects: dict[str, None] = {}
+    for at, reference in named:
+        found = references.parse(reference.reference)
+        if found is None or found[0] not in ("Task", "ServiceRequest") or (id := references.as_id(found[1])) is None:
+            raise Invalid(
+                "This must reference a Task or ServiceRequest that is known here.",
+                at=f"Communication.{at}",
+                code="not-found",
+            )
+        objects[f"{found[0]}/{found[1]}"] = None
+        if found[0] == "Task":
+            task = await store.task(session, id)
+            if task is None:
+                raise NotFound("There is no such Task, or it is not yours to see.", at=f"Communication.{at}")
+        else:
+            share = await store.by_filler(session, id)
+            task = task or share
+            if share is None:
+                if await store.referral(session, id) is None:
+                    raise NotFound("There is no such referral, or it is not yours to see.", at=f"Communication.{at}")
+                referral = id
+    if task is None and referral is None:
+        for reference in asked.in_response_to:
+            question = references.required(reference, "Communication", at="Communication.inResponseTo[0]")
+            asked_about = await messaging.about(session, question)
+            if asked_about is not None:
+                task = await store.task(session, asked_about)
+                objects[f"Task/{asked_about}"] = None
+    if task is not None:
+        referral = task.referral if task.kind != "parent" or referral is None else referral
+        task = None if task.kind == "parent" else task
+    if referral is None:
+        raise Invalid("Name the Task or ServiceRequest that this is about.", at="Communication.about", code="required")
+    return task, referral, list(objects)
+
+
+async def _crisis(
+    session: Session, actor: Actor, asked: wire.Communication, referral: Id, text: str, now: datetime
+) -> None:
+    step = next((code for concept in asked.reason_code if (code := concept.code(CRISIS))), None)
+    if step is None:
+        raise Invalid(
+            "A step of a crisis has a reasonCode of urn:yuanshe:crisis.", at="Communication.reasonCode", code="required"
+        )
+    words = next((concept.text for concept in asked.reason_code if concept.text), None) or text or None
+    why = Reason(step, words)
+    if step == "raised":
+        await crisis_flow.raise_crisis(session, actor, referral, why, now)
+    elif step in ("acknowledged", "safety-planned", "reported", "stood-down"):
+        await crisis_flow.step_crisis(session, actor, referral, step, why, now)
+    else:
+        raise Invalid("This is not a step of a crisis.", at="Communication.reasonCode", code="code-invalid")
+
+
+async def _attempt(
+    session: Session, actor: Actor, asked: wire.Communication, task: Task, body: bytes, id: Id, now: datetime
+) -> None:
+    if asked.status not in ("completed", "not-done"):
+        raise Invalid(
+            "An attempt is completed (somebody was reached) or not-done.", at="Communication.status", code="value"
+        )
+    why = asked.status_reason
+    if asked.status == "not-done" and (why is None or not (why.text or why.coding)):
+        raise Invalid("An attempt that reached nobody says why.", at="Communication.statusReason", code="required")
+    channel = next((c.code for m in asked.medium for c in m.coding if c.code), None) or next(
+        (m.text for m in asked.medium if m.text), None
+    )
+    if channel is None:
+        raise Invalid("An attempt names its medium.", at="Communication.medium", code="required")
+    attempt = followup.NewAttempt(
+        id=id, task=task.id, channel=channel, at=wire.instant(asked.sent, "Communication.sent") if asked.sent else now,
+        reached=asked.status == "completed",
+        reason=Reason(next((c.code for c in why.coding if c.code), None), why.text) if why else None,
+    )  # fmt: skip
+    await followup.attempt(session, actor, attempt, body, now)

@@ -1,0 +1,111 @@
+"""The operations of our own: `$route` asks without storing, `$timeline` tells what happened and who acts next."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.fhir import bundles, intake, submission, wire
+from service.access.model import Actor
+from service.db import Session
+from service.errors import Invalid
+from service.patients import store as patients
+from service.referrals import flow
+from service.safety.screening import raises_crisis
+from service.values import Id, new_id
+
+
+async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> dict[str, Any]:
+    """The same body as a submission; who would receive it, in what order, and every agency's every rule."""
+    kind = wire.decode(body, wire.Kind, "Bundle")
+    parts = submission.parts_of(bundles.read(body).entry) if kind.resource_type == "Bundle" else submission.lone(body)
+    asked = submission.request_of(parts)
+    read = wire.decode(asked.raw, wire.ServiceRequest, asked.at)
+    part, subject = submission.subject_of(parts, asked, read)
+    if part is not None:
+        person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
+    else:
+        person = await patients.get(session, subject) if subject else None
+        if person is None:
+            raise Invalid(
+                "The subject is not a patient that is known here.", at=f"{asked.at}.subject", code="not-found"
+            )
+        session.patients.add(person.id)
+    new, _ = intake.referral(read, asked.id, new_id(), person.id, asked.raw, now, asked.at)
+    region = None
+    for encounter in (p for p in parts if p.type == "Encounter"):
+        region = submission.destination(parts, encounter, person.id, actor, now).region
+    new = msgspec.structs.replace(new, region=region, signs_crisis=raises_crisis(submission.answers_of(parts)))
+    decision = await flow.dry_run(session, actor, new, person, now)
+    return parameters([_candidate(candidate) for candidate in decision.candidates])
+
+
+def _candidate(candidate: Any) -> dict[str, Any]:
+    part: list[dict[str, Any]] = [
+        {"name": "agency", "valueReference": {"reference": f"Organization/{candidate.agency}"}}
+    ]
+    if candidate.rank is not None:
+        part.append({"name": "rank", "valueInteger": candidate.rank})
+    part.append({"name": "score", "valueDecimal": candidate.score})
+    part.append({"name": "eligible", "valueBoolean": candidate.eligible})
+    for rule in candidate.rules:
+        part.append(
+            {
+                "name": "rule",
+                "part": [
+                    {"name": "name", "valueCode": rule.name},
+                    {"name": "result", "valueCode": rule.result},
+                    {"name": "why", "valueString": rule.why()},
+                ],
+            }
+        )
+    for name, value in candidate.parts:
+        part.append(
+            {"name": "part", "part": [{"name": "name", "valueCode": name}, {"name": "value", "valueDecimal": value}]}
+        )
+    return {"name": "candidate", "part": part}
+
+
+def parameters(given: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"resourceType": "Parameters", "parameter": given} if given else {"resourceType": "Parameters"}
+
+
+async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[str, Any]:
+    """Parameters: `event` (when, who, action, reason, task)*, and `next` (who, what, by) while somebody must act."""
+    told = await flow.timeline(session, actor, id)
+    given: list[dict[str, Any]] = []
+    for event in told.events:
+        part: list[dict[str, Any]] = [
+            {"name": "when", "valueInstant": event["at"].isoformat()},
+            {
+                "name": "who",
+                "valueReference": {
+                    "reference": f"Organization/{event['by_organization']}",
+                    "display": event["by_name"],
+                },
+            },
+            {"name": "action", "valueCode": event["kind"]},
+        ]
+        reason = event["reason_text"] or event["reason_code"]
+        if event["kind"] == "restricted":
+            reason = "restricted"
+        if reason:
+            part.append({"name": "reason", "valueString": reason})
+        if event["task_id"]:
+            part.append({"name": "task", "valueReference": {"reference": f"Task/{event['task_id']}"}})
+        given.append({"name": "event", "part": part})
+    step = told.next
+    if step is not None:
+        who = f"PractitionerRole/{step.worker}" if step.worker else f"Organization/{step.organization}"
+        given.append(
+            {
+                "name": "next",
+                "part": [
+                    {"name": "who", "valueReference": {"reference": who, "display": step.who}},
+                    {"name": "what", "valueCode": step.what},
+                    {"name": "by", "valueInstant": step.by.isoformat()},
+                    {"name": "task", "valueReference": {"reference": f"Task/{step.task}"}},
+                ],
+            }
+        )
+    return parameters(given)

@@ -1,0 +1,414 @@
+"""The FHIR surface over HTTP: one mount, in which a request is admitted, understood, done in one transaction, and answered."""
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import asyncpg
+import msgspec
+from litestar import asgi
+from litestar.types import Receive, Scope, Send
+
+from adapters.fhir import bundles, metadata, operations, outcomes, reading, references, search, surface, writing
+from adapters.fhir.submission import Stored
+from service.access import flow as access
+from service.access.model import Actor, Call
+from service.access.scopes import may
+from service.db import Database, Session
+from service.errors import (
+    Conflict, Forbidden, Invalid, Issue, Malformed, NotAcceptable, NotFound, Refusal, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia,
+)  # fmt: skip
+from service.values import Id, new_id, utc_now
+
+log = logging.getLogger(__name__)
+
+FHIR_JSON = "application/fhir+json"
+JSON = frozenset({FHIR_JSON, "application/json"})
+PATCH = frozenset({"application/json-patch+json"})
+FORM = "application/x-www-form-urlencoded"
+LARGEST = 5 * 1024 * 1024
+"""Octets of a body; a larger one is refused with 413."""
+TRIES = 4
+"""How often a request is done anew when another one got in its way (a number taken meanwhile, a deadlock)."""
+IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+
+
+class Asked(msgspec.Struct):
+    """A request, read as far as its head goes."""
+
+    method: str
+    path: tuple[str, ...]
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    base: str
+    body: bytes = b""
+
+    def prefers(self, key: str) -> str | None:
+        found = re.search(rf"\b{key}=([A-Za-z\-]+)", self.headers.get("prefer", ""))
+        return found.group(1) if found else None
+
+
+class Answer(msgspec.Struct):
+    """What goes back."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] = {}
+
+
+def handler(database: Callable[[], Database], base_url: Callable[[], str]) -> Any:
+    """The mount at /fhir; `database` and `base_url` are asked at each request, because they exist once the app has started."""
+
+    @asgi("/fhir", is_mount=True, copy_scope=True)
+    async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = _head(scope, base_url())
+        try:
+            answer = await _answer(database(), asked, receive)
+        except Refusal as refusal:
+            answer = _refused(refusal)
+        except Exception as fault:
+            # What broke is for the log, by kind alone: its message could hold what was sent.
+            log.error(
+                "%s %s broke: %s",
+                asked.method,
+                "/".join(asked.path[:1]),
+                type(fault).__name__,
+                exc_info=_is_ours(fault),
+            )
+            answer = Answer(
+                500, outcomes.outcome([Issue("The server failed; the request was not carried out.", code="exception")])
+            )
+        await _send(send, asked, answer)
+
+    return fhir
+
+
+def _is_ours(fault: Exception) -> bool:
+    """A trace is logged unless the exception comes from the database, whose messages repeat values."""
+    return not isinstance(fault, asyncpg.PostgresError | msgspec.ValidationError)
+
+
+def _head(scope: Any, base_url: str) -> Asked:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    path = scope["path"]
+    path = path[len("/fhir") :] if path.startswith("/fhir") else path
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return Asked(scope["method"], tuple(part for part in path.split("/") if part), query, headers, f"{base_url}/fhir")
+
+
+async def _body(asked: Asked, receive: Receive) -> bytes:
+    if int(asked.headers.get("content-length") or 0) > LARGEST:
+        raise TooLarge(f"A body has at most {LARGEST} octets.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message: Any = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > LARGEST:
+            raise TooLarge(f"A body has at most {LARGEST} octets.")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
+    _acceptable(asked)
+    if asked.path == ("metadata",) and asked.method in ("GET", "HEAD"):
+        return Answer(200, metadata.capability(asked.base))
+    actor = await _who(database, asked)
+    if asked.method in ("POST", "PUT", "PATCH"):
+        _readable(asked)
+        asked.body = await _body(asked, receive)
+    return await act(database, actor, asked)
+
+
+def _acceptable(asked: Asked) -> None:
+    format = next((value for key, value in asked.query if key == "_format"), None)
+    accepted = format or asked.headers.get("accept") or "*/*"
+    kinds = {kind.split(";")[0].strip().lower() for kind in accepted.split(",")}
+    if not kinds & (JSON | {"*/*", "application/*", "json", "text/json"}):
+        raise NotAcceptable("This server answers application/fhir+json only.")
+
+
+def _readable(asked: Asked) -> None:
+    kind = asked.headers.get("content-type", "").split(";")[0].strip().lower()
+    searching = asked.path[-1:] == ("_search",)
+    wanted = frozenset({FORM}) if searching else PATCH if asked.method == "PATCH" else JSON
+    if kind not in wanted:
+        raise UnsupportedMedia(f"Send this as {' or '.join(sorted(wanted))}.")
+
+
+async def _who(database: Database, asked: Asked) -> Actor:
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send an access token: Authorization: Bearer …", key="no-token")
+    return await access.authenticate(database, token.strip(), utc_now())
+
+
+async def act(database: Database, actor: Actor, asked: Asked) -> Answer:
+    """Route an admitted request to what it is."""
+    match asked.method, asked.path:
+        case "POST", ():
+            return await _system(database, actor, asked)
+        case "POST", ("ServiceRequest", "$route"):
+            return await _in_session(database, actor, Call("E", "route", "ServiceRequest"), asked, "ServiceRequest", "r",
+                                     lambda session, now: operations.route(session, actor, asked.body, now))  # fmt: skip
+        case "GET" | "HEAD", ("ServiceRequest", id, "$timeline"):
+            return await _in_session(database, actor, Call("R", "timeline", "ServiceRequest", _id(id)), asked, "ServiceRequest", "r",
+                                     lambda session, now: operations.timeline(session, actor, _id(id), asked.base))  # fmt: skip
+        case "GET" | "HEAD", (type,):
+            return await _search(database, actor, asked, type, asked.query)
+        case "POST", (type, "_search"):
+            form = parse_qsl(asked.body.decode("utf-8", "replace"), keep_blank_values=True)
+            return await _search(database, actor, asked, type, asked.query + form)
+        case "GET" | "HEAD", (type, id):
+            _supported(type)
+            return await _read(database, actor, asked, type, id)
+        case "GET" | "HEAD", (type, id, "_history"):
+            _supported(type)
+            return await _in_session(database, actor, Call("R", "history", type, _id(id)), asked, type, "r",
+                                     lambda session, now: reading.history(session, actor, type, _id(id), asked.base))  # fmt: skip
+        case "GET" | "HEAD", (type, id, "_history", version):
+            _supported(type)
+            return await _read(database, actor, asked, type, id, version)
+        case "POST", (type,):
+            _supported(type)
+            return await _create(database, actor, asked, type)
+        case "PUT" | "PATCH", (type, id):
+            _supported(type)
+            return await _update(database, actor, asked, type, id)
+        case "DELETE", (type, *_):
+            _supported(type)
+            raise Refused405("Nothing is deleted here; a referral is voided with status entered-in-error.")
+        case _:
+            raise NotFound("There is nothing at this address.", code="not-supported")
+
+
+class Refused405(Refusal):
+    """The method is not for this resource."""
+
+    code = "not-supported"
+
+
+def _supported(type: str) -> None:
+    if type not in surface.SURFACE:
+        raise NotFound(f"This server has no resources of type {type if type.isalpha() else '?'}.", code="not-supported")
+
+
+def _id(text: str) -> Id:
+    if not _ID.match(text):
+        raise NotFound("There is no such resource, or it is not yours to see.")
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise NotFound("There is no such resource, or it is not yours to see.") from None
+
+
+def permit(actor: Actor, type: str, interaction: str) -> None:
+    """Raise Forbidden unless the token's scopes allow the interaction."""
+    if not may(actor, type, interaction):  # pyright: ignore[reportArgumentType]
+        raise Forbidden(f"The token's scopes do not allow this on {type}.", key="insufficient-scope")
+
+
+async def _in_session(
+    database: Database, actor: Actor, call: Call, asked: Asked, type: str, letter: str,
+    run: Callable[[Session, datetime], Awaitable[Any]], status: int = 200,
+) -> Answer:  # fmt: skip
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, type, letter)
+        return Answer(status, await run(session, now))
+
+    return await transact(database, actor, call, asked, once)
+
+
+async def transact(
+    database: Database, actor: Actor, call: Call, asked: Asked, run: Callable[[Session, datetime], Awaitable[Answer]]
+) -> Answer:
+    """One request, one transaction with its audit line; done anew when another one got in its way."""
+    call.request_id = asked.headers.get("x-request-id")
+    for attempt in range(TRIES):
+        try:
+            now = utc_now()
+            async with access.open(database, actor, call, now) as session:
+                return await run(session, now)
+        except IN_THE_WAY as clash:
+            if attempt == TRIES - 1:
+                raise Conflict("Other requests got in the way; try again.", key="conflict") from clash
+            await asyncio.sleep(0)
+    raise AssertionError("unreachable")
+
+
+async def _read(
+    database: Database, actor: Actor, asked: Asked, type: str, id: str, version: str | None = None
+) -> Answer:
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, type, "r")
+        if version is not None and not version.isdigit():
+            raise NotFound("There is no such version.")
+        found = (
+            await reading.vread(session, actor, type, _id(id), int(version))
+            if version
+            else await reading.read(session, actor, type, _id(id))
+        )
+        headers = _versioned(found.version, found.last_modified)
+        if version is None and asked.headers.get("if-none-match", "").strip() == headers["etag"]:
+            return Answer(304, None, headers)
+        return Answer(200, found.body, headers)
+
+    return await transact(database, actor, Call("R", "vread" if version else "read", type, _maybe(id)), asked, once)
+
+
+def _maybe(id: str) -> Id | None:
+    try:
+        return uuid.UUID(id)
+    except ValueError:
+        return None
+
+
+def _versioned(version: int, modified: datetime | None) -> dict[str, str]:
+    headers = {"etag": f'W/"{version}"'}
+    if modified:
+        headers["last-modified"] = format_datetime(modified, usegmt=True)
+    return headers
+
+
+async def _search(database: Database, actor: Actor, asked: Asked, type: str, params: list[tuple[str, str]]) -> Answer:
+    _supported(type)
+
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, type, "s")
+        strict = asked.prefers("handling") == "strict"
+        return Answer(200, await search.search(session, actor, type, params, asked.base, handling_strict=strict))
+
+    return await transact(database, actor, Call("E", "search", type), asked, once)
+
+
+async def _create(database: Database, actor: Actor, asked: Asked, type: str) -> Answer:
+    call = Call("C", "create", type)
+
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, type, "c")
+        stored = await writing.create(session, actor, type, asked.body, new_id(), now)
+        call.resource_id = stored.id
+        return await _written(session, actor, asked, stored)
+
+    return await transact(database, actor, call, asked, once)
+
+
+async def _written(session: Session, actor: Actor, asked: Asked, stored: Stored) -> Answer:
+    """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome."""
+    wants = asked.prefers("return")
+    headers = {"location": f"{asked.base}/{stored.location}"} if stored.status == 201 else {}
+    if wants == "minimal":
+        return Answer(stored.status, None, headers | _versioned(stored.version, None))
+    found = await reading.read(session, actor, stored.type, stored.id)
+    headers |= _versioned(found.version, found.last_modified)
+    if wants == "OperationOutcome":
+        return Answer(
+            stored.status,
+            outcomes.information(stored.warnings or [Issue("Stored.", code="informational", severity="information")]),
+            headers,
+        )
+    return Answer(stored.status, found.body, headers)
+
+
+async def _update(database: Database, actor: Actor, asked: Asked, type: str, id: str) -> Answer:
+    expected = references.if_match(asked.headers.get("if-match"))
+
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, type, "u")
+        body = asked.body
+        if asked.method == "PATCH":
+            body = await _patched(session, actor, type, _id(id), body)
+        stored = await writing.update(session, actor, type, body, _id(id), expected, now)
+        return await _written(session, actor, asked, stored)
+
+    return await transact(database, actor, Call("U", asked.method.lower(), type, _maybe(id)), asked, once)
+
+
+async def _patched(session: Session, actor: Actor, type: str, id: Id, body: bytes) -> bytes:
+    try:
+        current = await reading.read(session, actor, type, id)
+    except NotFound:
+        if type == "Task":
+            await writing.taken(session, actor, id)
+        raise
+    return writing.patched(current.body, body)
+
+
+async def _system(database: Database, actor: Actor, asked: Asked) -> Answer:
+    """A Bundle: a transaction is one transaction, a batch one for each entry."""
+    bundle = bundles.read(asked.body)
+    if bundle.type == "transaction":
+
+        async def once(session: Session, now: datetime) -> Answer:
+            return Answer(
+                200,
+                await bundles.transaction(
+                    session, actor, bundle, asked.base, now, asked.prefers("return") == "representation"
+                ),
+            )
+
+        return await transact(database, actor, Call("E", "transaction"), asked, once)
+    if bundle.type != "batch":
+        raise Invalid("A Bundle is posted as transaction or batch.", at="Bundle.type", code="value")
+    answers: list[dict[str, Any]] = []
+    for entry in bundle.entry:
+        answers.append(await _batched(database, actor, asked, entry))
+    return Answer(200, {"resourceType": "Bundle", "type": "batch-response", "entry": answers})
+
+
+async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -> dict[str, Any]:
+    """One entry of a batch, by itself: its failure is its own."""
+    try:
+        if entry.request is None:
+            raise Invalid("An entry of a batch needs a request.", at="Bundle.entry.request", code="required")
+        path, _, query = entry.request.url.partition("?")
+        headers = asked.headers | ({"if-match": entry.request.if_match} if entry.request.if_match else {})
+        one = Asked(entry.request.method, tuple(part for part in path.split("/") if part), parse_qsl(query, keep_blank_values=True), headers,
+                    asked.base, bytes(entry.resource) if entry.resource else b"")  # fmt: skip
+        if not one.path:
+            raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
+        answer = await act(database, actor, one)
+    except Refusal as refusal:
+        answer = _refused(refusal)
+    return bundles.response_entry(answer.status, answer.body, answer.headers)
+
+
+def _refused(refusal: Refusal) -> Answer:
+    status = 405 if isinstance(refusal, Refused405) else outcomes.status_of(refusal)
+    headers: dict[str, str] = {}
+    if isinstance(refusal, Unauthenticated):
+        headers["www-authenticate"] = 'Bearer realm="yuanshe"'
+    if isinstance(refusal, Unavailable):
+        headers["retry-after"] = "2"
+    return Answer(status, outcomes.outcome(refusal.issues), headers)
+
+
+async def _send(send: Send, asked: Asked, answer: Answer) -> None:
+    body = b"" if answer.body is None else msgspec.json.encode(answer.body)
+    headers = dict(answer.headers)
+    if body:
+        headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"
+    headers["content-length"] = str(len(body))
+    headers.setdefault("cache-control", "no-store" if answer.status >= 400 else "private, no-cache")
+    for echoed in ("x-request-id", "x-correlation-id"):
+        if (value := asked.headers.get(echoed)) and len(value) <= 200 and value.isprintable():
+            headers[echoed] = value
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        }
+    )  # pyright: ignore[reportArgumentType]
+    await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else body, "more_body": False})

@@ -1,0 +1,296 @@
+"""What a new status on a Task means: each PUT or PATCH is one move, or none."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.fhir import references, render, wire
+from service.access.model import Actor
+from service.casework import flow as casework
+from service.db import Session
+from service.errors import Forbidden, Invalid, NotFound, Stale
+from service.followup import flow as followup
+from service.practice import PLATFORM
+from service.referrals import flow, store
+from service.referrals.model import Output, Task
+from service.values import Id, Reason
+
+READ = frozenset({"status", "statusReason", "owner", "output", "note"})
+"""From an agency's PUT only these are read (and `restriction` on hold); the rest must equal a version that it could read."""
+
+UNREAD = frozenset(
+    {"resourceType", "id", "meta", "text", "implicitRules", "language", "contained", "lastModified", "businessStatus"}
+)
+"""Said by the service, or of no consequence: neither read nor compared."""
+
+OUTCOME = "urn:yuanshe:follow-up-outcome"
+OUR_REASONS = ("urn:yuanshe:decline-reason", "urn:yuanshe:closure-reason")
+
+
+async def update(
+    session: Session, actor: Actor, id: Id, content: dict[str, Any], expected: int | None, now: datetime
+) -> Task:
+    """Make of a whole Task the move that it asks for; the Task as it then stands.
+
+    Raises Stale when `expected` is not the current version (checked first, even on a retry), Invalid for a change that is
+    no move, and what the verbs raise.
+    """
+    current = await store.task(session, id)
+    if current is None:
+        if actor.side == "agency" and await store.may_claim(session, id, actor.organization):
+            # The verb answers that another agency was first.
+            await casework.accept(session, actor, id, None, now)
+        raise NotFound("There is no such Task, or it is not yours to see.")
+    if expected is not None and expected != current.version:
+        raise Stale(f"The Task is at version {current.version} now; read it again.")
+    asked = wire.decode(msgspec.json.encode(content), wire.Task, "Task")
+    if asked.status in ("received", "ready"):
+        raise Invalid("This service does not use the status received or ready.", at="Task.status", code="value")
+    if actor.side == "agency" or (current.kind == "follow-up" and actor.side == "hospital"):
+        await _compare(session, current, content, asked)
+    if current.kind == "follow-up":
+        await _follow_up(session, actor, current, asked, content, now)
+    elif actor.side == "agency":
+        await _agency(session, actor, current, asked, content, now)
+    elif current.kind == "parent":
+        await _parent(session, actor, current, asked, now)
+    else:
+        await _share(session, actor, current, asked, now)
+    after = await store.task(session, id)
+    # A confirmed cancellation or a decline may take the Task out of the actor's sight; what it was answers then.
+    return after or current
+
+
+def reason(asked: wire.Concept | None) -> Reason | None:
+    if asked is None:
+        return None
+    code = next((code for system in OUR_REASONS if (code := asked.code(system))), None)
+    return Reason(code, asked.text)
+
+
+def _same(reason: Reason | None, other: Reason | None) -> bool:
+    return (reason or Reason()) == (other or Reason())
+
+
+async def _agency(
+    session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
+) -> None:
+    worker = _worker(actor, asked)
+    why = reason(asked.status_reason)
+    if asked.status == "entered-in-error":
+        raise Forbidden("Only the requester says that a Task was entered in error.", key="wrong-actor")
+    if asked.status == current.status:
+        if current.agency != actor.organization:
+            raise Invalid(
+                "An open offer is claimed with status accepted and yourself as owner.",
+                at="Task.status",
+                key="illegal-move",
+            )
+        if worker is not None and worker != current.worker:
+            await casework.assign(session, actor, current.id, worker, now)
+        elif not _same(why, current.reason) and why is not None:
+            raise Invalid(
+                "A reason goes with a move; the status is unchanged.", at="Task.statusReason", key="illegal-move"
+            )
+        return
+    match current.status, asked.status:
+        case "requested", "accepted":
+            await casework.accept(session, actor, current.id, worker, now)
+        case "requested", "rejected":
+            await flow.decline(session, actor, current.id, why, now)
+        case "accepted", "in-progress":
+            await casework.start(session, actor, current.id, worker, now)
+        case "on-hold", "in-progress":
+            await casework.resume(session, actor, current.id, worker, now)
+        case "accepted" | "in-progress", "on-hold":
+            await casework.hold(session, actor, current.id, why, _resume_by(current, asked), now)
+        case "accepted" | "in-progress" | "on-hold", "cancelled" if "cancel" in current.clocks:
+            await casework.confirm_cancel(session, actor, current.id, now)
+        case "accepted", "cancelled":
+            await casework.return_offer(session, actor, current.id, why, now)
+        case "accepted" | "in-progress" | "on-hold", "completed":
+            await casework.complete(session, actor, current.id, why, outputs(asked, content), now)
+        case "accepted" | "in-progress" | "on-hold", "failed":
+            await casework.fail(session, actor, current.id, why, now)
+        case _:
+            raise _no_move(current, asked)
+
+
+def _no_move(current: Task, asked: wire.Task) -> Invalid:
+    hint = (
+        " A share in service that cannot be finished is failed."
+        if asked.status == "cancelled" and current.accepted_at
+        else ""
+    )
+    hint = hint or (
+        " An offer is declined with status rejected."
+        if current.status == "requested" and asked.status == "cancelled"
+        else ""
+    )
+    return Invalid(
+        f"No move leads from {current.status} to {asked.status}.{hint}", at="Task.status", key="illegal-move"
+    )
+
+
+def _worker(actor: Actor, asked: wire.Task) -> Id | None:
+    """The worker whom the agency names as owner; itself, or nobody, names none."""
+    if asked.owner is None or asked.owner.reference is None:
+        return None
+    found = references.parse(asked.owner.reference)
+    if found and found[0] == "PractitionerRole" and (id := references.as_id(found[1])):
+        return id
+    if found and found[0] == "Organization" and references.as_id(found[1]) == actor.organization:
+        return None
+    raise Invalid("The owner is your own Organization or a PractitionerRole of yours.", at="Task.owner", code="value")
+
+
+def _resume_by(current: Task, asked: wire.Task) -> datetime | None:
+    period = asked.restriction.period if asked.restriction else None
+    if period is None or period.end is None:
+        return None
+    end = wire.instant(period.end, "Task.restriction.period.end")
+    # A client that sends back what it read sends the running deadline: that is no resume-by date.
+    if current.due_at is not None and abs((end - current.due_at).total_seconds()) < 1:
+        return None
+    return end
+
+
+def outputs(asked: wire.Task, content: dict[str, Any]) -> tuple[Output, ...]:
+    """The outputs as received, each with the code of its type and what it references."""
+    given: list[dict[str, Any]] = content.get("output") or []
+    found: list[Output] = []
+    for position, (read, element) in enumerate(zip(asked.output, given, strict=True)):
+        code = next((c.code for c in read.type.coding if c.code), None) or read.type.text
+        if code is None:
+            raise Invalid("An output needs a type.", at=f"Task.output[{position}].type", code="required")
+        if not any(key.startswith("value") for key in element):
+            raise Invalid("An output needs a value.", at=f"Task.output[{position}].value[x]", code="required")
+        found.append(Output(code, element, read.value_reference.reference if read.value_reference else None))
+    return tuple(found)
+
+
+async def _parent(session: Session, actor: Actor, current: Task, asked: wire.Task, now: datetime) -> None:
+    why = reason(asked.status_reason)
+    if asked.status == current.status:
+        return
+    if asked.status in ("cancelled", "rejected", "failed", "entered-in-error") and (why is None or not why.text):
+        raise Invalid("A reason with text is required.", at="Task.statusReason.text", code="required")
+    match asked.status:
+        case "cancelled":
+            await flow.withdraw(session, actor, current.referral, why, now)
+        case "entered-in-error":
+            await flow.void(session, actor, current.referral, why, now)
+        case "rejected" if actor.side == "platform":
+            await flow.refuse(session, actor, current.referral, why, now)
+        case "failed" if actor.side == "platform":
+            await flow.give_up(session, actor, current.referral, why, now)
+        case "accepted" | "rejected" | "in-progress" | "on-hold" | "completed" | "failed":
+            raise Forbidden("This is for the agencies' Tasks to say; the parent follows them.", key="wrong-actor")
+        case _:
+            raise _no_move(current, asked)
+
+
+async def _share(session: Session, actor: Actor, current: Task, asked: wire.Task, now: datetime) -> None:
+    """The hospital or the coordinator on one agency's share: take it back, or void it; the work itself is the agency's."""
+    why = reason(asked.status_reason)
+    if asked.status == current.status:
+        return
+    match asked.status:
+        case "cancelled":
+            await flow.withdraw_share(session, actor, current.id, why, now)
+        case "entered-in-error":
+            await flow.void_share(session, actor, current.id, why, now)
+        case "accepted" | "rejected" | "in-progress" | "on-hold" | "completed" | "failed":
+            raise Forbidden("Only the agency that has the share answers it.", key="wrong-actor")
+        case _:
+            raise _no_move(current, asked)
+
+
+async def _follow_up(
+    session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
+) -> None:
+    for position, (read, element) in enumerate(zip(asked.output, content.get("output") or [], strict=True)):
+        code = read.value_concept.code(OUTCOME) if read.value_concept else None
+        if code is None:
+            raise Invalid(
+                "A follow-up's output is its outcome, a code of urn:yuanshe:follow-up-outcome.",
+                at=f"Task.output[{position}]",
+                code="value",
+            )
+        if any(output.element == element for output in current.outputs):
+            continue
+        await followup.outcome(
+            session, actor, current.id, code, now, element, asked.status if asked.status != current.status else None
+        )
+        return
+    if asked.status != current.status:
+        if asked.status == "entered-in-error":
+            raise Forbidden("A follow-up ends with its referral, or with its outcome.", key="wrong-actor")
+        raise Invalid("A follow-up ends with its outcome: give it as output.", at="Task.output", code="required")
+    worker = _worker(actor, asked) if actor.side == "agency" else None
+    if worker is not None and worker != current.worker:
+        await casework.assign(session, actor, current.id, worker, now)
+
+
+async def _compare(session: Session, current: Task, content: dict[str, Any], asked: wire.Task) -> None:
+    """Whatever is not read must equal some version that the sender could read; anything else would be lost in silence."""
+    read = READ | {"restriction"} if asked.status == "on-hold" else READ
+    foreign = {
+        key: value
+        for key, value in content.items()
+        if key not in read and key not in UNREAD and not key.startswith("_")
+    }
+    open_keys = _differing(foreign, render.task(current))
+    if not open_keys:
+        return
+    for version in await store.task_versions(session, current.id):
+        open_keys -= {key for key in open_keys if foreign[key] == render.task(version).get(key)}
+        if not open_keys:
+            return
+    first = sorted(open_keys)[0]
+    raise Invalid(
+        "An agency may change only status, statusReason, owner, output and note.",
+        at=f"Task.{first}",
+        code="business-rule",
+        key="not-yours",
+    )
+
+
+def _differing(content: dict[str, Any], rendered: dict[str, Any]) -> set[str]:
+    return {key for key, value in content.items() if rendered.get(key) != value}
+
+
+async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> Task:
+    """The coordinator offers a share by hand: POST of a child Task; `owner` names the agency, none lets partners claim it."""
+    asked = wire.decode(body, wire.Task, "Task")
+    if actor.side != "platform":
+        raise Forbidden(
+            "A Task is posted by the coordinator; a hospital submits its ServiceRequest, with a Task if it likes.",
+            key="wrong-actor",
+        )
+    if asked.intent != "order":
+        raise Invalid("A Task for a referral has intent order.", at="Task.intent", code="value")
+    if asked.status != "requested":
+        raise Invalid("An offer has status requested.", at="Task.status", code="value")
+    referral, needs = await _what(session, asked)
+    owner = references.ours(asked.owner, "Organization", at="Task.owner")
+    if owner == PLATFORM:
+        owner = None
+    await flow.offer(session, actor, referral, owner, reason(asked.status_reason), now, needs=needs, task=id)
+    made = await store.task(session, id)
+    assert made is not None
+    return made
+
+
+async def _what(session: Session, asked: wire.Task) -> tuple[Id, tuple[str, ...] | None]:
+    """Which referral a posted offer belongs to: by the parent that it is part of, else by its focus."""
+    if asked.part_of:
+        parent = await store.task(session, references.required(asked.part_of[0], "Task", at="Task.partOf[0]"))
+        if parent is None or parent.kind != "parent":
+            raise Invalid("An offer is part of the parent Task of a referral.", at="Task.partOf[0]", code="not-found")
+        return parent.referral, None
+    focus = references.required(asked.focus, "ServiceRequest", at="Task.focus")
+    if await store.referral(session, focus) is None:
+        raise Invalid("The focus is not a referral that is known here.", at="Task.focus", code="not-found")
+    return focus, None

@@ -1,0 +1,370 @@
+"""Every write of the FHIR surface: which verb a create, update or patch of each type is."""
+
+from datetime import datetime
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+import msgspec
+
+from adapters.fhir import intake, messages, references, render, submission, tasks, wire
+from adapters.fhir.submission import Stored
+from service import codes
+from service.access.model import Actor
+from service.casework import flow as casework
+from service.consent.model import Consent, Kind
+from service.db import Session
+from service.directory import flow as directory
+from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale
+from service.followup import flow as followup
+from service.patients import flow as patients
+from service.patients import store as patient_rows
+from service.records import store as records
+from service.records.model import Record
+from service.referrals import consent_flow, flow, store
+from service.values import Id, Reason
+
+HEALTH_LEGAL, EMERGENCY = "HLEGAL", "ETREAT"
+STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
+CASE_TYPES = frozenset({"Goal", "CarePlan", "Observation", "QuestionnaireResponse", "Condition", "DocumentReference"})
+CREATED = frozenset({"Patient", "Encounter", "Consent", "ServiceRequest", "Task", "Communication", "Procedure", "Provenance"}) | CASE_TYPES | frozenset({"RelatedPerson"})  # fmt: skip
+UPDATED = (
+    frozenset({"Patient", "Encounter", "Consent", "ServiceRequest", "Task", "Procedure", "HealthcareService"})
+    | CASE_TYPES
+)
+
+
+async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id, now: datetime) -> Stored:
+    """Create a resource with the id `id`; where it is stored."""
+    kind = wire.decode(body, wire.Kind, type)
+    if kind.resource_type != type:
+        raise Invalid(
+            f"The body is a {kind.resource_type}, the address one of {type}.", at="resourceType", code="value"
+        )
+    with wire.within(type):
+        match type:
+            case "ServiceRequest":
+                return (await submission.submit(session, actor, submission.lone(body), now))[0]
+            case "Patient":
+                return await _new_patient(session, actor, body, id, now)
+            case "Encounter":
+                await _stay(session, actor, body, id, now)
+            case "Consent":
+                await _consent(session, actor, body, id, now)
+            case "Task":
+                return Stored("Task", id, (await tasks.create(session, actor, body, id, now)).version)
+            case "Communication":
+                await messages.create(session, actor, body, id, now)
+            case "Procedure":
+                await _procedure(session, actor, body, id, now)
+            case "Provenance":
+                await _basis(session, actor, body, id, now)
+            case _ if type in CREATED:
+                await _record(session, actor, type, body, id, now)
+            case _:
+                raise NotFound(f"This server does not create resources of type {type}.", code="not-supported")
+    return Stored(type, id, 1)
+
+
+async def update(
+    session: Session, actor: Actor, type: str, body: bytes, id: Id, expected: int | None, now: datetime
+) -> Stored:
+    """Update the resource; `expected` is the version that If-Match names. The stored version; unchanged when nothing changed."""
+    kind = wire.decode(body, wire.Kind, type)
+    if kind.resource_type != type:
+        raise Invalid(
+            f"The body is a {kind.resource_type}, the address one of {type}.", at="resourceType", code="value"
+        )
+    if kind.id != str(id):
+        raise Malformed("The id of the body is not the id of the address.", at=f"{type}.id")
+    content: dict[str, Any] = msgspec.json.decode(body)
+    with wire.within(type):
+        match type:
+            case "Task":
+                return Stored("Task", id, (await tasks.update(session, actor, id, content, expected, now)).version, 200)
+            case "ServiceRequest":
+                return await _request(session, actor, content, body, id, expected, now)
+            case "Patient":
+                return await _known_patient(session, actor, body, id, expected, now)
+            case "Encounter":
+                known = await patient_rows.get_stay(session, id)
+                _current(known.version if known and known.hospital == actor.organization else None, expected, type)
+                return Stored(type, id, await _stay(session, actor, body, id, now), 200)
+            case "Consent":
+                held = await records.current(session, type, id)
+                _current(held.version if held else None, expected, type)
+                return Stored(type, id, await _consent(session, actor, body, id, now), 200)
+            case "Procedure":
+                held = await records.current(session, type, id)
+                _current(held.version if held else None, expected, type)
+                return Stored(type, id, await _procedure(session, actor, body, id, now), 200)
+            case "HealthcareService":
+                return Stored(type, id, await _capacity(session, actor, body, id, now), 200)
+            case _ if type in UPDATED:
+                held = await records.current(session, type, id)
+                _current(held.version if held else None, expected, type)
+                assert held is not None
+                if held.author != actor.organization:
+                    raise Forbidden("Only who wrote a resource changes it.", key="wrong-actor")
+                await _record(session, actor, type, body, id, now, held)
+                return Stored(type, id, held.version + 1, 200)
+            case _:
+                raise NotFound(f"This server does not update resources of type {type}.", code="not-supported")
+
+
+def _current(version: int | None, expected: int | None, type: str) -> None:
+    if version is None:
+        raise NotFound(f"There is no such {type}, or it is not yours to see; create it by POST.")
+    if expected is not None and expected != version:
+        raise Stale(f"The {type} is at version {version} now; read it again.")
+
+
+def patched(current: dict[str, Any], body: bytes) -> bytes:
+    """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold."""
+    try:
+        return msgspec.json.encode(jsonpatch.JsonPatch(msgspec.json.decode(body)).apply(current))
+    except jsonpatch.JsonPatchTestFailed:
+        raise Conflict("A test of the patch does not hold.", key="patch-test") from None
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        msgspec.DecodeError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ):
+        raise Malformed("The body is not a JSON Patch (RFC 6902) that fits this resource.") from None
+
+
+async def _new_patient(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> Stored:
+    person = intake.patient(wire.decode(body, wire.Patient, "Patient"), id, actor.organization, now, "Patient")
+    known = await patients.find(session, actor, person.identifiers) if actor.side == "hospital" else None
+    stored = await patients.register(
+        session, actor, msgspec.structs.replace(person, id=known.id if known else id), body, now
+    )
+    return Stored("Patient", stored.id, stored.version, 200 if known else 201)
+
+
+async def _known_patient(
+    session: Session, actor: Actor, body: bytes, id: Id, expected: int | None, now: datetime
+) -> Stored:
+    known = await patient_rows.get(session, id)
+    if known is None:
+        raise NotFound("There is no such Patient, or it is not yours to see; create it by POST.")
+    if known.hospital != actor.organization:
+        raise Forbidden("Only the patient's hospital changes it.", key="wrong-actor")
+    person = intake.patient(wire.decode(body, wire.Patient, "Patient"), id, actor.organization, now, "Patient")
+    same = await patients.find(session, actor, person.identifiers)
+    if same is not None and same.id != id:
+        raise Conflict(
+            "Another patient of this hospital has one of these identifiers.", at="identifier", key="identity-conflict"
+        )
+    stored = await patients.register(session, actor, person, body, now, expected)
+    return Stored("Patient", id, stored.version, 200)
+
+
+async def _stay(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
+    read = wire.decode(body, wire.Encounter, "Encounter")
+    patient = references.required(read.subject, "Patient", at="Encounter.subject")
+    stay = intake.stay(read, id, patient, actor.organization, now, "Encounter", {})
+    return (await followup.discharge(session, actor, stay, body, now)).version
+
+
+async def _consent(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
+    read = wire.decode(body, wire.Consent, "Consent")
+    patient = references.required(read.patient, "Patient", at="Consent.patient")
+    consent = intake.consent(read, id, patient, actor.organization, now, "Consent")
+    return (await consent_flow.record_consent(session, actor, consent, body, now)).version
+
+
+async def _basis(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> None:
+    """A lawful basis in place of a consent: Provenance with reason HLEGAL or ETREAT, opened to the agency that it names."""
+    read = wire.decode(body, wire.Provenance, "Provenance")
+    coded = [
+        (c.code, concept.text) for concept in read.reason for c in concept.coding if c.code in (HEALTH_LEGAL, EMERGENCY)
+    ]
+    if not coded:
+        raise Invalid("A lawful basis has the reason HLEGAL or ETREAT.", at="Provenance.reason", code="required")
+    kind: Kind = "legal-duty" if coded[0][0] == HEALTH_LEGAL else "emergency"
+    referral = references.required(read.target[0], "ServiceRequest", at="Provenance.target[0]")
+    agencies = tuple(
+        references.required(a.who, "Organization", at=f"Provenance.agent[{n}].who") for n, a in enumerate(read.agent)
+    )
+    basis = Consent(
+        id=id, hospital=actor.organization, patient=actor.organization, version=1, kind=kind, active=True, discloses=True, agencies=agencies,
+        referrals=(referral,), signer="staff", recorded_by=actor.id, recorded_at=now, reason_text=coded[0][1],
+    )  # fmt: skip
+    await consent_flow.record_basis(session, actor, basis, body, now)
+
+
+async def _request(
+    session: Session, actor: Actor, content: dict[str, Any], body: bytes, id: Id, expected: int | None, now: datetime
+) -> Stored:
+    """A placer's request changes by being withdrawn or voided; a changed need is a new request that replaces it."""
+    referral = await store.referral(session, id)
+    if referral is None:
+        if await store.by_filler(session, id) is not None:
+            raise Forbidden("The filler's request is the service's own; answer its Task.", key="wrong-actor")
+        raise NotFound("There is no such ServiceRequest, or it is not yours to see.")
+    if actor.side == "agency":
+        raise Forbidden("Only its author changes a request.", key="wrong-actor")
+    if expected is not None and expected != referral.version:
+        raise Stale(f"The ServiceRequest is at version {referral.version} now; read it again.")
+    read = wire.decode(body, wire.ServiceRequest, "ServiceRequest")
+    held = await records.version(session, "ServiceRequest", id, referral.received)
+    shown = render.placer_request(referral, msgspec.json.decode(held.body) if held else None, "hospital")
+    unread = {"meta", "text", "id", "status", "note", "extension"}
+    changed = sorted(k for k in (content.keys() | shown.keys()) - unread if content.get(k) != shown.get(k))
+    if changed:
+        raise Invalid(
+            "A placed request does not change: send a new ServiceRequest that replaces it, or revoke it.",
+            at=f"ServiceRequest.{changed[0]}", code="business-rule", key="request-fixed",
+        )  # fmt: skip
+    if read.status == referral.status:
+        return Stored("ServiceRequest", id, referral.version, 200)
+    why = _withdrawal_reason(read, shown)
+    if read.status == "revoked":
+        loop = await flow.withdraw(session, actor, id, why, now)
+    elif read.status == "entered-in-error":
+        loop = await flow.void(session, actor, id, why or Reason(None, "entered in error by the placer"), now)
+    else:
+        raise Invalid(
+            f"A request does not become {read.status} by its author's word; the Tasks say so.",
+            at="ServiceRequest.status",
+            key="illegal-move",
+        )
+    return Stored("ServiceRequest", id, loop.referral.version, 200)
+
+
+def _withdrawal_reason(read: wire.ServiceRequest, shown: dict[str, Any]) -> Reason | None:
+    """From the R4 extension request-statusReason, or a note that is new."""
+    concept = next((e.value_concept for e in read.extension if e.url == STATUS_REASON and e.value_concept), None)
+    if concept is not None:
+        return Reason(concept.code("urn:yuanshe:decline-reason"), concept.words)
+    before = {note.get("text") for note in shown.get("note", ())}
+    fresh = [note.text for note in read.note if note.text not in before]
+    return Reason(None, fresh[-1]) if fresh else None
+
+
+async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
+    read = wire.decode(body, wire.Procedure, "Procedure")
+    share = await _own_share(session, actor, read.based_on, "Procedure")
+    code = read.code.code(codes.SERVICE_TYPE)
+    if code is None or not codes.known(codes.SERVICE_TYPE, code):
+        raise Invalid(
+            "An intervention has a code of urn:yuanshe:service-type.", at="Procedure.code", code="code-invalid"
+        )
+    if not (read.performed_date or read.performed_period):
+        raise Invalid("An intervention says when it was performed.", at="Procedure.performed[x]", code="required")
+    period = read.performed_period
+    started = wire.instant(
+        read.performed_date or (period.start if period and period.start else ""), "Procedure.performed[x]"
+    )
+    ended = wire.instant(period.end, "Procedure.performedPeriod.end") if period and period.end else None
+    new = casework.NewIntervention(
+        id=id, task=share, service_type=code, status=read.status, started_at=started, ended_at=ended,
+        worker=next((w for p in read.performer if (f := references.parse(p.actor.reference)) and f[0] == "PractitionerRole" and (w := references.as_id(f[1]))), None),
+        method=read.category.code(codes.METHOD) if read.category else None,
+        minutes=next((e.value_integer for e in read.extension if e.url == "urn:yuanshe:minutes"), None),
+        place=read.location.display if read.location else None, outcome=read.outcome.words if read.outcome else None,
+    )  # fmt: skip
+    return (await casework.record_intervention(session, actor, new, body, now)).version
+
+
+async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], type: str) -> Id:
+    """Which of the agency's shares a piece of work belongs to: by its filler request, or the placer's once disclosed."""
+    if actor.side != "agency":
+        raise Forbidden("Work is recorded by the agency that does it.", key="wrong-actor")
+    for position, reference in enumerate(based_on):
+        found = references.parse(reference.reference)
+        if found is None or (id := references.as_id(found[1])) is None:
+            continue
+        share = await store.by_filler(session, id) if found[0] == "ServiceRequest" else await store.task(session, id)
+        if share is None and found[0] == "ServiceRequest":
+            share = await store.own_share(session, id, actor.organization)
+        if share is None:
+            raise NotFound("This is based on nothing that is yours to see.", at=f"{type}.basedOn[{position}]")
+        return share.id
+    raise Invalid("Work is based on the ServiceRequest of your Task.", at=f"{type}.basedOn", code="required")
+
+
+async def _record(
+    session: Session, actor: Actor, type: str, body: bytes, id: Id, now: datetime, held: Record | None = None
+) -> None:
+    """Another resource about a person: a hospital's is kept for who takes the referral, an agency's belongs to its case."""
+    read = wire.decode(body, wire.Subject, type)
+    about = references.ours(read.subject or read.patient, "Patient", at=f"{type}.subject")
+    if actor.side == "agency":
+        based = wire.decode(body, wire.Procedure if type == "Procedure" else _Based, type)
+        share = held.task if held else await _case_share(session, actor, based.based_on, about, type)
+        record = Record(id, held.version + 1 if held else 1, type, held.category if held else "case-note", actor.organization, body, now,
+                        agency=actor.organization, task=share, status=read.status)  # fmt: skip
+        await casework.record_work(session, actor, record, share, now)
+        return
+    if actor.side != "hospital":
+        raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
+    if (
+        about is None
+        or (person := await patient_rows.get(session, about)) is None
+        or person.hospital != actor.organization
+    ):
+        raise Invalid("The subject is not a patient that is known here.", at=f"{type}.subject", code="not-found")
+    session.patients.add(about)
+    await records.keep(
+        session,
+        [Record(id, held.version + 1 if held else 1, type, "supporting", actor.organization, body, now, hospital=actor.organization,
+                patient=about, referral=held.referral if held else None, status=read.status)],
+    )  # fmt: skip
+
+
+class _Based(msgspec.Struct, frozen=True):
+    based_on: tuple[wire.Reference, ...] = msgspec.field(default=(), name="basedOn")
+
+
+async def _case_share(
+    session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], about: Id | None, type: str
+) -> Id:
+    if based_on:
+        return await _own_share(session, actor, based_on, type)
+    share = await store.share_for(session, about, actor.organization) if about else None
+    if share is None:
+        raise Invalid(
+            "Work is about a person whose identity is disclosed to you, or based on your ServiceRequest.",
+            at=f"{type}.subject",
+            code="business-rule",
+            key="not-disclosed",
+        )
+    return share.id
+
+
+CAPACITY = "urn:yuanshe:places"
+
+
+async def _capacity(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
+    read = wire.decode(body, wire.HealthcareService, "HealthcareService")
+    places = next((e.value_integer for e in read.extension if e.url == CAPACITY), None)
+    status = _capacity_status(msgspec.json.decode(body))
+    if places is not None and not 0 <= places <= 100_000:
+        raise Invalid("The number of places is from 0 to 100,000.", at="HealthcareService.extension", code="value")
+    return (await directory.set_capacity(session, actor, id, status, places, now)).version
+
+
+def _capacity_status(content: dict[str, Any]) -> str | None:
+    """The SDOHCC capacity status, wherever in the resource's extensions its code stands."""
+    known = ("capacity", "no-capacity", "waitlist", "additional-assessment-required")
+    pending: list[Any] = [content.get("extension") or []]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            if value.get("code") in known:
+                return value["code"]
+            pending.extend(value.values())
+    return None
+
+
+async def taken(session: Session, actor: Actor, id: Id) -> None:
+    """Raise Conflict when this agency might have claimed the Task and another one has."""
+    if actor.side == "agency" and await store.may_claim(session, id, actor.organization):
+        raise Conflict("Another agency has taken this offer.", key="taken")
