@@ -349,6 +349,10 @@ LISTS: dict[str, CodeList] = {
 
 _LABELS = {(system, c.code): {"zh": c.zh, "en": c.en} for system, codes in LISTS.items() for c in codes.concepts}
 
+SAFETY = "safety"
+"""In NEED, of an offer only: all that it says of a safety need before disclosure. Nobody can ask for it."""
+_WORDS = _LABELS | {(NEED, SAFETY): {"zh": "人身安全", "en": "Safety"}}
+
 OTHER_NEED = "N99"
 SAFETY_NEEDS = frozenset({"N11", "N12", "N13", "N14"})
 """Needs whose offers say less still, and go to protection-qualified agencies alone (domain f-7)."""
@@ -375,7 +379,7 @@ _FROM_SDOHCC: dict[str, tuple[str, ...]] = {
 
 # ICD-10 without dots. A national or clinical edition subdivides further (Z59.600x001), so a longer code falls under the
 # longest entry that it begins with. Z63.6 and Z63.4 stand by themselves and so win over the range Z63.0 to Z63.7;
-# likewise T74.0 over T74. Z59.86 and Z59.87 are ICD-10-CM's own words for want of money, under WHO's "other problems" Z59.8.
+# likewise T74.0 over T74. Z59.86 and Z59.87 are ICD-10-CM's own words for want of money, under WHO's Z59.8, "other".
 _FROM_ICD10: dict[str, tuple[str, ...]] = {
     "Z596": ("N01",),
     "Z5986": ("N01",),
@@ -411,7 +415,7 @@ def known(system: str, code: str) -> bool:
 
 def label(system: str, code: str, lang: str = "zh") -> str:
     """The words for a code, in `zh` or `en`; the code itself where the list does not know it."""
-    labels = _LABELS.get((system, code))
+    labels = _WORDS.get((system, code))
     return labels["en" if lang.startswith("en") else "zh"] if labels else code
 
 

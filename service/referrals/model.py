@@ -21,6 +21,19 @@ TaskStatus = Literal[
 ]
 TERMINAL: frozenset[str] = frozenset({"rejected", "cancelled", "completed", "failed", "entered-in-error"})
 RequestStatus = Literal["draft", "active", "on-hold", "revoked", "completed", "entered-in-error"]
+FILLER_STATUS: dict[str, RequestStatus] = {
+    "draft": "draft",
+    "requested": "active",
+    "accepted": "active",
+    "in-progress": "active",
+    "on-hold": "on-hold",
+    "completed": "completed",
+    "rejected": "revoked",
+    "cancelled": "revoked",
+    "failed": "revoked",
+    "entered-in-error": "entered-in-error",
+}
+"""What a share's status makes of the filler ServiceRequest that is derived from it."""
 Kind = Literal["parent", "share", "follow-up"]
 CrisisState = Literal["raised", "acknowledged", "safety-planned", "reported"]
 CrisisOwner = Literal["hospital", "agency", "coordinator"]
@@ -91,6 +104,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     stand_in: Id | None = None
     filler: Id | None = None
     filler_version: int = 0
+    filler_at: datetime | None = None
+    """When the filler ServiceRequest last changed."""
     part_of: Id | None = None
     """The parent Task of a share."""
     safety: bool = False
@@ -120,6 +135,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def open(self) -> bool:
         return self.status not in TERMINAL
+
+    @property
+    def filler_face(self) -> tuple[object, ...]:
+        """Whatever the filler ServiceRequest shows and can change: it has a new version whenever this differs."""
+        return FILLER_STATUS[self.status], self.urgency, self.agency, self.patient
 
 
 class Crisis(msgspec.Struct, frozen=True):

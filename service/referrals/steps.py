@@ -150,7 +150,7 @@ async def save(moving: Turn) -> None:
     for task in (loop.parent, *loop.shares, *loop.follow_ups):
         old = old_tasks.get(task.id)
         if old != task:
-            changed.append(msgspec.structs.replace(task, version=(old.version if old else 0) + 1, updated_at=now))
+            changed.append(_next_version(old, task, now))
     referral = loop.referral
     if before is None or before.referral != referral:
         referral = msgspec.structs.replace(
@@ -179,6 +179,13 @@ async def save(moving: Turn) -> None:
     moving.loop = msgspec.structs.replace(loop, referral=referral, parent=_newest(loop.parent, changed),
         shares=tuple(_newest(share, changed) for share in loop.shares), follow_ups=tuple(_newest(task, changed) for task in loop.follow_ups))  # fmt: skip
     moving.before, moving.told = moving.loop, []
+
+
+def _next_version(old: Task | None, task: Task, now: datetime) -> Task:
+    """The Task's next version, and its filler request's where that shows something else than before."""
+    if task.kind == "share" and (old is None or old.filler_face != task.filler_face):
+        task = msgspec.structs.replace(task, filler_version=task.filler_version + 1, filler_at=now)
+    return msgspec.structs.replace(task, version=(old.version if old else 0) + 1, updated_at=now)
 
 
 def _newest(task: Task, changed: list[Task]) -> Task:

@@ -49,7 +49,6 @@ def offered(
         agency=agency,
         stand_in=unlinkable_id(),
         filler=new_id(),
-        filler_version=1,
         part_of=referral.parent,
         safety=safety,
         region=referral.region[:6] if safety and referral.region else referral.region,
@@ -93,15 +92,12 @@ def disclosed(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loo
         running = {name: clock for name, clock in share.clocks.items() if name != "consent"}
         if "information" not in running:
             running = clocks.resumed(running, WORK, now, practice)
-        share = _changed(
-            share, now, patient=loop.referral.patient, clocks=running, filler_version=share.filler_version + 1
-        )
+        share = _changed(share, now, patient=loop.referral.patient, clocks=running)
     elif not permitted and (share.patient is not None or "consent" not in share.clocks):
         waiting = clocks.paused(share.clocks, WORK, now, practice) | {
             "consent": clocks.begin(practice.consent, now, practice)
         }
-        filler = share.filler_version + (share.patient is not None)
-        share = _changed(share, now, patient=None, clocks=waiting, filler_version=filler)
+        share = _changed(share, now, patient=None, clocks=waiting)
     return loop.with_share(share)
 
 

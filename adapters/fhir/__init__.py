@@ -1,0 +1,1 @@
+"""The FHIR R4 surface: foreign resources to service words and back."""

@@ -1,0 +1,70 @@
+"""Refusals and warnings as OperationOutcomes: the one place where the tree of errors becomes HTTP and FHIR."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from service.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    Issue,
+    Malformed,
+    NotAcceptable,
+    NotFound,
+    Refusal,
+    Stale,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+STATUS: dict[type[Refusal], int] = {
+    Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    NotAcceptable: 406,
+    Conflict: 409,
+    Gone: 410,
+    Stale: 412,
+    TooLarge: 413,
+    UnsupportedMedia: 415,
+    Invalid: 422,
+    TooMany: 429,
+    Unavailable: 503,
+}
+"""The HTTP status of each kind of refusal; one of a kind not listed here is 422, the service's own rule."""
+
+
+def status_of(refusal: Refusal) -> int:
+    """The HTTP status that a refusal is answered with."""
+    return next((STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS), 422)
+
+
+def outcome(issues: Sequence[Issue], expression: Callable[[str | None], str | None] | None = None) -> dict[str, Any]:
+    """An OperationOutcome. `expression` turns the service's words for a place (`Issue.at`) into FHIRPath; without it they
+    stand as they are. `diagnostics` is never used: what it would say could be a person's."""
+    return {"resourceType": "OperationOutcome", "issue": [_issue(issue, expression) for issue in issues] or [ALL_OK]}
+
+
+ALL_OK: dict[str, Any] = {"severity": "information", "code": "informational", "details": {"text": "All is well."}}
+
+
+def _issue(issue: Issue, expression: Callable[[str | None], str | None] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": {"text": issue.text}}
+    at = expression(issue.at) if expression else issue.at
+    if at:
+        found["expression"] = [at]
+    return found
+
+
+def information(issues: Sequence[Issue]) -> dict[str, Any]:
+    """An OperationOutcome that goes along with a success: nothing in it is graver than a warning."""
+    said = outcome(issues)
+    for issue in said["issue"]:
+        if issue["severity"] not in ("warning", "information"):
+            issue["severity"] = "information"
+    return said

@@ -1,0 +1,80 @@
+"""Persons as FHIR Patients: the stand-in of an offer, and what an agency may see of somebody disclosed to it."""
+
+from typing import Any
+
+from service import codes
+from service.patients.model import CITIZEN_NUMBER, Patient
+from service.referrals.model import Task
+
+Json = dict[str, Any]
+
+OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+SC_CODING = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
+LANGUAGES = "urn:ietf:bcp:47"
+PSEUDONYMOUS: Json = {"system": OBSERVATION_VALUE, "code": "PSEUDED", "display": "pseudonymized"}
+MASKED: Json = {"extension": [{"url": ABSENT, "valueCode": "masked"}]}
+STREET = 9
+"""Digits of a street in GB/T 2260 with GB/T 10114: an offer's region is never finer."""
+
+
+def stand_in(share: Task, meta: Json) -> Json:
+    """Who an offer is about: an id of its own, an age band, gender, street and language; nothing that identifies (T0)."""
+    said: Json = {
+        "resourceType": "Patient",
+        "id": str(share.stand_in),
+        "meta": meta | {"security": [PSEUDONYMOUS]},
+        "name": [MASKED],
+        "_birthDate": MASKED,
+    }
+    if share.age_band:
+        said["extension"] = [{"url": codes.AGE_BAND, "valueCode": share.age_band}]
+    if share.gender:
+        said["gender"] = share.gender
+    if share.region:
+        said["address"] = [{"use": "home"} | district(share.region[:STREET])]
+    if share.language and not share.safety:
+        said["communication"] = [{"language": language(share.language)}]
+    return said
+
+
+def district(code: str) -> Json:
+    """A region code as an address: in `district`, and again as the coding that R4 allows beside it."""
+    coding = {"system": codes.REGION, "code": code}
+    return {"district": code, "_district": {"extension": [{"url": SC_CODING, "valueCoding": coding}]}}
+
+
+def language(code: str) -> Json:
+    return {"coding": [{"system": LANGUAGES, "code": code}]}
+
+
+def disclosed(patient: Patient, meta: Json, *, masked: bool) -> Json:
+    """A person built from what the service reads (T1, domain f-7): name, telephone, address, gender, birth date, language;
+    the citizen number only `masked` for an agency, other numbers not at all."""
+    said: Json = {"resourceType": "Patient", "id": str(patient.id), "meta": meta, "gender": patient.gender}
+    numbers = [
+        {"system": i.system, "value": mask(i.value) if masked else i.value}
+        for i in patient.identifiers
+        if i.system == CITIZEN_NUMBER or not masked
+    ]
+    if numbers:
+        said["identifier"] = numbers
+    if patient.name:
+        said["name"] = [{"text": patient.name}]
+    if patient.phone:
+        said["telecom"] = [{"system": "phone", "value": patient.phone}]
+    if patient.birth_date:
+        said["birthDate"] = patient.birth_date.isoformat()
+    if patient.address or patient.region:
+        where = {"text": patient.address} if patient.address else {}
+        said["address"] = [where | (district(patient.region) if patient.region else {})]
+    if patient.language:
+        said["communication"] = [{"language": language(patient.language)}]
+    if patient.deceased:
+        said["deceasedBoolean"] = True
+    return said
+
+
+def mask(number: str) -> str:
+    """`520502********0020`: the first six and the last four characters of a citizen number."""
+    return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"
