@@ -72,7 +72,6 @@ COMMENT ON COLUMN delivery.next_at IS 'When to try next; while an attempt runs, 
 COMMENT ON COLUMN delivery.last_error IS 'One word of ours; nothing that the subscriber said';
 CREATE UNIQUE INDEX delivery_number ON delivery (subscriber_id, number) WHERE event_id IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (subscriber_id, next_at, number) WHERE state = 'waiting';
-CREATE INDEX delivery_next ON delivery (next_at) WHERE state = 'waiting';
 CREATE INDEX delivery_listed ON delivery (created_at DESC, id DESC);
 CREATE INDEX delivery_of_state ON delivery (state, created_at DESC, id DESC);
 CREATE INDEX delivery_of_organization ON delivery (organization_id, created_at DESC, id DESC);
