@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path = Path(".yuanshe")
     host: str = "127.0.0.1"
     port: int = 8080
+    public_url: str | None = None
     webhook_allow: tuple[Network, ...] = ()
     webhook_retry: schedule.Schedule = schedule.DEFAULT
     webhook_timeout: int = 10
@@ -49,6 +50,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         home=Path(environ.get("YUANSHE_HOME") or ".yuanshe").expanduser(),
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ.get("PORT") or "8080"),
+        public_url=environ.get("YUANSHE_URL") or None,
         webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),

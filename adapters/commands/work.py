@@ -1,13 +1,13 @@
 """`yuanshe work`: a worker, until it is told to stop or the process that started it is gone."""
 
 import asyncio
-import os
 import signal
 
 import click
 
 from adapters import relay, settings, worker
 from adapters.delivery import body
+from adapters.lifeline import hold
 from service import db
 from service.db import address, migrate
 
@@ -33,7 +33,7 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
-        _hold(loop, lifeline, stop)
+        hold(loop, lifeline, stop.set)
     async with relay.Relay(dsn).running() as ringing:
         database = await db.connect(dsn, on_commit=ringing.ring)
         try:
@@ -51,14 +51,3 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
             )
         finally:
             await database.close()
-
-
-def _hold(loop: asyncio.AbstractEventLoop, lifeline: int, stop: asyncio.Event) -> None:
-    """Nobody writes into the pipe: that it can be read means that its other end is closed."""
-
-    def readable() -> None:
-        if not os.read(lifeline, 1):
-            loop.remove_reader(lifeline)
-            stop.set()
-
-    loop.add_reader(lifeline, readable)

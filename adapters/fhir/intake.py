@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-import msgspec
-
 from adapters.fhir import references, wire
 from service import codes
 from service.consent.model import Consent

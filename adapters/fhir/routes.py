@@ -22,7 +22,17 @@ from service.access.model import Actor, Call
 from service.access.scopes import may
 from service.db import Database, Session
 from service.errors import (
-    Conflict, Forbidden, Invalid, Issue, Malformed, NotAcceptable, NotFound, Refusal, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Issue,
+    NotAcceptable,
+    NotFound,
+    Refusal,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
 )  # fmt: skip
 from service.values import Id, new_id, utc_now
 

@@ -6,6 +6,7 @@ from typing import Any
 import jsonpatch
 import jsonpointer
 import msgspec
+from service.directory import flow as directory
 
 from adapters.fhir import intake, messages, references, render, submission, tasks, wire
 from adapters.fhir.submission import Stored
@@ -14,7 +15,6 @@ from service.access.model import Actor
 from service.casework import flow as casework
 from service.consent.model import Consent, Kind
 from service.db import Session
-from service.directory import flow as directory
 from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale
 from service.followup import flow as followup
 from service.patients import flow as patients

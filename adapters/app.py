@@ -1,0 +1,100 @@
+"""The Litestar application: the FHIR surface, the token endpoint, health and metrics, over one database."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from litestar import Litestar, MediaType, Response, get
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from adapters import relay, smart, web
+from adapters.fhir import routes as fhir
+from adapters.settings import Settings
+from service import db
+from service.db import migrate
+from service.db.address import connect
+from service.errors import SetupError, Unavailable
+from service.practice import PLATFORM, Practice
+
+
+@get("/health/live", media_type=MediaType.TEXT, summary="The process answers", tags=["health"])
+async def live() -> str:
+    """Say that the process is there, whatever the database does."""
+    return "live"
+
+
+@get("/health/ready", media_type=MediaType.TEXT, summary="The service can be used", tags=["health"])
+async def ready(state: State) -> Response[str]:
+    """200 only when the database answers and is at the schema of this version."""
+    try:
+        async with state.database.transaction(db.Scope(None, "client")) as session:
+            at = await migrate.state(session.connection)
+    except Unavailable:
+        return Response("the database is away", status_code=503, headers={"Retry-After": "2"})
+    if not isinstance(at, migrate.Current):
+        return Response("the database is not at the schema of this version", status_code=503)
+    return Response("ready")
+
+
+@get("/metrics", media_type=MediaType.TEXT, summary="Figures for Prometheus", tags=["health"])
+async def metrics() -> Response[bytes]:
+    """Figures of this process in the Prometheus text format; no person's data."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def create(
+    settings: Settings, dsn: str, *, base_url: str, practice: Practice | None = None, size: int = 16
+) -> Litestar:
+    """The application on `dsn`, known to others as `base_url` (no slash at its end)."""
+    state = State({"settings": settings, "base_url": base_url})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        await _check(dsn)
+        async with relay.Relay(dsn).running() as ringing:
+            app.state.database = await db.connect(dsn, size=size, practice=practice, on_commit=ringing.ring)
+            try:
+                yield
+            finally:
+                await app.state.database.close()
+
+    database: Callable[[], db.Database] = lambda: app.state.database  # noqa: E731
+    app: Litestar = Litestar(
+        route_handlers=[
+            fhir.handler(database, lambda: base_url),
+            *smart.route_handlers,
+            *web.route_handlers,
+            live,
+            ready,
+            metrics,
+        ],
+        state=state,
+        lifespan=[lifespan],
+        openapi_config=_openapi(base_url) if settings.docs else None,
+        logging_config=None,
+    )
+    return app
+
+
+async def _check(dsn: str) -> None:
+    """Refuse a database that is behind or ahead, and a role for which row security would not hold."""
+    connection = await connect(dsn)
+    try:
+        await migrate.refuse_other_schema(connection)
+        await migrate.refuse_unsafe_role(connection)
+        if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM organization WHERE id = $1)", PLATFORM):
+            raise SetupError(
+                "The directory is empty: load it with `yuanshe import`, the platform's own organisation first."
+            )
+    finally:
+        await connection.close()
+
+
+def _openapi(base_url: str) -> Any:
+    return OpenAPIConfig(
+        title="Yuanshe 院社", version="0.1.0", path="/docs", description=f"The FHIR surface is described at {base_url}/fhir/metadata.",
+        render_plugins=[SwaggerRenderPlugin(path="/")],
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""`yuanshe serve`: answer HTTP until told to stop, or until the process that started it is gone."""
+
+import asyncio
+import errno
+import socket
+
+import click
+import uvicorn
+
+from adapters import app, settings
+from adapters.lifeline import hold
+from service.errors import SetupError
+
+
+@click.command("serve")
+@click.option("--lifeline", type=int, help="A pipe inherited from the supervisor: the service ends when it closes.")
+def command(lifeline: int | None) -> None:
+    """Answer HTTP at HOST and PORT: the FHIR surface, the token endpoint, the pages."""
+    read = settings.read()
+    listening = listen(read.host, read.port)
+    with settings.databases(read) as found:
+        port = listening.getsockname()[1]
+        built = app.create(read, found.app, base_url=public_url(read, port))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                built, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
+            )
+        )
+        asyncio.run(_serve(server, listening, lifeline))
+        if not server.started:
+            raise SetupError("The service did not start; the lines above say why.")
+
+
+def public_url(read: settings.Settings, port: int) -> str:
+    """The address under which others know this server."""
+    if read.public_url:
+        return read.public_url.rstrip("/")
+    host = "127.0.0.1" if read.host in ("0.0.0.0", "::") else read.host  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is started. Raises SetupError when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SetupError(f"Port {port} on {host} is taken by another program; set PORT to a free one.") from error
+        raise SetupError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    listening.listen(1024)
+    return listening
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket, lifeline: int | None) -> None:
+    if lifeline is not None:
+        hold(asyncio.get_running_loop(), lifeline, lambda: setattr(server, "should_exit", True))
+    await server.serve(sockets=[listening])
