@@ -273,14 +273,18 @@ async def redispatch(moving: Turn, wanted: tuple[str, ...]) -> None:
     await dispatch(moving, wanted if wanted != moving.loop.referral.needs else None)
 
 
+def withdraw_offers(moving: Turn, reason: Reason) -> None:
+    """Take back every offer that is still out."""
+    for share in moving.loop.shares:
+        if share.status == "requested":
+            moving.loop = transitions.withdrawn(moving.loop, share, reason, moving.now)
+            moving.tell("withdraw", moving.loop.share(share.id), reason)
+
+
 async def end(moving: Turn, status: str, business_status: str, reason: Reason, kind: str) -> None:
     """End the parent; offers still out are withdrawn. A crisis that is up passes to the coordinator."""
-    loop = moving.loop
-    for share in loop.shares:
-        if share.status == "requested":
-            loop = transitions.withdrawn(loop, share, reason, moving.now)
-            moving.tell("withdraw", loop.share(share.id), reason)
-    loop = without_follow_ups(loop, moving.now)
+    withdraw_offers(moving, reason)
+    loop = without_follow_ups(moving.loop, moving.now)
     parent = msgspec.structs.replace(
         loop.parent,
         status=status,
