@@ -117,6 +117,8 @@ async def test_a_backup_is_restored_whole_with_its_attachments(home: Path, datab
     attachments = home / "attachments"
     attachments.mkdir(parents=True)
     (attachments / "scan.pdf").write_bytes(b"first")
+    (attachments / "2026").mkdir()
+    (attachments / "2026" / "院.pdf").write_bytes(b"deeper")
     await run(database.owner_dsn, "CREATE TABLE kept AS SELECT '李'::text AS name")
     await run(database.owner_dsn, "GRANT SELECT ON kept TO yuanshe_app")
     file = tmp_path / "b.tar"
@@ -137,7 +139,8 @@ async def test_a_backup_is_restored_whole_with_its_attachments(home: Path, datab
     assert restored.returncode == 0, restored.stderr
     assert await run(database.app_dsn, "SELECT name FROM kept") == "李"
     assert await run(database.owner_dsn, "SELECT to_regclass('later')") is None
-    assert {entry.name: entry.read_bytes() for entry in attachments.iterdir()} == {"scan.pdf": b"first"}
+    found = {str(entry.relative_to(attachments)): entry.read_bytes() for entry in attachments.rglob("*.pdf")}
+    assert found == {"scan.pdf": b"first", "2026/院.pdf": b"deeper"}
     assert yuanshe(home, "migrate", "--check", DATABASE_URL=database.app_dsn).returncode == 0
     assert [entry.name for entry in home.iterdir()] == ["attachments"]
 
@@ -161,7 +164,7 @@ async def test_a_damaged_backup_changes_nothing(home: Path, database: Clone, tmp
     attachments.mkdir(parents=True)
     (attachments / "scan.pdf").write_bytes(b"first")
     await run(database.owner_dsn, "CREATE TABLE kept AS SELECT n FROM generate_series(1, 20000) n")
-    whole, torn, foreign = tmp_path / "whole.tar", tmp_path / "torn.tar", tmp_path / "foreign.tar"
+    whole, torn, foreign, outside = (tmp_path / f"{name}.tar" for name in ("whole", "torn", "foreign", "outside"))
     assert yuanshe(home, "db", "backup", whole, DATABASE_URL=database.owner_dsn).returncode == 0
     with tarfile.open(whole) as archive:
         dump = archive.extractfile("database.dump").read()
@@ -169,8 +172,10 @@ async def test_a_damaged_backup_changes_nothing(home: Path, database: Clone, tmp
     with tarfile.open(torn, "w") as archive:
         archive.add(tmp_path / "database.dump", "database.dump")
     foreign.write_bytes(b"not an archive")
+    with tarfile.open(outside, "w") as archive:
+        archive.add(whole, "attachments/../../outside")
     await run(database.owner_dsn, "CREATE TABLE later (n int)")
-    for bad in (torn, foreign):
+    for bad in (torn, foreign, outside):
         refused = yuanshe(home, "db", "restore", bad, DATABASE_URL=database.owner_dsn)
         assert refused.returncode == 2, refused.stdout
         assert refused.stderr.count("\n") == 1
