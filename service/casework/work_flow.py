@@ -1,0 +1,143 @@
+"""What an agency writes down of its work: interventions, and the other resources of a case."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from service.access.model import Actor
+from service.casework import steps as files
+from service.casework import store
+from service.casework.model import Intervention, NewIntervention
+from service.codes import METHOD, SERVICE_TYPE, known
+from service.db import Session
+from service.directory import steps as directory
+from service.errors import Invalid, Issue, NotFound, Stale
+from service.records import store as records
+from service.records.model import Record
+from service.referrals import steps
+from service.referrals import store as referrals
+from service.referrals.lifecycle import LIVE
+from service.referrals.model import Task
+from service.values import Id
+
+LATE_CLOCK = timedelta(minutes=5)
+"""How far a sender's clock may run ahead of ours."""
+
+
+async def record_intervention(
+    session: Session, actor: Actor, new: NewIntervention, body: bytes, now: datetime
+) -> Intervention:
+    """Write down what was done with or for the person, new or the next version of one's own; `body` as received.
+
+    Only while the share goes on and the person's identity is disclosed to the agency. The hospital reads it when the
+    Task names it as an output, not before.
+    """
+    steps.only(actor, "agency")
+    async with steps.turn(session, actor, new.task, now) as moving:
+        share = files.own_share(moving, new.task)
+        patient = _disclosed(share)
+        old = await store.intervention(session, new.id)
+        kept = await records.current(session, "Procedure", new.id)
+        if old is not None and (old.agency != actor.organization or old.task != share.id):
+            raise NotFound("There is no such intervention of this agency on this Task.", at="basedOn")
+        issues = faults(new, now)
+        if issues:
+            raise Invalid("The intervention cannot be recorded so.", issues=issues)
+        worker = new.worker or (old.worker if old else actor.worker or share.worker)
+        if new.worker and not await directory.works_for(session, new.worker, actor.organization):
+            raise Invalid("The performer is not a worker of this agency.", at="performer", key="foreign-worker")
+        case = await files.changed(moving)
+        made = Intervention(
+            id=new.id, version=old.version + 1 if old else 1, case=case.id, task=share.id, referral=share.referral,
+            agency=actor.organization, patient=patient, service_type=new.service_type, status=new.status, method=new.method,
+            recorded_at=old.recorded_at if old else now, updated_at=now, started_at=new.started_at, ended_at=new.ended_at,
+            minutes=new.minutes, place=new.place, outcome=new.outcome, worker=worker,
+        )  # fmt: skip
+        if not await store.save_intervention(session, made):
+            raise Stale("The intervention was changed by somebody else meanwhile; read it again.")
+        await records.keep(
+            session,
+            [Record(made.id, made.version, "Procedure", "work", actor.organization, body, now, hospital=share.hospital,
+                    agency=actor.organization, patient=patient, referral=share.referral, task=share.id,
+                    returned=kept.returned if kept else False, status=made.status, code=made.service_type)],
+        )  # fmt: skip
+        _mark_recorded(moving)
+        moving.tell("record", moving.share, type="Procedure", id=str(made.id), service_type=made.service_type)
+    return made
+
+
+def faults(new: NewIntervention, now: datetime) -> tuple[Issue, ...]:
+    """What is wrong with an intervention, every fault with its place; pure."""
+    found: list[Issue] = []
+    if not known(SERVICE_TYPE, new.service_type):
+        found.append(Issue(f"The service type needs a code of {SERVICE_TYPE}.", "code", "code-invalid"))
+    if not known(METHOD, new.method):
+        found.append(Issue(f"The method needs a code of {METHOD}.", "category", "code-invalid"))
+    if new.status in ("completed", "in-progress") and new.started_at is None:
+        found.append(Issue("Say when it was performed.", "performed", "required"))
+    if new.started_at and new.ended_at and new.ended_at < new.started_at:
+        found.append(Issue("It ends before it begins.", "performed", "invariant"))
+    if new.status == "completed" and new.started_at and new.started_at > now + LATE_CLOCK:
+        found.append(Issue("What is completed cannot lie in the future.", "performed", "business-rule"))
+    if new.minutes is not None and new.minutes < 0:
+        found.append(Issue("Minutes are not negative.", "minutes", "value"))
+    return tuple(found)
+
+
+async def record_work(session: Session, actor: Actor, record: Record, task: Id | None, now: datetime) -> Record:
+    """Keep another resource of the agency's case (Goal, CarePlan, Observation, QuestionnaireResponse, …), new or its
+    next version. The hospital does not read it unless an output names it; it stays the agency's own to read.
+
+    `task` is the agency's share or follow-up; None: the one for which it knows `record.patient` now. Invalid
+    `not-disclosed` while identity is not disclosed to the agency.
+    """
+    steps.only(actor, "agency")
+    about = task or (
+        await referrals.own_open_task(session, record.patient, actor.organization) if record.patient else None
+    )
+    if about is None:
+        raise _not_disclosed("subject")
+    async with steps.turn(session, actor, about, now) as moving:
+        own = next((each for each in (*moving.loop.shares, *moving.loop.follow_ups) if each.id == about), None)
+        if own is None or own.agency != actor.organization:
+            raise NotFound(steps.CANNOT_TELL)
+        patient = _disclosed(own)
+        old = await records.current(session, record.type, record.id)
+        if old is not None and old.author != actor.organization:
+            raise NotFound("There is no such resource of this agency.")
+        if old is not None and old.referral != own.referral:
+            raise Invalid("The resource belongs to another referral.", at="basedOn", key="foreign-referral")
+        kept = msgspec.structs.replace(
+            record, version=old.version + 1 if old else 1, category="case-note", author=actor.organization, at=now,
+            hospital=own.hospital, agency=actor.organization, patient=patient, referral=own.referral, task=own.id,
+            returned=old.returned if old else False,
+        )  # fmt: skip
+        await records.keep(session, [kept])
+        # Case notes leave no trace in the timeline that both sides read, but for the first, after which there is no return.
+        if own.kind == "share" and not own.recorded:
+            _mark_recorded(moving)
+            moving.tell("record", moving.share, type=record.type)
+    return kept
+
+
+def _mark_recorded(moving: steps.Turn) -> None:
+    if not moving.share.recorded:
+        moving.loop = moving.loop.with_share(
+            msgspec.structs.replace(moving.share, recorded=True, updated_at=moving.now)
+        )
+
+
+def _disclosed(task: Task) -> Id:
+    """The person, while the Task goes on and identity is disclosed to its agency."""
+    going_on = task.status in LIVE
+    if not going_on or task.patient is None:
+        raise _not_disclosed("basedOn")
+    return task.patient
+
+
+def _not_disclosed(at: str) -> Invalid:
+    return Invalid(
+        "Work is recorded only while the agency's share goes on and the person's identity is disclosed to it.",
+        at=at,
+        key="not-disclosed",
+    )

@@ -1,0 +1,1 @@
+"""Discharge, the follow-up schedule, contact attempts and outcomes."""

@@ -1,0 +1,201 @@
+"""When follow-ups fall due, who owns them, and which attempt comes next; pure (domain b-3, d-5)."""
+
+from datetime import datetime
+
+import msgspec
+
+from service.followup.model import FINAL
+from service.patients.model import Stay
+from service.practice import Practice
+from service.referrals import clocks
+from service.referrals.lifecycle import LIVE
+from service.referrals.model import FollowUp, Loop, Referral, Task
+from service.values import Id, Reason, new_id, unlinkable_id
+
+TRANSFERRED = frozenset({"2", "3"})
+AGAINST_ADVICE = "4"
+DIED = "5"
+"""National codes of the way of leaving (离院方式) that change the schedule."""
+
+LADDER = ("phone", "visit", "community", "letter")
+"""The loss ladder of a county hospital rule: telephone, home visit, neighbourhood committee or police station, letter;
+after the last rung a person decides whether the outcome is `lost`."""
+
+SUPERVISED = frozenset({"N12", "N13", "N14"})
+"""Needs for which a supervisor decides each step of contact."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A window of the schedule in time."""
+
+    code: str
+    opens: datetime
+    closes: datetime
+
+
+def discharged(stay: Stay) -> bool:
+    """Whether the stay ended as a discharge does: finished, with a time and a way of leaving (contract.md)."""
+    return stay.status == "finished" and stay.ended_at is not None and stay.disposition is not None
+
+
+def spans(ended_at: datetime, disposition: str | None, practice: Practice) -> tuple[Span, ...]:
+    """The windows after a discharge at `ended_at`. Who left against advice is contacted first within a day."""
+    found: list[Span] = []
+    for place, window in enumerate(practice.follow_up):
+        sooner = place == 0 and disposition == AGAINST_ADVICE
+        closes = practice.follow_up_against_advice if sooner else window.closes
+        found.append(
+            Span(
+                window.code,
+                clocks.begin(window.opens, ended_at, practice).due,
+                clocks.begin(closes, ended_at, practice).due,
+            )
+        )
+    return tuple(found)
+
+
+def owner(loop: Loop) -> Task | None:
+    """The share whose agency follows up: the first accepted one that goes on or was completed, and whose agency may see
+    the person; None: the hospital follows up itself."""
+    fit = [
+        share
+        for share in loop.shares
+        if share.accepted_at is not None
+        and (share.status in LIVE or share.status == "completed")
+        and share.patient is not None
+        and share.agency in loop.permitted
+    ]
+    return min(fit, key=lambda share: (share.accepted_at, share.id), default=None)
+
+
+def proposes(referral: Referral) -> bool:
+    """Whether attempts are proposed at all: never for a person who must not be contacted, nor for N12 to N14."""
+    return not referral.contact_prohibited and SUPERVISED.isdisjoint(referral.needs)
+
+
+def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Practice) -> Loop:
+    """The loop with its follow-ups as this discharge wants them: the missing ones made, those not begun moved.
+
+    The same discharge again changes nothing. A referral that ended other than completed gets none, nor does one whose
+    person declined, was lost or has died; nor one that names no stay and was placed after the last window had closed.
+    """
+    assert stay.ended_at is not None
+    if not (loop.parent.open or loop.parent.status == "completed"):
+        return loop
+    if any(task.follow_up and task.follow_up.outcome in FINAL for task in loop.follow_ups):
+        return loop
+    wanted = spans(stay.ended_at, stay.disposition, practice)
+    if loop.referral.stay is None and all(span.closes < loop.referral.authored_at for span in wanted):
+        return loop
+    share = owner(loop)
+    for span in wanted:
+        old = next((task for task in reversed(loop.follow_ups) if _stands_for(task, span.code)), None)
+        visit = span.code == practice.follow_up_visit and lace is not None and lace >= practice.lace_high
+        if old is None:
+            loop = loop.with_follow_up(_made(loop, share, span, visit, stay, now, practice))
+        elif old.open and old.follow_up and not old.follow_up.begun:
+            visit = old.follow_up.visit if lace is None else visit
+            moved = _timed(old, span, visit, stay, loop.referral, now, practice)
+            if (moved.window_from, moved.window_to) != (old.window_from, old.window_to) or _kind(moved) != _kind(old):
+                loop = loop.with_follow_up(msgspec.structs.replace(moved, updated_at=now))
+    if loop.follow_ups and loop.referral.stay is None:
+        loop = msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, stay=stay.id))
+    return loop
+
+
+def _stands_for(task: Task, window: str) -> bool:
+    """Whether the follow-up fills the window: one that was called off before it brought anything leaves it free."""
+    told = task.follow_up
+    return (
+        told is not None
+        and told.window == window
+        and (task.status not in ("cancelled", "entered-in-error") or told.begun)
+    )
+
+
+def _kind(task: Task) -> tuple[bool, bool]:
+    assert task.follow_up is not None
+    return task.follow_up.visit, task.follow_up.receiving
+
+
+def _made(
+    loop: Loop, share: Task | None, span: Span, visit: bool, stay: Stay, now: datetime, practice: Practice
+) -> Task:
+    referral = loop.referral
+    task = Task(
+        id=new_id(),
+        kind="follow-up",
+        version=0,
+        referral=referral.id,
+        hospital=referral.hospital,
+        status="accepted",
+        # Its window says when it is due; the referral's urgency is that of the need.
+        urgency="routine",
+        needs=referral.needs,
+        authored_at=now,
+        updated_at=now,
+        business_status="follow-up",
+        patient=referral.patient,
+        contact_prohibited=referral.contact_prohibited,
+        accepted_at=now,
+        follow_up=FollowUp(span.code),
+    )
+    if share is not None:
+        # What stands in the person's place should the consent be withdrawn.
+        task = msgspec.structs.replace(
+            task, agency=share.agency, worker=share.worker, needs=share.needs, stand_in=unlinkable_id(), safety=share.safety,
+            region=share.region, language=share.language, age_band=share.age_band, gender=share.gender,
+        )  # fmt: skip
+    return _timed(task, span, visit, stay, referral, now, practice)
+
+
+def _timed(
+    task: Task, span: Span, visit: bool, stay: Stay, referral: Referral, now: datetime, practice: Practice
+) -> Task:
+    assert task.follow_up is not None
+    told = msgspec.structs.replace(task.follow_up, visit=visit, receiving=stay.disposition in TRANSFERRED)
+    if proposes(referral):
+        at = _in_time(clocks.add_working(max(span.opens, now), 0, practice), span.closes, now)
+        told = msgspec.structs.replace(told, proposed_at=at, proposed_channel="visit" if visit else LADDER[0])
+    return msgspec.structs.replace(
+        task, window_from=span.opens, window_to=span.closes, due_at=span.closes, follow_up=told
+    )
+
+
+def _in_time(at: datetime, closes: datetime, now: datetime) -> datetime:
+    """Not after the window's end, while that is still to come."""
+    return min(at, closes) if closes > now else at
+
+
+def attempted(task: Task, channel: str, reached: bool, referral: Referral, at: datetime, practice: Practice) -> Task:
+    """The follow-up after an attempt. Nobody reached: the next rung of the ladder that was not tried is proposed for the
+    next working day, within the window while it lasts. Reached: the outcome is what comes next."""
+    assert task.follow_up is not None and task.window_to is not None
+    tried = (*task.follow_up.tried, channel)
+    rung = next((rung for rung in LADDER if rung not in tried), None)
+    if reached or rung is None or not proposes(referral):
+        told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=None, proposed_channel=None)
+    else:
+        when = _in_time(clocks.begin(practice.next_attempt, at, practice).due, task.window_to, at)
+        told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=when, proposed_channel=rung)
+    return msgspec.structs.replace(task, follow_up=told)
+
+
+ENDED_AS = {"completed": "closed", "failed": "failed", "cancelled": "withdrawn"}
+
+
+def ended(task: Task, status: str, reason: Reason | None, now: datetime) -> Task:
+    """The follow-up is over; nothing is proposed any more."""
+    told = task.follow_up and msgspec.structs.replace(task.follow_up, proposed_at=None, proposed_channel=None)
+    return msgspec.structs.replace(
+        task, status=status, business_status=ENDED_AS[status], reason=reason, due_at=None, ended_at=now, updated_at=now,
+        follow_up=told,
+    )  # fmt: skip
+
+
+def called_off(loop: Loop, reason: Reason, now: datetime, *, begun: bool, but: Id | None = None) -> Loop:
+    """The loop with its open follow-ups cancelled: all of them, or only those not begun."""
+    for task in loop.follow_ups:
+        if task.open and task.id != but and (begun or not (task.follow_up and task.follow_up.begun)):
+            loop = loop.with_follow_up(ended(task, "cancelled", reason, now))
+    return loop
