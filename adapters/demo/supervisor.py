@@ -1,0 +1,110 @@
+"""Keeps one `serve` and one `work` running, starts again what dies, and ends both with itself."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+
+log = logging.getLogger(__name__)
+
+MOST_STARTS = 5
+"""Starts of one program within a minute; one that dies more often is broken, and the demo ends with it."""
+
+
+class Child:
+    """One program under supervision. It holds the read end of a pipe whose write end is ours alone: when we die, however,
+    it reads the end of it and leaves."""
+
+    def __init__(self, name: str, environ: dict[str, str]) -> None:
+        self.name = name
+        self._environ = environ
+        self._starts: deque[float] = deque(maxlen=MOST_STARTS)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+
+    def start(self) -> bool:
+        """Start it; False when it has died too often within a minute."""
+        now = time.monotonic()
+        if len(self._starts) == MOST_STARTS and now - self._starts[0] < 60:
+            return False
+        self._starts.append(now)
+        self._drop()
+        read, self._lifeline = os.pipe()
+        os.set_inheritable(read, True)
+        command = [sys.executable, "-m", "adapters.main", self.name, "--lifeline", str(read)]
+        # A group of its own: Ctrl-C reaches us alone, and we end it in order.
+        self._process = subprocess.Popen(command, pass_fds=(read,), env=self._environ, start_new_session=True)
+        os.close(read)
+        return True
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def ended(self, pid: int, status: int) -> bool:
+        """Whether this pid was ours; then how it ended is remembered."""
+        if self._process is None or self._process.pid != pid:
+            return False
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return True
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+class Supervisor:
+    """Starts the children, and watches them on a thread of its own until `stop`."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.children = [Child("serve", environ), Child("work", environ)]
+        self.broken = threading.Event()
+        """Set when a child dies too often: the demo cannot go on."""
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        for child in self.children:
+            child.start()
+        self._watch.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                # Wait without reaping, so that `stop` may still send a signal to a pid that is certainly ours.
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+                if self._stopping.is_set():
+                    return
+                pid, status = os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            for child in self.children:
+                if child.ended(pid, status):
+                    log.warning("%s ended with %s; starting it again", child.name, os.waitstatus_to_exitcode(status))
+                    if not child.start():
+                        log.error("%s died %s times within a minute", child.name, MOST_STARTS)
+                        self.broken.set()
+                        os.kill(os.getpid(), signal.SIGTERM)
+                        return
+
+    def stop(self) -> None:
+        """End both, and wait until they have."""
+        self._stopping.set()
+        for child in self.children:
+            child.stop()
