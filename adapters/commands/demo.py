@@ -1,0 +1,105 @@
+"""`yuanshe demo`: the whole network on this machine, one referral from submission to closed follow-up, then serving."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from adapters import settings
+from adapters.commands import serve
+from adapters.demo import people, story, supervisor
+from adapters.directory_files import demo_network
+from service import db
+from service.access.model import clock_actor
+from service.db import Scope, embedded
+from service.db.migrate import migrate
+from service.directory import flow as directory
+from service.directory import store as directory_rows
+from service.errors import SetupError
+from service.practice import PLATFORM
+from service.values import utc_now
+
+READY_WITHIN = 120
+"""Seconds for the service to answer after it was started."""
+
+
+@click.command("demo")
+@click.option("--serve-only", is_flag=True, help="Do not run the scripted referral.")
+@click.option("--fresh", is_flag=True, help="Start from an empty database; the old demo's data is thrown away.")
+def command(serve_only: bool, fresh: bool) -> None:
+    """Set up the demo network, run one referral round, and keep serving until Ctrl-C."""
+    read = settings.read()
+    if fresh and (read.database_url or read.owner_database_url):
+        raise SetupError("--fresh empties the embedded database only: unset DATABASE_URL.")
+    # Taken and given back: whoever has the port is found out before anything is started.
+    serve.listen(read.host, read.port).close()
+    home = read.home
+    home.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        embedded.discard(home)
+        (home / "demo.json").unlink(missing_ok=True)
+    with settings.databases(read) as found:
+        demo = asyncio.run(_prepare(found, home, serve.public_url(read, read.port)))
+        _supervise(read, found, demo, serve_only)
+
+
+async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict[str, Any]:
+    """Bring the database to this version, load the network, and write `demo.json` before anything answers."""
+    if found.owner:
+        await migrate(found.owner)
+    database = await db.connect(found.app, size=2)
+    try:
+        async with database.transaction(Scope(PLATFORM, "platform", platform=True)) as session:
+            now = utc_now()
+            fresh = await directory_rows.organization(session, PLATFORM) is None
+            if fresh:
+                await directory.load(session, clock_actor(PLATFORM), demo_network(), now)
+            known = people.read(home / "demo.json")
+            demo = await people.register(session, now) if fresh or known is None else known
+    finally:
+        await database.close()
+    urls = {"base_url": base_url, "fhir_url": f"{base_url}/fhir", "token_url": f"{base_url}/auth/token"}
+    demo = urls | {key: demo[key] for key in ("organizations", "clients", "people")}
+    people.write(home / "demo.json", demo)
+    return demo
+
+
+def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[str, Any], serve_only: bool) -> None:
+    environ = os.environ | {"WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128", "DOCS": os.environ.get("DOCS") or "1"}
+    watching = supervisor.Supervisor(environ)
+    watching.start()
+    try:
+        _wait_until_ready(demo["base_url"], watching)
+        click.echo(f"Yuanshe 院社 serves at {demo['base_url']}")
+        click.echo(f"  FHIR     {demo['fhir_url']}/metadata")
+        click.echo(f"  API      {demo['base_url']}/docs")
+        click.echo(f"  keys     {(read.home / 'demo.json').resolve()} (tokens and passwords of this demo alone)")
+        if not serve_only:
+            story.run(demo, click.echo)
+        click.echo("")
+        click.echo("Serving; Ctrl-C stops everything.")
+        threading.Event().wait()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        watching.stop()
+    if watching.broken.is_set():
+        raise SetupError("The demo ended: one of its programs died again and again; the lines above say why.")
+
+
+def _wait_until_ready(base_url: str, watching: supervisor.Supervisor) -> None:
+    until = time.monotonic() + READY_WITHIN
+    with httpx.Client(timeout=5) as http:
+        while time.monotonic() < until and not watching.broken.is_set():
+            try:
+                if http.get(f"{base_url}/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            threading.Event().wait(0.1)
+    raise SetupError(f"The service did not become ready within {READY_WITHIN} s.")

@@ -1,0 +1,60 @@
+"""The demo network over HTTP: its clients with their tokens, on a database of each test's own."""
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import app, settings
+from adapters.demo import people
+from adapters.directory_files import demo_network
+from service import db
+from service.access.model import clock_actor
+from service.db import Scope
+from service.directory import flow as directory
+from service.practice import PLATFORM
+from service.values import utc_now
+from tests.http.world import BASE, World
+
+TEMPLATE = "yuanshe_network"
+
+
+@pytest.fixture(scope="session")
+def network(server: Any) -> dict[str, Any]:
+    """A template database with the demo network in it, made once for the run; what `demo.json` says of it."""
+    home = Path(os.environ["YUANSHE_TEST_HOME"])
+    said = home / "network.json"
+    with open(home / "network.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            server.execute(f'DROP DATABASE IF EXISTS "{TEMPLATE}"')
+            server.execute(f'CREATE DATABASE "{TEMPLATE}" TEMPLATE yuanshe_template')
+            said.write_text(json.dumps(asyncio.run(_fill(server.app_dsn(TEMPLATE)))))
+    return json.loads(said.read_text())
+
+
+async def _fill(dsn: str) -> dict[str, Any]:
+    database = await db.connect(dsn, size=1)
+    try:
+        async with database.transaction(Scope(PLATFORM, "platform", platform=True)) as session:
+            await directory.load(session, clock_actor(PLATFORM), demo_network(), utc_now())
+            return await people.register(session, utc_now())
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def world(server: Any, network: dict[str, Any]) -> AsyncIterator[World]:
+    """The service in this process, spoken to over HTTP."""
+    clone = server.create(TEMPLATE)
+    try:
+        built = app.create(settings.Settings(), clone.app_dsn, base_url=BASE)
+        async with World(built, network, clone).running() as running:
+            yield running
+    finally:
+        server.drop(clone)
