@@ -1,0 +1,49 @@
+"""`yuanshe import`: loads the directory from plain files, all of them or nothing."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from adapters import network, settings
+from service import db
+from service.access import flow as access
+from service.access.model import Call, operator
+from service.directory import flow as directory
+from service.directory.model import Table, Tally
+from service.errors import Invalid
+from service.values import utc_now
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def command(paths: tuple[Path, ...]) -> None:
+    """Load the directory from CSV files, or from a folder of them.
+
+    A file's name says its table: regions.csv, organizations.csv, services.csv, partnerships.csv, workers.csv. UTF-8,
+    the first line names the columns, lists are separated by spaces. Every bad row is reported with its file, line and
+    reason, and then nothing is loaded. Loading the same files again changes nothing.
+    """
+    try:
+        tables = network.read(paths)
+        with settings.databases(settings.read()) as found:
+            done = asyncio.run(_load(found.app, tables))
+    except Invalid as refusal:
+        for issue in refusal.issues:
+            click.echo(f"{issue.at}: {issue.text}", err=True)
+        click.echo(f"{len(refusal.issues)} fault(s); nothing was loaded.", err=True)
+        sys.exit(1)
+    for tally in done:
+        click.echo(f"{tally.table:<14} {tally.added} added, {tally.changed} changed, {tally.unchanged} unchanged")
+    if not any(tally.added or tally.changed for tally in done):
+        click.echo("Nothing changed: the directory says all of this already.")
+
+
+async def _load(dsn: str, tables: list[Table]) -> list[Tally]:
+    database = await db.connect(dsn, size=1)
+    try:
+        async with access.open(database, operator(), Call("U", "import"), utc_now()) as session:
+            return await directory.load(session, operator(), tables, utc_now())
+    finally:
+        await database.close()

@@ -1,0 +1,1 @@
+"""Hospitals, agencies, stations, partnerships, services with their places, workers with their licences."""

@@ -1,0 +1,63 @@
+"""What is done to the directory: load it from files, and say what capacity a service has."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from service import codes
+from service.access.model import Actor
+from service.db import Session
+from service.directory import rows, store
+from service.directory.model import CapacityStatus, Service, Table, Tally
+from service.errors import Forbidden, Invalid, NotFound
+from service.values import Id
+
+
+async def load(session: Session, actor: Actor, tables: Sequence[Table], now: datetime) -> list[Tally]:
+    """Load plain files into the directory, all or nothing; the same files again change nothing.
+
+    Raises Invalid with one issue for each thing that is wrong, `at` the file and line; then nothing was written.
+    """
+    if actor.side != "platform":
+        raise Forbidden("The directory is loaded by the platform.", key="platform-only")
+    await store.lock_loads(session)
+    batch, faults = rows.read(tables, await store.known(session), now)
+    if faults:
+        raise Invalid(f"{len(faults)} faults; nothing was loaded.", issues=faults, key="faulty-files")
+    return await store.load(session, batch, now)
+
+
+async def set_capacity(
+    session: Session, actor: Actor, service: Id, status: str | None, places: int | None, now: datetime
+) -> Service:
+    """An agency says what capacity its service has, now: the status, the number of places, or both (None: as before).
+
+    Fewer places than are held evict nobody: those above the number go as they are released, and none is given out
+    before. Saying the same again confirms it and is a new version.
+    """
+    found = await store.lock_service(session, service)
+    if found is None:
+        raise NotFound("There is no such service.")
+    if actor.side != "platform" and actor.organization != found.agency:
+        raise Forbidden("Only the agency itself says what capacity its service has.", key="own-service-only")
+    if status is not None and not codes.known(codes.CAPACITY_STATUS, status):
+        raise Invalid("This is no capacity status.", at="capacityStatus", key="unknown-code")
+    if places is not None and not 0 <= places <= 100_000:
+        raise Invalid("The number of places is from 0 to 100,000.", at="places", key="places")
+    said = msgspec.structs.replace(
+        found,
+        capacity_status=_status(status, found),
+        places=found.places if places is None else places,
+        confirmed_at=now,
+        updated_at=now,
+        version=found.version + 1,
+    )
+    await store.save_capacity(session, said, now)
+    if said.places != found.places:
+        await store.fit_places(session, [service])
+    return said
+
+
+def _status(said: str | None, found: Service) -> CapacityStatus:
+    return found.capacity_status if said is None else said  # type: ignore[return-value]

@@ -1,0 +1,45 @@
+"""What upper rooms ask of the directory within their own moves: places for shares, workers for cases."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from service.db import Session
+from service.directory import store
+from service.values import Id
+
+
+async def take_place(session: Session, service: Id, task: Id) -> bool:
+    """Give the task a place of the service, until the caller's transaction ends or `release_places`; False: all are held.
+
+    Free places that others have locked are passed over; only when there is no other are they waited for, as their holders
+    may yet roll back. Who takes places of several services in one transaction takes them in the order of the services' ids,
+    or two of them may wait for one another.
+    """
+    if await store.take(session, service, task):
+        return True
+    while (got := await store.wait_for(session, service, task)) is None:
+        if await store.take(session, service, task):
+            return True
+    return got
+
+
+async def release_places(session: Session, tasks: Sequence[Id]) -> None:
+    """Give back the places of these tasks, if they hold any."""
+    if not tasks:
+        return
+    held = await store.lock_held(session, tasks)
+    if held < len(tasks):
+        # A change of capacity may have moved some while this one waited; the next look sees where to.
+        held = await store.lock_held(session, tasks)
+    if held and (freed := await store.release(session, tasks)):
+        await store.move_down(session, freed)
+
+
+async def licensed_worker(session: Session, agency: Id, worker: Id | None, day: date) -> Id | None:
+    """The worker, if of this agency and licensed on the day; where none is named, the duty worker or another who is."""
+    return await store.licensed_worker(session, agency, worker, day)
+
+
+async def supervisors(session: Session, agency: Id, day: date) -> list[Id]:
+    """The agency's licensed supervisors."""
+    return await store.supervisors(session, agency, day)
