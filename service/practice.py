@@ -22,11 +22,13 @@ HOUR, DAY = 60, 24 * 60
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A follow-up after discharge: contact is wanted between `opens` and `closes`, both counted from the discharge."""
+    """A follow-up after discharge: contact is wanted from the day `opens` to the end of the day `closes`, counted from the
+    day of discharge, which is 0; in working days or by the calendar."""
 
     code: str
-    opens: Limit
-    closes: Limit
+    opens: int
+    closes: int
+    working: bool = False
 
 
 Urgency = Literal["routine", "urgent", "asap", "stat"]
@@ -67,11 +69,11 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crisis_report: Limit = Limit(HOUR)
     crisis_stand_down: Limit = Limit(24 * HOUR)
     follow_up: tuple[Window, ...] = (
-        Window("T2", Limit(0), Limit(16 * HOUR, working=True)),
-        Window("D7", Limit(5 * DAY), Limit(7 * DAY)),
-        Window("D14", Limit(12 * DAY), Limit(14 * DAY)),
-        Window("D30", Limit(27 * DAY), Limit(30 * DAY)),
-        Window("D90", Limit(83 * DAY), Limit(90 * DAY)),
+        Window("T2", 0, 2, working=True),
+        Window("D7", 5, 7),
+        Window("D14", 12, 14),
+        Window("D30", 27, 30),
+        Window("D90", 83, 90),
     )
     """Domain d-5. The first window is the first contact."""
     follow_up_against_advice: Limit = Limit(24 * HOUR)
@@ -80,8 +82,6 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The window that is a visit when the risk is high."""
     lace_high: int = 10
     """LACE score from which the risk of readmission is high."""
-    next_attempt: Limit = Limit(8 * HOUR, working=True)
-    """After an attempt that reached nobody."""
     warn_at: float = 0.8
     workdays: dict[date, bool] = {}
     """Days that an imported calendar decides, before the calendar library is asked."""

@@ -65,7 +65,7 @@ async def _take_place(moving: steps.Turn, share: Task) -> None:
     need = steps.need_of(moving.loop, share.needs)
     decision = await routing.route(moving.session, need, share.referral, moving.now)
     candidate = next((c for c in decision.candidates if c.agency == agency), None)
-    if candidate is None or not candidate.eligible:
+    if candidate is None or candidate.service is None or not candidate.eligible:
         raise Conflict("This agency is not eligible for this offer any more.", at="owner", key="not-eligible")
     if not await directory.take_place(moving.session, candidate.service, share.id):
         raise Conflict("This agency has no free place.", at="owner", key="no-capacity")

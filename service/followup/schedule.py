@@ -1,6 +1,6 @@
 """When follow-ups fall due, who owns them, and which attempt comes next; pure (domain b-3, d-5)."""
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 
 import msgspec
 
@@ -10,7 +10,7 @@ from service.practice import Practice
 from service.referrals import clocks
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import FollowUp, Loop, Referral, Task
-from service.values import Id, Reason, new_id, unlinkable_id
+from service.values import SHANGHAI, Id, Reason, local_day, new_id, unlinkable_id
 
 TRANSFERRED = frozenset({"2", "3"})
 AGAINST_ADVICE = "4"
@@ -23,6 +23,10 @@ after the last rung a person decides whether the outcome is `lost`."""
 
 SUPERVISED = frozenset({"N12", "N13", "N14"})
 """Needs for which a supervisor decides each step of contact."""
+
+
+LAST_MINUTE = time(23, 59)
+"""A window ends with its day, and reads as that day."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -41,17 +45,25 @@ def discharged(stay: Stay) -> bool:
 def spans(ended_at: datetime, disposition: str | None, practice: Practice) -> tuple[Span, ...]:
     """The windows after a discharge at `ended_at`. Who left against advice is contacted first within a day."""
     found: list[Span] = []
-    for place, window in enumerate(practice.follow_up):
-        sooner = place == 0 and disposition == AGAINST_ADVICE
-        closes = practice.follow_up_against_advice if sooner else window.closes
-        found.append(
-            Span(
-                window.code,
-                clocks.begin(window.opens, ended_at, practice).due,
-                clocks.begin(closes, ended_at, practice).due,
-            )
-        )
+    left = local_day(ended_at)
+    for window in practice.follow_up:
+        opens = datetime.combine(_days_after(left, window.opens, window.working, practice), time(0), SHANGHAI)
+        closes = datetime.combine(_days_after(left, window.closes, window.working, practice), LAST_MINUTE, SHANGHAI)
+        found.append(Span(window.code, max(opens, ended_at), closes))
+    if disposition == AGAINST_ADVICE and found:
+        soon = clocks.begin(practice.follow_up_against_advice, ended_at, practice).due
+        found[0] = Span(found[0].code, found[0].opens, soon)
     return tuple(found)
+
+
+def _days_after(day: date, days: int, working: bool, practice: Practice) -> date:
+    """The day `days` later, of which in working time only working days count."""
+    if not working:
+        return day + timedelta(days=days)
+    while days:
+        day += timedelta(days=1)
+        days -= clocks.is_workday(day, practice)[0]
+    return day
 
 
 def owner(loop: Loop) -> Task | None:
@@ -176,7 +188,9 @@ def attempted(task: Task, channel: str, reached: bool, referral: Referral, at: d
     if reached or rung is None or not proposes(referral):
         told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=None, proposed_channel=None)
     else:
-        when = _in_time(clocks.begin(practice.next_attempt, at, practice).due, task.window_to, at)
+        local = at.astimezone(SHANGHAI)
+        next_day = datetime.combine(_days_after(local.date(), 1, True, practice), local.time(), SHANGHAI)
+        when = _in_time(next_day, task.window_to, at)
         told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=when, proposed_channel=rung)
     return msgspec.structs.replace(task, follow_up=told)
 

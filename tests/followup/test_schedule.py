@@ -21,6 +21,10 @@ def local(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=SHANGHAI)
 
 
+def end_of(*day: int) -> datetime:
+    return local(*day, 23, 59)
+
+
 def stay(**values: Any) -> Stay:
     base = Stay(new_id(), HOSPITAL, PERSON, 1, "finished", MONDAY, ended_at=MONDAY, disposition="1")
     return msgspec.structs.replace(base, **values)
@@ -59,21 +63,22 @@ def windows(of: Loop) -> dict[str, Task]:
 def test_five_windows_follow_a_discharge_and_each_ends_on_its_day() -> None:
     found = {span.code: span.closes for span in schedule.spans(MONDAY, "1", PRACTICE)}
     assert found == {
-        "T2": local(2025, 3, 12, 10),
-        "D7": local(2025, 3, 17, 10),
-        "D14": local(2025, 3, 24, 10),
-        "D30": local(2025, 4, 9, 10),
-        "D90": local(2025, 6, 8, 10),
+        "T2": end_of(2025, 3, 12),
+        "D7": end_of(2025, 3, 17),
+        "D14": end_of(2025, 3, 24),
+        "D30": end_of(2025, 4, 9),
+        "D90": end_of(2025, 6, 8),
     }
 
 
 @pytest.mark.parametrize(
     ("left", "by"),
     [
-        (local(2025, 3, 14, 10), local(2025, 3, 18, 10)),  # Friday: the week-end does not count
-        (local(2025, 9, 30, 10), local(2025, 10, 10, 10)),  # before the National Day holiday
-        (local(2025, 9, 27, 20), local(2025, 9, 29, 17)),  # Saturday evening before a worked Sunday (调休)
-        (local(2025, 3, 10, 20), local(2025, 3, 12, 17)),  # after hours: two whole working days
+        (local(2025, 3, 14, 10), end_of(2025, 3, 18)),  # Friday: the week-end does not count
+        (local(2025, 9, 30, 10), end_of(2025, 10, 10)),  # before the National Day holiday
+        (local(2025, 9, 27, 20), end_of(2025, 9, 29)),  # Saturday evening before a worked Sunday (调休)
+        (local(2025, 3, 10, 5), end_of(2025, 3, 12)),  # the day of discharge is not one of the two
+        (local(2025, 3, 10, 23), end_of(2025, 3, 12)),
     ],
 )
 def test_the_first_contact_is_due_two_working_days_after_discharge(left: datetime, by: datetime) -> None:
@@ -84,7 +89,7 @@ def test_who_left_against_advice_is_contacted_first_within_a_day() -> None:
     saturday = local(2025, 3, 15, 10)
     first, second, *_ = schedule.spans(saturday, "4", PRACTICE)
     assert (first.code, first.closes) == ("T2", saturday + timedelta(hours=24))
-    assert second.closes == saturday + timedelta(days=7)
+    assert second.closes == end_of(2025, 3, 22)
 
 
 def test_the_agency_that_accepted_first_and_sees_the_person_follows_up() -> None:
@@ -136,7 +141,7 @@ def test_a_corrected_date_moves_what_has_not_begun() -> None:
     assert windows(later)["T2"] == tried
     assert next(task for task in later.follow_ups if task.id == done.id) == done
     assert len(later.follow_ups) == 5
-    assert windows(later)["D14"].window_to == local(2025, 3, 26, 10) == windows(later)["D14"].due_at
+    assert windows(later)["D14"].window_to == end_of(2025, 3, 26) == windows(later)["D14"].due_at
     assert windows(later)["D14"].id == windows(once)["D14"].id
 
 
@@ -210,7 +215,7 @@ def test_nobody_reached_proposes_the_next_rung_on_the_next_working_day() -> None
 
 def test_the_proposal_stays_within_the_window_while_it_lasts() -> None:
     task = windows(placed(loop(), stay()))["T2"]
-    tried = schedule.attempted(task, "phone", False, REFERRAL, local(2025, 3, 11, 16), PRACTICE)
+    tried = schedule.attempted(task, "phone", False, REFERRAL, local(2025, 3, 12, 16), PRACTICE)
     assert tried.follow_up.proposed_at == task.window_to
 
 
