@@ -333,6 +333,7 @@ LISTS: dict[str, CodeList] = {
             ("message", "短信/微信", "Text message"),
             ("video", "视频", "Video call"),
             ("office", "来访", "Visit to the office"),
+            ("other", "其他", "Other"),
         ),
         # The national code of how a stay ends (domain b-3).
         _list(

@@ -10,10 +10,9 @@ from typing import Any
 import click
 import httpx
 
-from adapters import settings
+from adapters import network, settings
 from adapters.commands import serve
 from adapters.demo import people, story, supervisor
-from adapters.directory_files import demo_network
 from service import db
 from service.access.model import clock_actor
 from service.db import Scope, embedded
@@ -58,7 +57,7 @@ async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict
             now = utc_now()
             fresh = await directory_rows.organization(session, PLATFORM) is None
             if fresh:
-                await directory.load(session, clock_actor(PLATFORM), demo_network(), now)
+                await directory.load(session, clock_actor(PLATFORM), network.read([network.DEMO]), now)
             known = people.read(home / "demo.json")
             demo = await people.register(session, now) if fresh or known is None else known
     finally:
@@ -70,7 +69,10 @@ async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict
 
 
 def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[str, Any], serve_only: bool) -> None:
-    environ = os.environ | {"WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128", "DOCS": os.environ.get("DOCS") or "1"}
+    environ = os.environ | {
+        "WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128",
+        "DOCS": os.environ.get("DOCS") or "1",
+    }
     watching = supervisor.Supervisor(environ)
     watching.start()
     try:

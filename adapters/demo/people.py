@@ -73,7 +73,9 @@ async def _staff(session: Session, agency: Id) -> list[Worker]:
     return [worker for worker in await directory.list_workers(session, agency, Id(int=0), 100) if worker.grade]
 
 
-async def _person(session: Session, ids: dict[str, Id], staff: dict[str, list[Worker]], login: str, now: datetime) -> dict[str, Any]:
+async def _person(
+    session: Session, ids: dict[str, Id], staff: dict[str, list[Worker]], login: str, now: datetime
+) -> dict[str, Any]:
     organization, role, name = PEOPLE[login]
     worker = None
     if name is None:

@@ -41,7 +41,11 @@ class Party:
         return self.send("PUT", f"{resource['resourceType']}/{resource['id']}", resource | changes)
 
     def tasks(self, query: str) -> list[dict[str, Any]]:
-        return [entry["resource"] for entry in self.get(f"Task?{query}").get("entry", []) if entry["resource"]["resourceType"] == "Task"]
+        return [
+            entry["resource"]
+            for entry in self.get(f"Task?{query}").get("entry", [])
+            if entry["resource"]["resourceType"] == "Task"
+        ]
 
 
 def coded(system: str, code: str, text: str | None = None) -> dict[str, Any]:
@@ -143,11 +147,16 @@ def _referral(hospital: Party, agency: Party, demo: dict[str, Any]) -> str:
         hospitalization={"dischargeDisposition": coded("urn:oid:2.16.156.10011.2.3.1.265", "1")},
     )
     output = {
-        "type": coded("http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes", "resulting-activity"),
+        "type": coded(
+            "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes", "resulting-activity"
+        ),
         "valueReference": {"reference": f"Procedure/{work['id']}"},
     }
     agency.put(
-        agency.get(f"Task/{taken['id']}"), status="completed", output=[output], statusReason=coded(CLOSURE, "goals-met", "已回到社区，照护落实。")
+        agency.get(f"Task/{taken['id']}"),
+        status="completed",
+        output=[output],
+        statusReason=coded(CLOSURE, "goals-met", "已回到社区，照护落实。"),
     )
     for follow_up in agency.tasks(f"based-on=ServiceRequest/{referral}&status=accepted"):
         _reach(agency, follow_up)
@@ -162,7 +171,9 @@ def _reach(agency: Party, follow_up: dict[str, Any]) -> None:
             "resourceType": "Communication",
             "status": "completed",
             "basedOn": [{"reference": f"Task/{follow_up['id']}"}],
-            "medium": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode", "code": "PHONE"}]}],
+            "medium": [
+                {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode", "code": "PHONE"}]}
+            ],
         },
     )
     outcome = {"type": coded(TASK_CODE, "outcome"), "valueCodeableConcept": coded(OUTCOME, "stable")}
@@ -199,7 +210,11 @@ def told(timeline: dict[str, Any]) -> list[str]:
     """A `$timeline` as lines for people: when, what, who, why; and who acts next."""
     lines: list[str] = []
     for parameter in timeline.get("parameter", []):
-        part = {p["name"]: next(value for key, value in p.items() if key.startswith("value")) for p in parameter["part"] if len(p) > 1}
+        part = {
+            p["name"]: next(value for key, value in p.items() if key.startswith("value"))
+            for p in parameter["part"]
+            if len(p) > 1
+        }
         if parameter["name"] == "event":
             at = datetime.fromisoformat(part["when"]).astimezone(SHANGHAI)
             why = f"  ({part['reason']})" if "reason" in part else ""

@@ -74,7 +74,7 @@ async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, 
         assert request is not None
         path, _, query = request.url.partition("?")
         parts = tuple(part for part in path.split("/") if part)
-        body = references.rewritten(bytes(entry.resource), names) if entry.resource else b""
+        body = references.rewritten(bytes(entry.resource), names)
         match request.method, parts:
             case "POST", (type,):
                 _permit(actor, type, "c")

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.fhir import references, wire
+from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
@@ -122,9 +123,7 @@ async def _attempt(
     why = asked.status_reason
     if asked.status == "not-done" and (why is None or not (why.text or why.coding)):
         raise Invalid("An attempt that reached nobody says why.", at="Communication.statusReason", code="required")
-    channel = next((c.code for m in asked.medium for c in m.coding if c.code), None) or next(
-        (m.text for m in asked.medium if m.text), None
-    )
+    channel = channel_of(asked.medium)
     if channel is None:
         raise Invalid("An attempt names its medium.", at="Communication.medium", code="required")
     attempt = followup.NewAttempt(
@@ -133,3 +132,24 @@ async def _attempt(
         reason=Reason(next((c.code for c in why.coding if c.code), None), why.text) if why else None,
     )  # fmt: skip
     await followup.attempt(session, actor, attempt, body, now)
+
+
+PARTICIPATION_MODES = {
+    "PHONE": "phone", "VIDEOCONF": "video", "DICTATE": "phone", "PHYSICAL": "visit", "FACE": "visit",
+    "WRITTEN": "letter", "MAILWRIT": "letter", "EMAILWRIT": "message", "SMSWRIT": "message", "ELECTRONIC": "message", "FAXWRIT": "letter",
+    "TYPEWRIT": "letter", "HANDWRIT": "letter", "REMOTE": "phone", "VERBAL": "phone",
+}  # fmt: skip
+"""v3-ParticipationMode, with which R4 binds a Communication's medium, in the words of urn:yuanshe:channel."""
+
+
+def channel_of(media: tuple[wire.Concept, ...]) -> str | None:
+    """The way of contact: our own code, one of v3-ParticipationMode, else `other`; None where no medium is named."""
+    for medium in media:
+        for coding in medium.coding:
+            if coding.system == codes.CHANNEL and coding.code:
+                return coding.code
+            if coding.code in PARTICIPATION_MODES:
+                return PARTICIPATION_MODES[coding.code]
+            if coding.code and codes.known(codes.CHANNEL, coding.code):
+                return coding.code
+    return "other" if media else None

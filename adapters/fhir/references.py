@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,7 +60,7 @@ def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
     return _REFERENCE.sub(replace, body)
 
 
-def canonical(entries: list[tuple[dict[str, Any], str | None]], names: Mapping[str, int]) -> bytes:
+def canonical(entries: Sequence[tuple[dict[str, Any], str]], names: Mapping[str, int]) -> bytes:
     """A whole submission in canonical form (contract.md): entries in order, without fullUrl, id, meta and narrative, each
     reference within the Bundle replaced by the position that it names."""
 

@@ -385,7 +385,7 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -
         path, _, query = entry.request.url.partition("?")
         headers = asked.headers | ({"if-match": entry.request.if_match} if entry.request.if_match else {})
         one = Asked(entry.request.method, tuple(part for part in path.split("/") if part), parse_qsl(query, keep_blank_values=True), headers,
-                    asked.base, bytes(entry.resource) if entry.resource else b"")  # fmt: skip
+                    asked.base, bytes(entry.resource))  # fmt: skip
         if not one.path:
             raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
         answer = await act(database, actor, one)

@@ -59,9 +59,9 @@ def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
     found: list[Part] = []
     for position, entry in enumerate(entries):
         at = f"Bundle.entry[{position}].resource"
-        if entry.resource is None:
-            raise Invalid("A submission's entry needs a resource.", at=at, code="required")
         raw = bytes(entry.resource)
+        if not raw:
+            raise Invalid("A submission's entry needs a resource.", at=at, code="required")
         kind = wire.decode(raw, wire.Kind, at)
         id = new_id()
         if entry.request and entry.request.method == "PUT" and (named := references.parse(entry.request.url)):

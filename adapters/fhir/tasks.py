@@ -80,16 +80,16 @@ async def _agency(
     why = reason(asked.status_reason)
     if asked.status == "entered-in-error":
         raise Forbidden("Only the requester says that a Task was entered in error.", key="wrong-actor")
+    if current.agency != actor.organization and asked.status != "accepted":
+        raise Invalid(
+            "An open offer is claimed with status accepted and yourself as owner.", at="Task.status", key="illegal-move"
+        )
+    if current.agency == actor.organization:
+        await _amend(session, actor, current, asked, content, now)
     if asked.status == current.status:
-        if current.agency != actor.organization:
-            raise Invalid(
-                "An open offer is claimed with status accepted and yourself as owner.",
-                at="Task.status",
-                key="illegal-move",
-            )
         if worker is not None and worker != current.worker:
             await casework.assign(session, actor, current.id, worker, now)
-        elif not _same(why, current.reason) and why is not None:
+        elif why is not None and not _same(why, current.reason):
             raise Invalid(
                 "A reason goes with a move; the status is unchanged.", at="Task.statusReason", key="illegal-move"
             )
@@ -115,6 +115,16 @@ async def _agency(
             await casework.fail(session, actor, current.id, why, now)
         case _:
             raise _no_move(current, asked)
+
+
+async def _amend(
+    session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
+) -> None:
+    """Notes, and outputs so far, that came with a move or by themselves; what a completion brings is its own."""
+    notes = tuple(content.get("note") or ())
+    given = outputs(asked, content) if asked.status != "completed" else current.outputs
+    if current.open and (notes != current.notes or given != current.outputs):
+        await casework.amend(session, actor, current.id, now, outputs=given, notes=notes)
 
 
 def _no_move(current: Task, asked: wire.Task) -> Invalid:

@@ -387,7 +387,8 @@ class EntryRequest(Struct, frozen=True):
 
 class Entry(Struct, frozen=True):
     full_url: Text | None = msgspec.field(default=None, name="fullUrl")
-    resource: Raw | None = None
+    resource: Raw = Raw(b"")
+    """Left undecoded; empty where there is none."""
     request: EntryRequest | None = None
 
 

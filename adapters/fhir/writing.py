@@ -12,7 +12,8 @@ from adapters.fhir import intake, messages, references, render, submission, task
 from adapters.fhir.submission import Stored
 from service import codes
 from service.access.model import Actor
-from service.casework import flow as casework
+from service.casework import work_flow
+from service.casework.model import NewIntervention
 from service.consent.model import Consent, Kind
 from service.db import Session
 from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale
@@ -261,14 +262,14 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
         read.performed_date or (period.start if period and period.start else ""), "Procedure.performed[x]"
     )
     ended = wire.instant(period.end, "Procedure.performedPeriod.end") if period and period.end else None
-    new = casework.NewIntervention(
+    new = NewIntervention(
         id=id, task=share, service_type=code, status=read.status, started_at=started, ended_at=ended,
         worker=next((w for p in read.performer if (f := references.parse(p.actor.reference)) and f[0] == "PractitionerRole" and (w := references.as_id(f[1]))), None),
-        method=read.category.code(codes.METHOD) if read.category else None,
+        method=(read.category.code(codes.METHOD) if read.category else None) or "casework",
         minutes=next((e.value_integer for e in read.extension if e.url == "urn:yuanshe:minutes"), None),
         place=read.location.display if read.location else None, outcome=read.outcome.words if read.outcome else None,
     )  # fmt: skip
-    return (await casework.record_intervention(session, actor, new, body, now)).version
+    return (await work_flow.record_intervention(session, actor, new, body, now)).version
 
 
 async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], type: str) -> Id:
@@ -299,7 +300,7 @@ async def _record(
         share = held.task if held else await _case_share(session, actor, based.based_on, about, type)
         record = Record(id, held.version + 1 if held else 1, type, held.category if held else "case-note", actor.organization, body, now,
                         agency=actor.organization, task=share, status=read.status)  # fmt: skip
-        await casework.record_work(session, actor, record, share, now)
+        await work_flow.record_work(session, actor, record, share, now)
         return
     if actor.side != "hospital":
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")

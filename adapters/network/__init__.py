@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.directory.model import Table
-from service.directory.rows import COLUMNS
+from service.directory.rows import COLUMNS, SURPLUS
 from service.errors import Invalid, Issue, SetupError
 
 DEMO = Path(__file__).parent
@@ -23,10 +23,14 @@ def read(paths: Sequence[Path]) -> list[Table]:
     for file in found:
         try:
             with file.open(encoding="utf-8-sig", newline="") as lines:
-                reader = csv.DictReader(lines, strict=True)
+                reader = csv.DictReader(lines, restkey=SURPLUS, restval="", strict=True)
                 columns = tuple(name.strip() for name in reader.fieldnames or ())
                 reader.fieldnames = list(columns)
-                rows = tuple((reader.line_num, row) for row in reader if any(row.values()))
+                rows = tuple(
+                    (reader.line_num, {name: cell if isinstance(cell, str) else "?" for name, cell in row.items()})
+                    for row in reader
+                    if any(row.values())
+                )
             tables.append(Table(file.stem, str(file), columns, rows))
         except UnicodeDecodeError:
             faults.append(Issue("is not UTF-8", at=f"{file}:1"))

@@ -11,7 +11,6 @@ from service.patients import identity, store
 from service.patients.model import Identifier, Patient, Stay
 from service.records import store as records
 from service.records.model import Record
-from service.values import Id
 
 
 async def find(session: Session, actor: Actor, identifiers: tuple[Identifier, ...]) -> Patient | None:

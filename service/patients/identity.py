@@ -56,6 +56,6 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
                 "A patient needs an identifier (the citizen number, or the hospital's own number), or the coded reason why there is none.",
                 "identifier",
                 "required",
-            )  # fmt: skip
+            )
         )
     return tuple(found)

@@ -312,7 +312,7 @@ async def offer(
                     key="override-reason",
                 )
             share = transitions.offered(loop.referral, agency, now, session.practice, needs=needs, task=task)
-            if not await directory.take_place(session, candidate.service, share.id):
+            if candidate.service is None or not await directory.take_place(session, candidate.service, share.id):
                 raise Conflict("That agency has no free place.", at="owner", key="no-capacity")
             moving.loop = loop.with_share(share)
             moving.tell("offer", share, reason, rank=candidate.rank)

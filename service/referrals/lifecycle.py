@@ -110,7 +110,7 @@ def diagram() -> str:
     for move in MOVES.values():
         if move.action == "void":
             continue
-        sources = sorted(move.sources, key=list(_ORDER).index) or ["[*]"]
+        sources = sorted(move.sources, key=_ORDER.index) or ["[*]"]
         for source in sources:
             lines.append(
                 f"    {source.replace('-', '_')} --> {(move.target or source).replace('-', '_')}: {move.action}"
@@ -124,7 +124,7 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-_ORDER = (
+_ORDER: tuple[str, ...] = (
     "requested",
     "accepted",
     "in-progress",

@@ -244,12 +244,16 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
     decision = await routing.route(session, need_of(moving.loop, wanted), referral.id, now)
     await routing.keep(session, referral.id, decision, moving.actor, now)
     offered = False
-    for candidate in decision.offers:
+    # Places of several services are taken in the order of the services, so that no two broadcasts wait for each other.
+    chosen = [(each, each.service) for each in decision.offers if each.service is not None]
+    if decision.mode == "broadcast":
+        chosen.sort(key=lambda pair: pair[1])
+    for candidate, service in chosen:
         share = transitions.offered(
             referral, candidate.agency, now, session.practice, _reply(candidate.reply_limits, referral.effective_urgency),
             needs=wanted, broadcast=candidate.mode == "broadcast",
         )  # fmt: skip
-        if not await directory.take_place(session, candidate.service, share.id):
+        if not await directory.take_place(session, service, share.id):
             continue
         moving.loop = moving.loop.with_share(share)
         moving.tell("offer", share, rank=candidate.rank, decision=str(decision.id))

@@ -4,15 +4,15 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters import app, settings
+from adapters import network as files
 from adapters.demo import people
-from adapters.directory_files import demo_network
 from service import db
 from service.access.model import clock_actor
 from service.db import Scope
@@ -42,19 +42,23 @@ async def _fill(dsn: str) -> dict[str, Any]:
     database = await db.connect(dsn, size=1)
     try:
         async with database.transaction(Scope(PLATFORM, "platform", platform=True)) as session:
-            await directory.load(session, clock_actor(PLATFORM), demo_network(), utc_now())
+            await directory.load(session, clock_actor(PLATFORM), files.read([files.DEMO]), utc_now())
             return await people.register(session, utc_now())
     finally:
         await database.close()
 
 
 @pytest.fixture
-async def world(server: Any, network: dict[str, Any]) -> AsyncIterator[World]:
-    """The service in this process, spoken to over HTTP."""
+def network_database(server: Any, network: dict[str, Any]) -> Iterator[Any]:
+    """A database of one test's own with the demo network in it."""
     clone = server.create(TEMPLATE)
-    try:
-        built = app.create(settings.Settings(), clone.app_dsn, base_url=BASE)
-        async with World(built, network, clone).running() as running:
-            yield running
-    finally:
-        server.drop(clone)
+    yield clone
+    server.drop(clone)
+
+
+@pytest.fixture
+async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator[World]:
+    """The service in this process, spoken to over HTTP."""
+    built = app.create(settings.Settings(), network_database.app_dsn, base_url=BASE)
+    async with World(built, network, network_database).running() as running:
+        yield running

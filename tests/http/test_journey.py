@@ -56,15 +56,24 @@ async def test_from_the_bed_to_the_closed_follow_up(world: World) -> None:
         bed,
         status="finished",
         period=bed["period"] | {"end": datetime.now(UTC).isoformat()},
-        hospitalization={"dischargeDisposition": {"coding": [{"system": "urn:oid:2.16.156.10011.2.3.1.265", "code": "1"}]}},
+        hospitalization={
+            "dischargeDisposition": {"coding": [{"system": "urn:oid:2.16.156.10011.2.3.1.265", "code": "1"}]}
+        },
     )
     assert left.status == 200, left
     follow_ups = await agency.search(f"Task?based-on={referred.request}&status=accepted")
     assert len(follow_ups) == 5
-    assert all(task["code"]["coding"][0] == {"system": "urn:yuanshe:task-code", "code": "follow-up"} | task["code"]["coding"][0] for task in follow_ups)
+    assert all(
+        task["code"]["coding"][0]
+        == {"system": "urn:yuanshe:task-code", "code": "follow-up"} | task["code"]["coding"][0]
+        for task in follow_ups
+    )
 
     done = await agency.put(
-        await agency.read(f"Task/{offer['id']}"), status="completed", output=[output(f"Procedure/{work['id']}")], statusReason=closed()
+        await agency.read(f"Task/{offer['id']}"),
+        status="completed",
+        output=[output(f"Procedure/{work['id']}")],
+        statusReason=closed(),
     )
     assert done.status == 200, done
     parent = await world.parent(referred)
@@ -77,7 +86,12 @@ async def test_from_the_bed_to_the_closed_follow_up(world: World) -> None:
     for task in follow_ups:
         attempt = await agency.post(
             "Communication",
-            {"resourceType": "Communication", "status": "completed", "basedOn": [{"reference": f"Task/{task['id']}"}], "medium": [{"text": "PHONE"}]},
+            {
+                "resourceType": "Communication",
+                "status": "completed",
+                "basedOn": [{"reference": f"Task/{task['id']}"}],
+                "medium": [{"text": "PHONE"}],
+            },
         )
         assert attempt.status == 201, attempt
         outcome = {
@@ -99,7 +113,9 @@ async def test_from_the_bed_to_the_closed_follow_up(world: World) -> None:
 
 async def test_a_declined_offer_goes_to_the_next_agency_at_once(world: World) -> None:
     referred = await world.refer("N05")
-    declined = await world.party("agency-a").put(await world.offer(referred), status="rejected", statusReason=reason("no-capacity"))
+    declined = await world.party("agency-a").put(
+        await world.offer(referred), status="rejected", statusReason=reason("no-capacity")
+    )
     assert declined.status == 200 and declined["status"] == "rejected"
     second = await world.offer(referred, "agency-b")
     assert second["status"] == "requested"
@@ -170,7 +186,9 @@ async def test_crisis_blocks_completion_until_it_is_stood_down(world: World) -> 
             },
         )
         assert told.status == 201, told
-    done = await agency.put(await agency.read(f"Task/{share['id']}"), status="completed", output=[output()], statusReason=closed())
+    done = await agency.put(
+        await agency.read(f"Task/{share['id']}"), status="completed", output=[output()], statusReason=closed()
+    )
     assert done.status == 200, done
 
 
@@ -192,7 +210,9 @@ async def test_ask_and_answer(world: World) -> None:
     waiting = await agency.read(f"Task/{offer['id']}")
     assert waiting["businessStatus"]["coding"][0]["code"] == "awaiting-information"
     _, step = await world.timeline(referred)
-    assert step is not None and step["what"] == "answer" and step["who"]["reference"] == world.organizations["hospital-a"]
+    assert (
+        step is not None and step["what"] == "answer" and step["who"]["reference"] == world.organizations["hospital-a"]
+    )
     answer = {
         "resourceType": "Communication",
         "status": "completed",
@@ -205,5 +225,3 @@ async def test_ask_and_answer(world: World) -> None:
     assert told.status == 201, told
     assert (await agency.read(f"Task/{offer['id']}"))["businessStatus"]["coding"][0]["code"] == "offered"
     assert len(await agency.search(f"Communication?about=Task/{offer['id']}")) == 2
-
-

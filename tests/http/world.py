@@ -37,7 +37,9 @@ class Party:
         sent = {"accept": FHIR_JSON} | ({"authorization": f"Bearer {self._token}"} if self._token else {})
         sent |= {"content-type": kind} if body is not None else {}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = body if isinstance(body, bytes | str) or body is None else httpx.Request("POST", BASE, json=body).content
+        content = (
+            body if isinstance(body, bytes | str) or body is None else httpx.Request("POST", BASE, json=body).content
+        )
         answer = await self._http.request(method, f"{BASE}/fhir/{path}".rstrip("/"), content=content, headers=sent)
         found = Answered(answer.json() if answer.content else {})
         found.status, found.headers = answer.status_code, answer.headers
@@ -51,7 +53,9 @@ class Party:
 
     async def put(self, resource: dict[str, Any], /, if_match: str | None = None, **changes: Any) -> Answered:
         headers = {"if_match": if_match} if if_match else {}
-        return await self.ask("PUT", f"{resource['resourceType']}/{resource['id']}", dict(resource) | changes, **headers)
+        return await self.ask(
+            "PUT", f"{resource['resourceType']}/{resource['id']}", dict(resource) | changes, **headers
+        )
 
     async def read(self, reference: str) -> Answered:
         found = await self.get(reference)
@@ -70,7 +74,10 @@ class Referred:
     def __init__(self, bundle: dict[str, Any], answer: Answered) -> None:
         self.bundle = bundle
         self.answer = answer
-        located = {entry["response"]["location"].split("/")[0]: entry["response"]["location"].split("/")[1] for entry in answer.get("entry", [])}
+        located = {
+            entry["response"]["location"].split("/")[0]: entry["response"]["location"].split("/")[1]
+            for entry in answer.get("entry", [])
+        }
         self.patient = f"Patient/{located.get('Patient')}"
         self.request = f"ServiceRequest/{located.get('ServiceRequest')}"
         self.stay = f"Encounter/{located.get('Encounter')}"
@@ -89,7 +96,9 @@ class World:
         async with contextlib.AsyncExitStack() as stack:
             for context in self.app._lifespan_managers:
                 await stack.enter_async_context(context(self.app) if callable(context) else context)
-            self.http = await stack.enter_async_context(httpx.AsyncClient(transport=httpx.ASGITransport(self.app), timeout=60))
+            self.http = await stack.enter_async_context(
+                httpx.AsyncClient(transport=httpx.ASGITransport(self.app), timeout=60)
+            )
             yield self
 
     @property
@@ -138,14 +147,18 @@ class World:
         return await self.party(agency).read(f"Task/{offer['id']}")
 
     async def consent(self, referred: Referred, *agencies: str, **changes: Any) -> Answered:
-        made = await self.party("his-a").post("Consent", self.consent_form(referred.patient, referred.request, *agencies) | changes)
+        made = await self.party("his-a").post(
+            "Consent", self.consent_form(referred.patient, referred.request, *agencies) | changes
+        )
         assert made.status == 201, made
         return made
 
     def consent_form(self, patient: str, request: str | None, *agencies: str) -> dict[str, Any]:
         actors = [
             {
-                "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+                "role": {
+                    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]
+                },
                 "reference": {"reference": self.organizations[agency]},
             }
             for agency in agencies
@@ -153,7 +166,9 @@ class World:
         return {
             "resourceType": "Consent",
             "status": "active",
-            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+            "scope": {
+                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
+            },
             "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL"}]}],
             "patient": {"reference": patient},
             "dateTime": datetime.now(UTC).isoformat(),
@@ -171,7 +186,9 @@ class World:
         actions: list[str] = []
         step = None
         for parameter in found.get("parameter", []):
-            part = {p["name"]: next((v for k, v in p.items() if k.startswith("value")), None) for p in parameter["part"]}
+            part = {
+                p["name"]: next((v for k, v in p.items() if k.startswith("value")), None) for p in parameter["part"]
+            }
             if parameter["name"] == "event":
                 actions.append(part["action"])
             else:
@@ -215,12 +232,15 @@ def submission(*needs: str, **values: Any) -> dict[str, Any]:
     } | values.get("request", {})
     entries = [(person, patient), (stay, encounter), (request, asked)]
     for resource in values.get("extra", ()):
-        entries.append((f"urn:uuid:{uuid.uuid4()}", named(resource, {"PATIENT": person, "REQUEST": request, "STAY": stay})))
+        entries.append(
+            (f"urn:uuid:{uuid.uuid4()}", named(resource, {"PATIENT": person, "REQUEST": request, "STAY": stay}))
+        )
     return {
         "resourceType": "Bundle",
         "type": "transaction",
         "entry": [
-            {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}} for url, resource in entries
+            {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+            for url, resource in entries
         ],
     }
 
@@ -228,7 +248,10 @@ def submission(*needs: str, **values: Any) -> dict[str, Any]:
 def named(resource: Any, names: dict[str, str]) -> Any:
     """The resource with the words PATIENT, REQUEST and STAY in references replaced."""
     if isinstance(resource, dict):
-        return {key: names.get(value, value) if key == "reference" else named(value, names) for key, value in resource.items()}
+        return {
+            key: names.get(value, value) if key == "reference" else named(value, names)
+            for key, value in resource.items()
+        }
     return [named(inner, names) for inner in resource] if isinstance(resource, list) else copy.copy(resource)
 
 
@@ -237,7 +260,9 @@ def phq9(score: int) -> dict[str, Any]:
     return {
         "resourceType": "Observation",
         "status": "final",
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey"}]}],
+        "category": [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey"}]}
+        ],
         "code": {"coding": [{"system": "http://loinc.org", "code": "44260-8"}]},
         "subject": {"reference": "PATIENT"},
         "effectiveDateTime": "2026-03-04T10:00:00+08:00",
@@ -248,7 +273,11 @@ def phq9(score: int) -> dict[str, Any]:
 def output(reference: str | None = None) -> dict[str, Any]:
     return {
         "type": {"coding": [{"system": SDOHCC, "code": "resulting-activity"}]},
-        **({"valueReference": {"reference": reference}} if reference else {"valueCodeableConcept": {"text": "已落实安置"}}),
+        **(
+            {"valueReference": {"reference": reference}}
+            if reference
+            else {"valueCodeableConcept": {"text": "已落实安置"}}
+        ),
     }
 
 

@@ -1,0 +1,88 @@
+"""The CapabilityStatement: what the table of the surface says, and nothing else."""
+
+from typing import Any
+
+from adapters.fhir.surface import SURFACE, Param, Type
+
+Json = dict[str, Any]
+
+BASE = "http://hl7.org/fhir/SearchParameter"
+KINDS = {"code": "token", "boolean": "token"}
+OPERATIONS: dict[str, tuple[Json, ...]] = {
+    "ServiceRequest": (
+        {"name": "route", "definition": "urn:yuanshe:operation:route",
+         "documentation": "Who would be offered this submission, and why; nothing is stored."},
+        {"name": "timeline", "definition": "urn:yuanshe:operation:timeline",
+         "documentation": "Every event of a referral, and who must act next."},
+    )
+}  # fmt: skip
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+def capability(base_url: str) -> Json:
+    """The CapabilityStatement of the surface at `base_url` (`…/fhir`)."""
+    token = base_url.removesuffix("/fhir") + "/auth/token"
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{base_url}/metadata",
+        "version": "0.1.0",
+        "name": "Yuanshe",
+        "title": "院社 Yuanshe",
+        "status": "active",
+        "date": "2026-11-22",
+        "publisher": "Yuanshe",
+        "description": "Referrals between hospitals and social work agencies, as a coordination platform of the SDOH Clinical Care "
+        "guide (JSON only; what is not listed here is not offered).",
+        "kind": "instance",
+        "software": {"name": "Yuanshe", "version": "0.1.0"},
+        "implementation": {"description": "Yuanshe", "url": base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {
+                    "cors": False,
+                    "service": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                                             "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}]}],
+                    "description": "SMART Backend Services: private_key_jwt; see .well-known/smart-configuration.",
+                    "extension": [{"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token}]}],
+                },
+                "resource": [_resource(name, type) for name, type in sorted(SURFACE.items())],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            }
+        ],
+    }  # fmt: skip
+
+
+def _resource(name: str, type: Type) -> Json:
+    said: Json = {
+        "type": name,
+        "interaction": [{"code": code} for code in type.interactions],
+        "versioning": "versioned-update" if "update" in type.interactions else "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalCreate": False,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal"],
+        "searchParam": [_param(name, param) for param in type.params],
+    }
+    if type.doc:
+        said["documentation"] = type.doc
+    if type.includes:
+        said["searchInclude"] = [f"{name}:{include}" for include in type.includes]
+    if name in OPERATIONS:
+        said["operation"] = list(OPERATIONS[name])
+    return said
+
+
+def _param(type: str, param: Param) -> Json:
+    said: Json = {"name": param.name, "type": KINDS.get(param.kind, param.kind)}
+    if param.definition:
+        said["documentation"] = param.definition
+    elif param.name.startswith("_"):
+        said["definition"] = f"{BASE}/Resource-{param.name[1:]}"
+    return said

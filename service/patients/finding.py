@@ -1,0 +1,55 @@
+"""SQL of searches for persons; the row policies decide whom a reader finds at all."""
+
+from collections.abc import Sequence
+
+from service.db import Session
+from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.patients import store
+from service.patients.model import Patient
+from service.values import Id
+
+PATIENT: dict[str, Field] = {
+    "id": column("p.id", "uuid"),
+    "changed": column("p.updated_at", "timestamptz"),
+    "gender": column("p.gender", "text"),
+    "born": column("p.birth_date", "date"),
+    "hospital": column("p.hospital_id", "uuid"),
+    "name": Field(
+        "EXISTS (SELECT 1 FROM unnest($1) AS wanted WHERE starts_with(p.name, wanted))", ("text",), "p.name IS NULL"
+    ),
+    "phone": column("p.phone", "text"),
+    "number": Field(
+        "p.id = ANY(ARRAY(SELECT i.patient_id FROM patient_identifier i, unnest($1, $2) AS wanted (system, value)"
+        " WHERE (wanted.system IS NULL OR i.system = wanted.system) AND (wanted.value IS NULL OR i.value = wanted.value)))",
+        ("text", "text"),
+        missing="NOT EXISTS (SELECT 1 FROM patient_identifier i WHERE i.patient_id = p.id)",
+    ),
+}
+"""What persons can be searched by."""
+
+
+async def patients(
+    session: Session,
+    conditions: Sequence[Condition],
+    limit: int,
+    after: After | None = None,
+    order: Order | None = None,
+) -> list[Patient]:
+    """Persons that the scope may see, one page."""
+    where = Where(PATIENT)
+    holds = where.holds(conditions)
+    behind, by = where.page("p.id", "p.updated_at", after, order or Order())
+    rows = await session.fetch(
+        f"SELECT p.id FROM patient p WHERE {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}", *where.values
+    )
+    ids: list[Id] = [row["id"] for row in rows]
+    found = {patient.id: patient for patient in await store.get_many(session, ids)}
+    return [found[id] for id in ids if id in found]
+
+
+async def count_patients(session: Session, conditions: Sequence[Condition]) -> int:
+    """How many there are, counted up to COUNT_MOST + 1."""
+    where = Where(PATIENT)
+    holds = where.holds(conditions)
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM patient p WHERE {holds} LIMIT {COUNT_MOST + 1}) AS some"
+    return await session.fetchval(sql, *where.values)

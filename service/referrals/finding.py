@@ -1,0 +1,238 @@
+"""SQL of searches for Tasks and requests; the row policies decide what a reader finds at all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from service import codes
+from service.db import Session
+from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.practice import PLATFORM
+from service.referrals.model import FILLER_STATUS, Referral, Task
+from service.values import Id
+
+_task = msgspec.json.Decoder(Task)
+_referral = msgspec.json.Decoder(Referral)
+
+# A parent Task is seen by its hospital and the platform alone, so an agency finds nothing by a person whom it was not
+# told of; the others find undisclosed shares too.
+_REFERRALS_OF = "ARRAY(SELECT p.referral_id FROM task p WHERE p.kind = 'parent' AND p.patient_id = ANY($1))"
+_PERSON = f"t.patient_id = ANY($1) OR t.stand_in_id = ANY($1) OR t.referral_id = ANY({_REFERRALS_OF})"
+_SAFETY = f"string_to_array('{' '.join(sorted(codes.SAFETY_NEEDS))}', ' ')"
+
+TASK: dict[str, Field] = {
+    "id": column("t.id", "uuid"),
+    "kind": column("t.kind", "text"),
+    "intent": column("'order'::text", "text"),
+    "status": column("t.status", "text"),
+    "business-status": column("t.business_status", "text"),
+    "urgency": column("t.urgency", "text"),
+    "changed": column("t.updated_at", "timestamptz"),
+    "due": column("t.due_at", "timestamptz"),
+    "patient": Field(_PERSON),
+    "referral": column("t.referral_id", "uuid"),
+    "focus": Field(
+        "(t.kind = 'parent' AND t.referral_id = ANY($1)) OR (t.kind = 'share' AND t.filler_id = ANY($1))",
+        missing="t.kind = 'follow-up'",
+    ),
+    "based-on": Field("t.kind = 'follow-up' AND t.referral_id = ANY($1)", missing="t.kind <> 'follow-up'"),
+    # Whoever sees the parent finds its shares by an index; an agency, which does not, by what its own shares say.
+    "part-of": Field(
+        "t.kind = 'share' AND (t.referral_id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.id = ANY($1) AND p.kind = 'parent'))"
+        " OR (t.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid) AND (v.snapshot ->> 'part_of')::uuid = ANY($1)))",
+        missing="t.kind <> 'share'",
+    ),
+    "owner": Field(
+        "t.agency_id = ANY($1) OR t.worker_id = ANY($1)"
+        f" OR (t.kind = 'parent' AND '{PLATFORM}' = ANY($1))"
+        " OR (t.kind = 'follow-up' AND t.agency_id IS NULL AND t.hospital_id = ANY($1))",
+        missing="t.kind = 'share' AND t.agency_id IS NULL AND t.worker_id IS NULL",
+    ),
+    "requester": Field(
+        f"(t.kind = 'parent' AND t.hospital_id = ANY($1)) OR (t.kind <> 'parent' AND '{PLATFORM}' = ANY($1))",
+        missing="false",
+    ),
+    "output": Field(
+        "EXISTS (SELECT 1 FROM json_array_elements(CASE WHEN t.status IN ('completed', 'failed', 'accepted', 'cancelled')"
+        " THEN v.snapshot -> 'outputs' END) AS o WHERE substring(o ->> 'reference' from '[A-Za-z]+/[^/]+') = ANY($1))",
+        ("text",),
+    ),
+    # The numbers that the hospital gave its own Task; ours have none.
+    "number": Field(
+        "t.kind = 'parent' AND EXISTS (SELECT 1 FROM record b, json_array_elements(b.body -> 'identifier') AS i,"
+        " unnest($1, $2) AS wanted (system, value) WHERE b.id = t.id AND b.current"
+        " AND (wanted.system IS NULL OR coalesce(i ->> 'system', '') = wanted.system)"
+        " AND (wanted.value IS NULL OR i ->> 'value' = wanted.value))",
+        ("text", "text"),
+        missing="NOT EXISTS (SELECT 1 FROM record b WHERE b.id = t.id AND b.current AND b.body -> 'identifier' IS NOT NULL)",
+    ),
+}
+"""What Tasks can be searched by."""
+
+TASKS = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version"
+
+
+async def tasks(
+    session: Session,
+    conditions: Sequence[Condition],
+    limit: int,
+    after: After | None = None,
+    order: Order | None = None,
+) -> list[Task]:
+    """Tasks that the scope may see, one page."""
+    where = Where(TASK)
+    holds = where.holds(conditions)
+    behind, by = where.page("t.id", "t.updated_at", after, order or Order())
+    sql = f"{TASKS} WHERE {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}"
+    return [_task.decode(row["snapshot"]) for row in await session.fetch(sql, *where.values)]
+
+
+async def count_tasks(session: Session, conditions: Sequence[Condition]) -> int:
+    """How many there are, counted up to COUNT_MOST + 1."""
+    where = Where(TASK)
+    holds = where.holds(conditions)
+    join = " JOIN task_version v ON v.task_id = t.id AND v.version = t.version" if "v." in holds else ""
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM task t{join} WHERE {holds} LIMIT {COUNT_MOST + 1}) AS some"
+    return await session.fetchval(sql, *where.values)
+
+
+_STATUS = " ".join(f"WHEN '{status}' THEN '{request}'" for status, request in FILLER_STATUS.items())
+_RECEIVED = (
+    "EXISTS (SELECT 1 FROM record b, jsonb_path_query(b.body::jsonb, '{path}') AS found,"
+    " unnest($1, $2) AS wanted (system, code) WHERE b.id = r.id AND b.version = r.received"
+    " AND (wanted.system IS NULL OR coalesce(found ->> 'system', '') = wanted.system)"
+    " AND (wanted.code IS NULL OR found ->> 'code' = wanted.code))"
+)
+_OURS = (
+    f"ARRAY(SELECT w.code FROM unnest($1, $2) AS w (system, code) WHERE w.system IS NULL OR w.system = '{codes.NEED}')"
+)
+_ANY_OURS = (
+    f"EXISTS (SELECT 1 FROM unnest($1, $2) AS w (system, code) WHERE w.system = '{codes.NEED}' AND w.code IS NULL)"
+)
+# Before disclosure a safety need is found as what it reads, never as what it is.
+_SHOWN = (
+    f"({_ANY_OURS} OR CASE WHEN t.needs && {_SAFETY} AND t.patient_id IS NULL"
+    f" THEN '{codes.SAFETY}' = ANY({_OURS}) ELSE t.needs && {_OURS} END)"
+)
+
+PLACED: dict[str, Field] = {
+    "id": column("r.id", "uuid"),
+    "status": column("r.status", "text"),
+    "intent": column("'order'::text", "text"),
+    "urgency": column("r.urgency", "text"),
+    "changed": column("r.updated_at", "timestamptz"),
+    "authored": column("r.authored_at", "timestamptz"),
+    "patient": column("r.patient_id", "uuid"),
+    "requester": column("r.hospital_id", "uuid"),
+    "performer": column("r.preferred_agency", "uuid"),
+    "replaces": column("r.replaces", "uuid"),
+    "based-on": Field("false AND $1 IS NULL", missing="true"),
+    "number": Field(
+        "r.id = ANY(ARRAY(SELECT s.referral_id FROM submission s, unnest($1, $2) AS wanted (system, value)"
+        " WHERE (wanted.system IS NULL OR s.system = wanted.system) AND (wanted.value IS NULL OR s.value = wanted.value)))",
+        ("text", "text"),
+        missing="false",
+    ),
+    "category": Field(
+        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.category[*].coding[*]')}", ("text", "text")
+    ),
+    "code": Field(
+        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.code.coding[*]')}", ("text", "text")
+    ),
+    "supporting": Field(
+        "EXISTS (SELECT 1 FROM record b, jsonb_path_query(b.body::jsonb, '$.supportingInfo[*].reference') AS found"
+        " WHERE b.id = r.id AND b.version = r.received AND substring(found #>> '{}' from '[A-Za-z]+/[^/]+') = ANY($1))",
+        ("text",),
+    ),
+}
+"""What placers' requests can be searched by."""
+
+FILLED: dict[str, Field] = {
+    "id": column("t.filler_id", "uuid"),
+    "status": column(f"CASE t.status {_STATUS} END", "text"),
+    "intent": column("'filler-order'::text", "text"),
+    "urgency": column("t.urgency", "text"),
+    "changed": column("(v.snapshot ->> 'filler_at')::timestamptz", "timestamptz"),
+    "authored": column("(v.snapshot ->> 'authored_at')::timestamptz", "timestamptz"),
+    "patient": Field(_PERSON),
+    "requester": column(f"'{PLATFORM}'::uuid", "uuid"),
+    "performer": column("t.agency_id", "uuid"),
+    "replaces": Field("false AND $1 IS NULL", missing="true"),
+    # Only to whom the placer's request is open: to an agency it is while identity is disclosed.
+    "based-on": Field(
+        "t.referral_id = ANY(ARRAY(SELECT r.id FROM referral r WHERE r.id = ANY($1)))", missing="t.patient_id IS NULL"
+    ),
+    "number": Field("false AND $1 IS NULL AND $2 IS NULL", ("text", "text"), missing="true"),
+    "category": Field(_SHOWN, ("text", "text")),
+    "code": Field(_SHOWN, ("text", "text")),
+    "supporting": Field("false AND $1 IS NULL", ("text",), missing="true"),
+}
+"""The same of filler requests, which are derived from shares."""
+
+_PLACED = "FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version"
+_FILLED = "FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.kind = 'share'"
+
+
+async def requests(
+    session: Session,
+    conditions: Sequence[Condition],
+    limit: int,
+    after: After | None = None,
+    order: Order | None = None,
+) -> list[Referral | Task]:
+    """Placers' requests, and shares in place of their filler requests, that the scope may see; one page."""
+    order = order or Order()
+    values: list[Any] = []
+    halves: list[str] = []
+    for fields, source, columns in (
+        (PLACED, f"{_PLACED} WHERE", "'placed' AS source, r.id, r.updated_at AS changed, v.snapshot"),
+        (FILLED, f"{_FILLED} AND", "'filled' AS source, t.filler_id AS id, (v.snapshot ->> 'filler_at')::timestamptz AS changed, v.snapshot"),
+    ):  # fmt: skip
+        where = Where(fields, values)
+        holds = where.holds(conditions)
+        behind, by = where.page(str(fields["id"].value), str(fields["changed"].value), after, order)
+        halves.append(f"(SELECT {columns} {source} {holds} AND {behind} ORDER BY {by} LIMIT {limit:d})")
+    _, by = Where({}, []).page("id", "changed", None, order)
+    rows = await session.fetch(f"{' UNION ALL '.join(halves)} ORDER BY {by} LIMIT {limit:d}", *values)
+    return [(_referral if row["source"] == "placed" else _task).decode(row["snapshot"]) for row in rows]
+
+
+async def count_requests(session: Session, conditions: Sequence[Condition]) -> int:
+    """How many there are, counted up to COUNT_MOST + 1."""
+    values: list[Any] = []
+    placed = f"(SELECT 1 {_PLACED} WHERE {Where(PLACED, values).holds(conditions)} LIMIT {COUNT_MOST + 1})"
+    filled = f"(SELECT 1 {_FILLED} AND {Where(FILLED, values).holds(conditions)} LIMIT {COUNT_MOST + 1})"
+    sql = f"SELECT count(*) FROM (SELECT * FROM ({placed} UNION ALL {filled}) AS whole LIMIT {COUNT_MOST + 1}) AS some"
+    return await session.fetchval(sql, *values)
+
+
+FILLER_VERSIONS = """
+SELECT DISTINCT ON (v.filler_version) v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id
+WHERE t.filler_id = $1 AND ($2::int IS NULL OR v.filler_version = $2)
+ORDER BY v.filler_version DESC, v.version
+"""
+
+
+async def filler_versions(session: Session, filler: Id, version: int | None = None) -> list[Task]:
+    """The share as it was when each version of its filler request began, newest first."""
+    return [_task.decode(row["snapshot"]) for row in await session.fetch(FILLER_VERSIONS, filler, version)]
+
+
+SHARES_OF_STAND_INS = """
+SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+WHERE t.stand_in_id = ANY($1) ORDER BY t.id DESC
+"""
+
+
+async def shares_of_stand_ins(session: Session, stand_ins: Sequence[Id]) -> list[Task]:
+    """The shares whose per-offer Patients these are."""
+    return [_task.decode(row["snapshot"]) for row in await session.fetch(SHARES_OF_STAND_INS, list(stand_ins))]
+
+
+TASKS_OF = "SELECT id FROM task WHERE patient_id = ANY($1) OR stand_in_id = ANY($1) LIMIT 1000"
+
+
+async def tasks_of(session: Session, persons: Sequence[Id]) -> list[Id]:
+    """The Tasks that name any of these persons or stand-ins, as far as the scope sees them."""
+    return [row["id"] for row in await session.fetch(TASKS_OF, list(persons))]
