@@ -80,6 +80,8 @@ def apply(made: Loop, id: Id, action: str, now: datetime, output: transitions.Ou
         "consent": lambda: transitions.disclosed(
             msgspec.structs.replace(made, permitted={AGENCY: Ground("consent", new_id())}), share, now, PRACTICE
         ),
-        "withdraw-consent": lambda: transitions.disclosed(msgspec.structs.replace(made, permitted={}), share, now, PRACTICE),
+        "withdraw-consent": lambda: transitions.disclosed(
+            msgspec.structs.replace(made, permitted={}), share, now, PRACTICE
+        ),
     }[action]()
     return settling.settle(moved, now, PRACTICE)

@@ -60,11 +60,21 @@ def test_the_warning_comes_at_80_percent() -> None:
     assert clocks.warn_at(working, working.since, PRACTICE) == shanghai(2026, 3, 5, 14, 24)
 
 
-moments = st.datetimes(datetime(2025, 1, 1), datetime(2026, 12, 1)).map(lambda at: at.replace(microsecond=0, tzinfo=UTC))
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2026, 12, 1)).map(
+    lambda at: at.replace(microsecond=0, tzinfo=UTC)
+)
 
 
-@given(begun=moments, minutes=st.integers(1, 3000), after=st.integers(0, 3000), away=st.integers(0, 20000), working=st.booleans())
-def test_a_pause_neither_takes_nor_gives_time(begun: datetime, minutes: int, after: int, away: int, working: bool) -> None:
+@given(
+    begun=moments,
+    minutes=st.integers(1, 3000),
+    after=st.integers(0, 3000),
+    away=st.integers(0, 20000),
+    working=st.booleans(),
+)
+def test_a_pause_neither_takes_nor_gives_time(
+    begun: datetime, minutes: int, after: int, away: int, working: bool
+) -> None:
     clock = clocks.begin(Limit(minutes, working), begun, PRACTICE)
     stopped_at = min(begun + timedelta(minutes=after), clock.due)
     used = clocks.working_between(begun, stopped_at, PRACTICE) if working else (stopped_at - begun).total_seconds()

@@ -11,7 +11,17 @@ from service.referrals.lifecycle import MOVES
 from service.referrals.model import TERMINAL
 from tests.referrals.made import AGENCY, NOW, PRACTICE, apply, at, loop, offered
 
-STATES = ("requested", "accepted", "in-progress", "on-hold", "rejected", "cancelled", "completed", "failed", "entered-in-error")
+STATES = (
+    "requested",
+    "accepted",
+    "in-progress",
+    "on-hold",
+    "rejected",
+    "cancelled",
+    "completed",
+    "failed",
+    "entered-in-error",
+)
 
 # moves.md's first table, written down once more and by hand: action → the states from which it may be made.
 ALLOWED = {
@@ -104,7 +114,12 @@ def test_an_offer_without_owner_is_claimed_not_accepted() -> None:
 def test_terminal_states_have_no_exit_but_void() -> None:
     for state in TERMINAL - {"entered-in-error"}:
         made, share = at(state)
-        exits = {action for action, move in MOVES.items() for who in move.who if action in lifecycle.legal(made.share(share), who)}
+        exits = {
+            action
+            for action, move in MOVES.items()
+            for who in move.who
+            if action in lifecycle.legal(made.share(share), who)
+        }
         assert exits == {"void"}
     made, share = at("entered-in-error")
     assert not any(lifecycle.legal(made.share(share), who) for who in ("agency", "hospital", "coordinator"))
@@ -148,6 +163,8 @@ def test_completing_needs_an_output_disclosure_and_no_crisis() -> None:
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs" / "lifecycle.md").read_text()
-    assert f"```mermaid\n{lifecycle.diagram()}```" in page, "docs/lifecycle.md is not what MOVES says; write lifecycle.diagram() into it"
+    assert f"```mermaid\n{lifecycle.diagram()}```" in page, (
+        "docs/lifecycle.md is not what MOVES says; write lifecycle.diagram() into it"
+    )
     for move in MOVES.values():
         assert f"| `{move.action}` |" in page, f"{move.action} is not documented"

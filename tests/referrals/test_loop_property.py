@@ -1,5 +1,6 @@
 """Random histories of a referral: whatever happens in whatever order, the promises hold."""
 
+import itertools
 from datetime import timedelta
 
 from hypothesis import settings
@@ -36,7 +37,7 @@ class History(RuleBasedStateMachine):
                 states.append(task.status)
 
     @rule(agency=st.sampled_from([AGENCY, OTHER, None]), broadcast=st.booleans())
-    def offer(self, agency, broadcast) -> None:  # noqa: ANN001
+    def offer(self, agency, broadcast) -> None:
         if not self.loop.parent.open or any(s.open and s.agency == agency for s in self.loop.shares):
             return
         share = transitions.offered(self.loop.referral, agency, self.now, PRACTICE, broadcast=broadcast)
@@ -64,7 +65,9 @@ class History(RuleBasedStateMachine):
             share = self.loop.shares[pick % len(self.loop.shares)]
             self.loop = apply(self.loop, share.id, "consent" if given else "withdraw-consent", self.now)
             for other in self.loop.shares:
-                self.loop = settling.settle(transitions.disclosed(self.loop, other, self.now, PRACTICE), self.now, PRACTICE)
+                self.loop = settling.settle(
+                    transitions.disclosed(self.loop, other, self.now, PRACTICE), self.now, PRACTICE
+                )
 
     @rule()
     def raise_crisis(self) -> None:
@@ -86,7 +89,7 @@ class History(RuleBasedStateMachine):
     @invariant()
     def only_edges_of_the_standard(self) -> None:
         for states in self.seen.values():
-            for before, after in zip(states, states[1:], strict=False):
+            for before, after in itertools.pairwise(states):
                 assert (before, after) in EDGES
 
     @invariant()
