@@ -141,8 +141,7 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
     if stay and stay.status == "finished":
-        encounter = next(part for part in parts if part.type == "Encounter")
-        await followup.discharge(session, actor, stay, references.rewritten(encounter.raw, names), now)
+        await followup.catch_up(session, actor, new.id, now)
     told = (*warnings, *done.warnings)
     return [msgspec.structs.replace(s, warnings=told) if s.id == request_part.id else s for s in stored]
 

@@ -13,9 +13,11 @@ from service.codes import CLOSURE_REASON, DECLINE_REASON
 from service.db import Session
 from service.directory import steps as directory
 from service.errors import Conflict, Invalid, NotFound
+from service.followup import flow as follow_ups
 from service.followup import steps as followup
 from service.records import store as records
 from service.referrals import steps, transitions
+from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import Loop, Output, Task
 from service.routing import steps as routing
@@ -72,8 +74,11 @@ async def _take_place(moving: steps.Turn, share: Task) -> None:
 
 
 async def assign(session: Session, actor: Actor, task: Id, worker: Id, now: datetime) -> Loop:
-    """The agency names the licensed worker of a share that it has accepted."""
+    """The agency names the licensed worker of a share that it has accepted, or of a follow-up."""
     steps.only(actor, "agency")
+    found = await referrals.task(session, task)
+    if found is not None and found.kind == "follow-up":
+        return await follow_ups.assign(session, actor, task, worker, now)
     async with steps.turn(session, actor, task, now) as moving:
         share = files.own_share(moving, task)
         if share.status not in LIVE:

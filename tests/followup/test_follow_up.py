@@ -344,7 +344,7 @@ async def test_the_owner_writes_notes_while_it_follows_up(town: Town) -> None:
 
 async def test_a_licensed_worker_is_named_for_a_follow_up(town: Town) -> None:
     first = town.window(await follow_ups(town), "T2")
-    loop = await town.do(flow.assign, town.a, first.id, town.workers["worker-a2"], town.now)
+    loop = await town.do(casework.assign, town.a, first.id, town.workers["worker-a2"], town.now)
     assert town.window(loop, "T2").worker == town.workers["worker-a2"]
     assert loop.next.organization == town.a.organization
     with pytest.raises(Invalid):
