@@ -51,7 +51,7 @@ class Sweep(msgspec.Struct, frozen=True):
 
 
 SWEEPS: dict[str, Sweep] = {
-    "end-revoked": Sweep(timedelta(seconds=10), notices.end_revoked),
+    "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
 }
 """When → sweep. Each run is one transaction as the platform's clock."""
 

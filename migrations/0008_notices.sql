@@ -27,7 +27,11 @@ CREATE TABLE subscriber (
     event_number bigint NOT NULL DEFAULT 0,
     failures integer NOT NULL DEFAULT 0,
     last_error text,
-    created_at timestamptz NOT NULL
+    terms json NOT NULL DEFAULT '{}',
+    ends_at timestamptz,
+    version integer NOT NULL DEFAULT 1,
+    created_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL
 );
 COMMENT ON TABLE subscriber IS 'Who wants to hear of events, and where';
 COMMENT ON COLUMN subscriber.whole_network IS 'The platform hears of every event; others of those they are a party to';
@@ -37,7 +41,9 @@ COMMENT ON COLUMN subscriber.headers IS 'Lines "Name: value" that the subscriber
 COMMENT ON COLUMN subscriber.format IS 'Which of the worker''s renderings writes the body';
 COMMENT ON COLUMN subscriber.topic IS 'The topic in the subscriber''s own words, for the rendering';
 COMMENT ON COLUMN subscriber.kinds IS 'Only these kinds of event; empty: all';
-COMMENT ON COLUMN subscriber.filters IS 'Only events whose data has one of the listed values at each key';
+COMMENT ON COLUMN subscriber.filters IS 'Only events that have one of the listed values at each key: a key of their data, or a fact of their Task or request';
+COMMENT ON COLUMN subscriber.terms IS 'The rest of what was asked for, in the words of the protocol that shows and renders it; no secret';
+COMMENT ON COLUMN subscriber.ends_at IS 'When it ends by itself';
 COMMENT ON COLUMN subscriber.cursor IS 'Position up to which deliveries were made';
 COMMENT ON COLUMN subscriber.event_number IS 'How many events concerned it since it subscribed, delivered or not';
 COMMENT ON COLUMN subscriber.failures IS 'Posts in a row that failed';
@@ -52,6 +58,9 @@ CREATE TABLE delivery (
     organization_id uuid NOT NULL,
     event_id uuid,
     position bigint,
+    task_id uuid,
+    parent_id uuid,
+    request_id uuid,
     number bigint NOT NULL,
     state text NOT NULL CHECK (state IN ('waiting', 'sent', 'not-delivered')),
     attempts integer NOT NULL DEFAULT 0,
@@ -67,6 +76,9 @@ CREATE TABLE delivery (
 );
 COMMENT ON TABLE delivery IS 'One notice to one subscriber; its id is the webhook-id of every attempt';
 COMMENT ON COLUMN delivery.event_id IS 'Empty: the handshake';
+COMMENT ON COLUMN delivery.task_id IS 'The Task that the event is about, as far as the subscriber''s filters are met by it; else the parent';
+COMMENT ON COLUMN delivery.parent_id IS 'The referral''s parent Task, where the subscriber may read it';
+COMMENT ON COLUMN delivery.request_id IS 'The request that the subscriber knows: the placer''s for hospital and platform, the share''s own for an agency';
 COMMENT ON COLUMN delivery.number IS 'Place among the subscriber''s events, from 1; 0 is a handshake';
 COMMENT ON COLUMN delivery.next_at IS 'When to try next; while an attempt runs, when it would be taken for lost';
 COMMENT ON COLUMN delivery.last_error IS 'One word of ours; nothing that the subscriber said';
@@ -124,3 +136,12 @@ CREATE TABLE worker_heartbeat (
 COMMENT ON TABLE worker_heartbeat IS 'One row a running worker; one that grows old belongs to a worker that died';
 GRANT SELECT, INSERT, UPDATE ON sweep TO yuanshe_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON worker_heartbeat TO yuanshe_app;
+
+-- An offer without an owner concerns every agency that may claim it: their event streams show it, too.
+ALTER POLICY event_parties ON event USING (
+    hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+    OR (agency_id IS NULL AND EXISTS (SELECT 1 FROM open_offer o WHERE o.task_id = event.task_id
+        AND o.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
+);

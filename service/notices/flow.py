@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from service import events
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.events import Placed
 from service.notices import reach, store
-from service.notices.model import Attempt, Delivery, Outcome, Outgoing, Subscriber, Wish
+from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber, Wish
 from service.notices.schedule import HANDSHAKE, Schedule, next_attempt
 from service.values import Id, new_id
 
@@ -77,7 +79,7 @@ async def renew(
     _permit(actor)
     found = await subscriber(session, actor, id)
     wish = _checked(wish, addresses, networks)
-    await store.change(session, id, wish)
+    await store.change(session, id, wish, now)
     await store.insert_handshake(session, new_id(), found, now)
     await store.revive(session, id, now - since, now)
     session.stirred = True
@@ -88,16 +90,16 @@ async def unsubscribe(session: Session, actor: Actor, id: Id, now: datetime) -> 
     """Send nothing more; what still waits is not delivered. Again is no fault."""
     _permit(actor)
     await subscriber(session, actor, id)
-    if await store.set_state(session, id, "off", None):
+    if await store.set_state(session, id, "off", None, now):
         await store.give_up_waiting(session, [id], "unsubscribed")
     return await subscriber(session, actor, id)
 
 
-async def end_revoked(session: Session, actor: Actor, now: datetime) -> int:
-    """A sweep: end the subscriptions of clients that were revoked; how many there were."""
+async def end_due(session: Session, actor: Actor, now: datetime) -> int:
+    """A sweep: end the subscriptions whose time is over or whose clients were revoked; how many there were."""
     if actor.side != "platform":
         raise Forbidden("Only the platform ends another's subscriptions.")
-    ended = await store.end_revoked(session)
+    ended = await store.end_due(session, now)
     if ended:
         await store.give_up_waiting(session, ended, "unsubscribed")
     return len(ended)
@@ -111,9 +113,56 @@ async def subscriber(session: Session, actor: Actor, id: Id) -> Subscriber:
     return found
 
 
-async def subscribers(session: Session, actor: Actor, after: Id | None = None, limit: int = 50) -> list[Subscriber]:
-    """The subscribers of the actor's organisation, or all for the platform, oldest first."""
-    return await store.subscribers(session, _whose(actor), after, limit)
+async def subscribers(
+    session: Session,
+    actor: Actor,
+    after: Id | None = None,
+    limit: int = 50,
+    *,
+    ids: Sequence[Id] | None = None,
+    states: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+) -> list[Subscriber]:
+    """The subscribers of the actor's organisation, or all for the platform, oldest first; None: whichever."""
+    return await store.subscribers(session, _whose(actor), after, limit, ids, states, topics)
+
+
+async def told(
+    session: Session, actor: Actor, id: Id, since: int = 1, until: int = 2**63 - 1, limit: int = 100
+) -> tuple[Subscriber, list[Notice]]:
+    """What one subscriber was to hear, delivered or not: the notices from number `since` to `until`. Raises NotFound."""
+    to = await subscriber(session, actor, id)
+    return to, await store.told(session, to, since, until, limit)
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """Events that a reader may see, in commit order, and the position up to which the log was read; `more` lies behind it."""
+
+    events: list[Placed]
+    upto: int
+    more: bool
+
+
+async def heard(session: Session, actor: Actor, position: int, span: int = 5000, limit: int = 200) -> Heard:
+    """Events behind a position as the actor's scope shows them, at most `limit`, out of at most `span` positions."""
+    _permit(actor)
+    head = await events.head(session)
+    upto = min(head, position + span)
+    found = await store.heard(session, position, upto, limit)
+    if len(found) == limit:
+        upto = found[-1].position
+    return Heard(found, max(upto, position), upto < head)
+
+
+async def start(session: Session, actor: Actor, after: Id | None) -> int:
+    """The position at which a reader begins: behind the event `after`, or at the head. Raises NotFound."""
+    _permit(actor)
+    if after is None:
+        return await events.head(session)
+    position = await store.position_of(session, after)
+    if position is None:
+        raise NotFound("There is no such event to continue after; begin without one.")
+    return position
 
 
 async def fan_out(session: Session, now: datetime, span: int = 500, limit: int = 100) -> int:
@@ -159,9 +208,9 @@ async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: S
     state = "sent" if outcome.arrived else "waiting" if next_at else "not-delivered"
     # The subscriber's row before its deliveries' rows, everywhere: so no two can wait for each other.
     if outcome.gone:
-        await store.set_state(session, to.id, "off", "gone")
+        await store.set_state(session, to.id, "off", "gone", now)
     elif handshake and state != "waiting":
-        await store.set_state(session, to.id, "active" if outcome.arrived else "error", error)
+        await store.set_state(session, to.id, "active" if outcome.arrived else "error", error, now)
     elif not outcome.arrived or to.failures:
         await store.save_failures(session, to.id, outcome.arrived, error)
     await store.save_outcome(session, notice, outcome, error, state, next_at, now)

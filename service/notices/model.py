@@ -1,7 +1,7 @@
 """The nouns of notices: subscribers, deliveries, attempts, and what is handed to the one who posts."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,9 +15,10 @@ DeliveryState = Literal["waiting", "sent", "not-delivered"]
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What a subscriber asks for.
 
-    `kinds` empty means every kind. `filters` maps a key of the event's data to the values that are wanted. `about` is
-    `task` for events of a Task only. `topic` and `format` are words of the protocol that renders the notices; `headers`
-    are lines "Name: value" to send along. `secret` (Standard Webhooks, `whsec_` and base64) is made up when absent.
+    `kinds` empty means every kind. `filters` maps a key to the values that are wanted: a key of the event's data, or one
+    of `FACTS`. `about` is `task` for events of a Task only. `topic`, `format` and `terms` are words of the protocol that
+    renders the notices; `headers` are lines "Name: value" to send along. `secret` (Standard Webhooks, `whsec_` and
+    base64) is made up when absent. At `ends_at` it ends by itself.
     """
 
     endpoint: str
@@ -28,6 +29,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     filters: dict[str, tuple[str, ...]] = {}
     headers: tuple[str, ...] = ()
     secret: str | None = None
+    terms: dict[str, Any] = {}
+    ends_at: datetime | None = None
+
+
+FACTS = ("task", "task.status", "task.owner", "task.requester", "task.code", "request")
+"""Keys of a filter that speak of the event's Task as the event left it, or of the request that the subscriber knows; each
+value is an id, a status, or a code (`fulfill`, `follow-up`). For hospital and platform the parent Task counts as well."""
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +60,17 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     last_error: str | None
     created_at: datetime
+    changed_at: datetime
+    version: int
+    ends_at: datetime | None
+    terms: dict[str, Any]
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to tell one subscriber; `event` is None in a handshake.
 
-    `number` is its place among the subscriber's events, `attempts` how many posts have failed.
+    `number` is its place among the subscriber's events, `attempts` how many posts have failed. `task`, `parent` and
+    `request` are what the subscriber may be referred to; an agency never learns the parent or the placer's request here.
     """
 
     delivery: Id
@@ -66,6 +79,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     subscriber: Subscriber
     event: Placed | None
+    task: Id | None = None
+    parent: Id | None = None
+    request: Id | None = None
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The SQL of notices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,18 @@ from service import events
 from service.access.model import Actor
 from service.db import Session
 from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber, Wish
+from service.practice import PLATFORM
 from service.values import Id
 
 SUBSCRIBER = """s.id, s.organization_id, s.client_id, s.whole_network, s.state, s.endpoint, s.headers, s.format,
-    s.topic, s.about, s.kinds, s.filters, s.event_number, s.failures, s.last_error, s.created_at"""
+    s.topic, s.about, s.kinds, s.filters, s.event_number, s.failures, s.last_error, s.created_at, s.changed_at, s.version,
+    s.ends_at, s.terms"""
 
 # The cursor begins at the head that this transaction sees: what commits later gets a later position, so none is missed.
 INSERT_SUBSCRIBER = """
 INSERT INTO subscriber (id, organization_id, client_id, whole_network, state, endpoint, secret, headers, format, topic,
-                        about, kinds, filters, cursor, created_at)
-SELECT $1, $2, $3, $4, 'requested', $5, $6, $7, $8, $9, $10, $11, $12::text::json, last, $13
+                        about, kinds, filters, terms, ends_at, cursor, created_at, changed_at)
+SELECT $1, $2, $3, $4, 'requested', $5, $6, $7, $8, $9, $10, $11, $12::text::json, $13::text::json, $14, last, $15, $15
 FROM sequence_head WHERE name = 'event'
 """
 
@@ -40,6 +42,8 @@ async def insert_subscriber(session: Session, id: Id, actor: Actor, wish: Wish, 
         wish.about,
         list(wish.kinds),
         msgspec.json.encode(wish.filters).decode(),
+        msgspec.json.encode(wish.terms).decode(),
+        wish.ends_at,
         now,
     )
 
@@ -61,31 +65,47 @@ async def subscriber(session: Session, id: Id) -> Subscriber | None:
 
 LIST_SUBSCRIBERS = f"""
 SELECT {SUBSCRIBER} FROM subscriber s
-WHERE ($1::uuid IS NULL OR s.organization_id = $1) AND ($2::uuid IS NULL OR s.id > $2) ORDER BY s.id LIMIT $3
+WHERE ($1::uuid IS NULL OR s.organization_id = $1) AND ($2::uuid IS NULL OR s.id > $2)
+  AND ($4::uuid[] IS NULL OR s.id = ANY ($4)) AND ($5::text[] IS NULL OR s.state = ANY ($5))
+  AND ($6::text[] IS NULL OR s.topic = ANY ($6))
+ORDER BY s.id LIMIT $3
 """
 
 
-async def subscribers(session: Session, organization: Id | None, after: Id | None, limit: int) -> list[Subscriber]:
-    return [_subscriber(row) for row in await session.fetch(LIST_SUBSCRIBERS, organization, after, limit)]
+async def subscribers(
+    session: Session,
+    organization: Id | None,
+    after: Id | None,
+    limit: int,
+    ids: Sequence[Id] | None = None,
+    states: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+) -> list[Subscriber]:
+    rows = await session.fetch(LIST_SUBSCRIBERS, organization, after, limit, ids, states, topics)
+    return [_subscriber(row) for row in rows]
 
 
 # Always the subscriber first, then its deliveries: the one order in which these rows are locked.
-SET_STATE = "UPDATE subscriber SET state = $2, last_error = $3, failures = 0 WHERE id = $1 AND state <> $2"
+SET_STATE = """
+UPDATE subscriber SET state = $2, last_error = $3, failures = 0, version = version + 1, changed_at = $4
+WHERE id = $1 AND state <> $2
+"""
 
 
-async def set_state(session: Session, id: Id, state: str, error: str | None) -> bool:
+async def set_state(session: Session, id: Id, state: str, error: str | None, now: datetime) -> bool:
     """Whether it was in another state before."""
-    return await session.execute(SET_STATE, id, state, error) != "UPDATE 0"
+    return await session.execute(SET_STATE, id, state, error, now) != "UPDATE 0"
 
 
 CHANGE = """
 UPDATE subscriber SET state = 'requested', last_error = NULL, failures = 0, endpoint = $2, headers = $3, format = $4,
-    topic = $5, about = $6, kinds = $7, filters = $8::text::json, secret = coalesce($9, secret)
+    topic = $5, about = $6, kinds = $7, filters = $8::text::json, secret = coalesce($9, secret),
+    terms = $10::text::json, ends_at = $11, version = version + 1, changed_at = $12
 WHERE id = $1
 """
 
 
-async def change(session: Session, id: Id, wish: Wish) -> None:
+async def change(session: Session, id: Id, wish: Wish, now: datetime) -> None:
     await session.execute(
         CHANGE,
         id,
@@ -97,17 +117,24 @@ async def change(session: Session, id: Id, wish: Wish) -> None:
         list(wish.kinds),
         msgspec.json.encode(wish.filters).decode(),
         wish.secret,
+        msgspec.json.encode(wish.terms).decode(),
+        wish.ends_at,
+        now,
     )
 
 
-END_REVOKED = """
-UPDATE subscriber s SET state = 'off', last_error = 'client-revoked' FROM client c
-WHERE c.id = s.client_id AND c.revoked_at IS NOT NULL AND s.state <> 'off' RETURNING s.id
+END_DUE = """
+UPDATE subscriber s
+SET state = 'off', version = version + 1, changed_at = $1,
+    last_error = CASE WHEN s.ends_at <= $1 THEN 'ended' ELSE 'client-revoked' END
+WHERE s.state <> 'off' AND (s.ends_at <= $1 OR EXISTS (
+    SELECT 1 FROM client c WHERE c.id = s.client_id AND c.revoked_at IS NOT NULL))
+RETURNING s.id
 """
 
 
-async def end_revoked(session: Session) -> list[Id]:
-    return [row["id"] for row in await session.fetch(END_REVOKED)]
+async def end_due(session: Session, now: datetime) -> list[Id]:
+    return [row["id"] for row in await session.fetch(END_DUE, now)]
 
 
 INSERT_HANDSHAKE = """
@@ -146,8 +173,9 @@ FAN_OUT_LOCK = 0x7975616E0002
 LOCK_FAN_OUT = "SELECT pg_advisory_xact_lock($1)"
 
 # A subscriber hears of events to which its organisation is a party, of offers open to it, or, as the platform, of all.
-# A row of `filters` that no value of the event answers excludes the event.
-FAN_OUT = """
+# Hospital and platform may read the parent Task, so an event concerns it, too; `subject` is the first of the Tasks
+# concerned that answers every filter. Without filters the inner look-ups of a Task's facts are never made.
+FAN_OUT = f"""
 WITH due AS (
     SELECT s.*, least(head.last, s.cursor + $2) AS upto
     FROM subscriber s, (SELECT last FROM sequence_head WHERE name = 'event') AS head
@@ -157,22 +185,48 @@ WITH due AS (
 ),
 heard AS (
     SELECT due.id AS subscriber_id, due.organization_id, due.state, e.id, e.position,
+           subject.task_id, subject.parent_id, subject.request_id,
            due.event_number + row_number() OVER (PARTITION BY due.id ORDER BY e.position) AS number
     FROM due JOIN event e ON e.position > due.cursor AND e.position <= due.upto
+    CROSS JOIN LATERAL (SELECT due.whole_network OR e.hospital_id = due.organization_id AS whole) AS view
+    LEFT JOIN task p ON view.whole AND p.referral_id = e.referral_id AND p.kind = 'parent'
+    CROSS JOIN LATERAL (
+        SELECT concerned.id AS task_id, p.id AS parent_id, known.request_id
+        FROM (VALUES (e.task_id, 1), (p.id, 2)) AS concerned(id, place)
+        LEFT JOIN task t ON t.id = concerned.id
+        CROSS JOIN LATERAL (SELECT CASE WHEN view.whole THEN e.referral_id ELSE t.filler_id END AS request_id) AS known
+        WHERE (due.about = 'any' OR concerned.id IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT 1 FROM json_each(due.filters) AS wanted(key, choices)
+              WHERE NOT EXISTS (
+                  SELECT 1 FROM json_array_elements_text(wanted.choices) AS choice(word)
+                  WHERE choice.word = ANY (CASE wanted.key
+                      WHEN 'task' THEN ARRAY[concerned.id::text]
+                      WHEN 'task.status' THEN ARRAY[(
+                          SELECT v.snapshot ->> 'status' FROM task_version v
+                          WHERE v.task_id = t.id AND CASE
+                              WHEN e.task_id = t.id AND e.task_version IS NOT NULL THEN v.version = e.task_version
+                              ELSE v.at <= e.at END
+                          ORDER BY v.version DESC LIMIT 1)]
+                      WHEN 'task.owner' THEN ARRAY[t.worker_id::text, (CASE t.kind
+                          WHEN 'parent' THEN '{PLATFORM}' WHEN 'share' THEN t.agency_id
+                          ELSE coalesce(t.agency_id, t.hospital_id) END)::text]
+                      WHEN 'task.requester' THEN ARRAY[(CASE t.kind
+                          WHEN 'parent' THEN t.hospital_id ELSE '{PLATFORM}' END)::text]
+                      WHEN 'task.code' THEN ARRAY[CASE t.kind WHEN 'follow-up' THEN 'follow-up' ELSE 'fulfill' END]
+                      WHEN 'request' THEN ARRAY[known.request_id::text]
+                      ELSE ARRAY[e.data ->> wanted.key] END)))
+        ORDER BY concerned.id IS NULL, concerned.place LIMIT 1
+    ) AS subject
     WHERE (due.whole_network OR e.hospital_id = due.organization_id OR e.agency_id = due.organization_id
            OR (e.agency_id IS NULL AND EXISTS (
                SELECT 1 FROM open_offer o WHERE o.task_id = e.task_id AND o.agency_id = due.organization_id)))
-      AND (due.about = 'any' OR e.task_id IS NOT NULL)
-      AND (due.kinds = '{}' OR e.kind = ANY (due.kinds))
-      AND NOT EXISTS (
-          SELECT 1 FROM json_each(due.filters) AS wanted(key, choices)
-          WHERE NOT EXISTS (SELECT 1 FROM json_array_elements_text(wanted.choices) AS choice(word)
-                            WHERE choice.word = e.data ->> wanted.key))
+      AND (due.kinds = '{{}}' OR e.kind = ANY (due.kinds))
 ),
 made AS (
-    INSERT INTO delivery (id, subscriber_id, organization_id, event_id, position, number, state, next_at, last_error,
-                          created_at)
-    SELECT gen_random_uuid(), subscriber_id, organization_id, id, position, number,
+    INSERT INTO delivery (id, subscriber_id, organization_id, event_id, position, task_id, parent_id, request_id, number,
+                          state, next_at, last_error, created_at)
+    SELECT gen_random_uuid(), subscriber_id, organization_id, id, position, task_id, parent_id, request_id, number,
            CASE state WHEN 'error' THEN 'not-delivered' ELSE 'waiting' END,
            CASE state WHEN 'error' THEN NULL ELSE $1::timestamptz END,
            CASE state WHEN 'error' THEN 'subscription-in-error' END, $1
@@ -197,6 +251,9 @@ async def fan_out(session: Session, now: datetime, span: int, limit: int) -> tup
     return (row["subscribers"], row["deliveries"]) if row else (0, 0)
 
 
+DELIVERED = """{0}.id AS delivery_id, {0}.number AS delivery_number, {0}.attempts, {0}.created_at AS delivery_created_at,
+    {0}.task_id AS delivery_task, {0}.parent_id AS delivery_parent, {0}.request_id AS delivery_request"""
+
 # Per subscriber only as many as it has room for, so that a slow one cannot take all places; `next_at` becomes the end
 # of the lease, so that what a killed worker took comes due again by itself.
 CLAIM = f"""
@@ -217,10 +274,9 @@ WITH ready AS (
 ),
 taken AS (
     UPDATE delivery d SET next_at = $2 FROM ready WHERE d.id = ready.id
-    RETURNING d.id, d.subscriber_id, d.event_id, d.number, d.attempts, d.created_at
+    RETURNING d.*
 )
-SELECT t.id AS delivery_id, t.number AS delivery_number, t.attempts, t.created_at AS delivery_created_at,
-       to_json(s) AS subscriber, e.*
+SELECT {DELIVERED.format("t")}, to_json(s) AS subscriber, e.*
 FROM taken t
 JOIN (SELECT {SUBSCRIBER}, s.secret FROM subscriber s) AS s ON s.id = t.subscriber_id
 LEFT JOIN (SELECT {events.COLUMNS} FROM event) AS e ON e.id = t.event_id
@@ -242,15 +298,33 @@ async def claim(
 
 
 def _outgoing(row: asyncpg.Record, to: dict[str, Any]) -> Outgoing:
-    notice = Notice(
+    return Outgoing(_notice(row, _subscriber(to)), to["secret"])
+
+
+def _notice(row: asyncpg.Record, to: Subscriber) -> Notice:
+    return Notice(
         delivery=row["delivery_id"],
         number=row["delivery_number"],
         attempts=row["attempts"],
         created_at=row["delivery_created_at"],
-        subscriber=_subscriber(to),
+        subscriber=to,
         event=events.placed(row) if row["id"] else None,
+        task=row["delivery_task"],
+        parent=row["delivery_parent"],
+        request=row["delivery_request"],
     )
-    return Outgoing(notice, to["secret"])
+
+
+TOLD = f"""
+SELECT {DELIVERED.format("d")}, e.*
+FROM delivery d LEFT JOIN (SELECT {events.COLUMNS} FROM event) AS e ON e.id = d.event_id
+WHERE d.subscriber_id = $1 AND d.event_id IS NOT NULL AND d.number BETWEEN $2 AND $3 ORDER BY d.number LIMIT $4
+"""
+
+
+async def told(session: Session, to: Subscriber, since: int, until: int, limit: int) -> list[Notice]:
+    """What one subscriber was to hear, by number."""
+    return [_notice(row, to) for row in await session.fetch(TOLD, to.id, since, until, limit)]
 
 
 NEXT_DUE = """
@@ -369,7 +443,7 @@ async def resend(session: Session, delivery: Id, actor: Actor, now: datetime) ->
 
 
 def _subscriber(row: "asyncpg.Record | dict[str, Any]") -> Subscriber:
-    filters = row["filters"]
+    filters, terms = row["filters"], row["terms"]
     return msgspec.convert(
         {
             "id": row["id"],
@@ -388,6 +462,10 @@ def _subscriber(row: "asyncpg.Record | dict[str, Any]") -> Subscriber:
             "failures": row["failures"],
             "last_error": row["last_error"],
             "created_at": row["created_at"],
+            "changed_at": row["changed_at"],
+            "version": row["version"],
+            "ends_at": row["ends_at"],
+            "terms": msgspec.json.decode(terms) if isinstance(terms, str) else terms,
         },
         Subscriber,
     )
@@ -397,3 +475,20 @@ def _delivery(row: asyncpg.Record) -> Delivery:
     scheme, _, rest = row["endpoint"].partition("://")
     shown: dict[str, Any] = {name: row[name] for name in Delivery.__struct_fields__ if name != "to"}
     return Delivery(to=f"{scheme}://{rest.partition('/')[0].partition('?')[0]}", **shown)
+
+
+POSITION_OF = "SELECT position FROM event WHERE id = $1"
+
+
+async def position_of(session: Session, event: Id) -> int | None:
+    return await session.fetchval(POSITION_OF, event)
+
+
+# `position` is bound on both sides, so that a reader who sees little of the log never walks all of it at once.
+HEARD = f"""
+SELECT {events.COLUMNS} FROM event WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+"""
+
+
+async def heard(session: Session, position: int, upto: int, limit: int) -> list[events.Placed]:
+    return [events.placed(row) for row in await session.fetch(HEARD, position, upto, limit)]

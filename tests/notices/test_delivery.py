@@ -377,7 +377,7 @@ async def test_a_revoked_clients_subscriptions_end(service, turn, listener):
     await as_platform(
         service, lambda session: session.execute(client + values, HOSPITAL.id, HOSPITAL.organization, NOW)
     )
-    assert await as_platform(service, lambda session: flow.end_revoked(session, worker.CLOCK, NOW)) == 1
+    assert await as_platform(service, lambda session: flow.end_due(session, worker.CLOCK, NOW)) == 1
     ended = await state_of(service, to)
     assert (ended.state, ended.last_error) == ("off", "client-revoked")
 

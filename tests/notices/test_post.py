@@ -23,7 +23,7 @@ def outgoing(endpoint: str) -> Outgoing:
     to = Subscriber(
         id=new_id(), organization=new_id(), client=new_id(), whole_network=False, state="active", endpoint=endpoint,
         headers=(), format="json", topic="", about="any", kinds=(), filters={}, event_number=0, failures=0,
-        last_error=None, created_at=NOW,
+        last_error=None, created_at=NOW, changed_at=NOW, version=1, ends_at=None, terms={},
     )  # fmt: skip
     return Outgoing(Notice(delivery=new_id(), number=1, attempts=0, created_at=NOW, subscriber=to, event=None), SECRET)
 
