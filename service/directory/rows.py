@@ -53,6 +53,9 @@ COLUMNS: dict[str, dict[str, bool]] = {
     },
 }  # fmt: skip
 
+SURPLUS = ""
+"""Where a reader of files puts cells beyond the last column."""
+
 _YES_NO = {"": None, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _KEY = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
@@ -62,7 +65,7 @@ class Row:
 
     def __init__(self, table: Table, line: int, cells: dict[str, str], faults: list[Issue]) -> None:
         self.where = f"{table.file}:{line}"
-        self.cells = {column: (cell or "").strip() for column, cell in cells.items() if column}
+        self.cells = {column: (cell or "").strip() for column, cell in cells.items()}
         self._required = COLUMNS[table.name]
         self._faults = faults
 
@@ -202,7 +205,7 @@ def _rows(table: Table, faults: list[Issue]) -> Iterator[Row]:
     if all(column in table.columns for column, must in COLUMNS[table.name].items() if must):
         for line, cells in table.rows:
             row = Row(table, line, cells, faults)
-            if None in cells:  # The reader of the file puts cells beyond the last column there.
+            if cells.get(SURPLUS):
                 row.fault("row", "has more cells than the first line has columns")
             yield row
 

@@ -1,0 +1,1 @@
+"""Who could take a referral, in what order, and why the others not."""
