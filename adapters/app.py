@@ -16,8 +16,8 @@ from adapters.settings import Settings
 from service import db
 from service.db import migrate
 from service.db.address import connect
-from service.errors import SetupError, Unavailable
-from service.practice import PLATFORM, Practice
+from service.errors import Unavailable
+from service.practice import Practice
 
 
 @get("/health/live", media_type=MediaType.TEXT, summary="The process answers", tags=["health"])
@@ -53,7 +53,6 @@ def create(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        await _check(dsn)
         async with relay.Relay(dsn).running() as ringing:
             app.state.database = await db.connect(dsn, size=size, practice=practice, on_commit=ringing.ring)
             try:
@@ -79,16 +78,12 @@ def create(
     return app
 
 
-async def _check(dsn: str) -> None:
+async def check(dsn: str) -> None:
     """Refuse a database that is behind or ahead, and a role for which row security would not hold."""
     connection = await connect(dsn)
     try:
         await migrate.refuse_other_schema(connection)
         await migrate.refuse_unsafe_role(connection)
-        if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM organization WHERE id = $1)", PLATFORM):
-            raise SetupError(
-                "The directory is empty: load it with `yuanshe import`, the platform's own organisation first."
-            )
     finally:
         await connection.close()
 

@@ -19,6 +19,7 @@ def command(lifeline: int | None) -> None:
     read = settings.read()
     listening = listen(read.host, read.port)
     with settings.databases(read) as found:
+        asyncio.run(app.check(found.app))
         port = listening.getsockname()[1]
         built = app.create(read, found.app, base_url=public_url(read, port))
         server = uvicorn.Server(

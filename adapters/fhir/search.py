@@ -464,13 +464,15 @@ def _systems(conditions: Sequence[Condition]) -> list[str]:
             "status": lambda value: value == "active",
             "": lambda value: False,
         }
-        if all(
-            any(facts.get(c.field, lambda value: True)(value) for value in c.values) != c.negated
-            for c in conditions
-            if c.field in facts
-        ):
+        if all(_fits(condition, facts) for condition in conditions):
             found.append(url)
     return found
+
+
+def _fits(condition: Condition, facts: dict[str, Callable[[Any], bool]]) -> bool:
+    if condition.test != "among":
+        return condition.test == "present"  # A code system has every element that can be asked for.
+    return any(facts[condition.field](value) for value in condition.values) != condition.negated
 
 
 async def _included(session: Session, actor: Actor, type: str, asked: Asked, found: Sequence[Read]) -> list[Json]:

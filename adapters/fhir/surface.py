@@ -310,8 +310,10 @@ SURFACE: dict[str, Type] = {
         Param("active", "boolean", "active"),
     ),
     "Practitioner": _directory(Param("active", "boolean", "active")),
-    "CodeSystem": _directory(
-        Param("url", "uri", "url"), Param("name", "string", "name"), Param("status", "code", "status")
+    "CodeSystem": Type(
+        "directory",
+        READ,
+        (ID, Param("url", "uri", "url"), Param("name", "string", "name"), Param("status", "code", "status")),
     ),
 }
 """Every type of the surface; any other is answered with 404 `not-supported`."""

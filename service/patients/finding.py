@@ -51,5 +51,5 @@ async def count_patients(session: Session, conditions: Sequence[Condition]) -> i
     """How many there are, counted up to COUNT_MOST + 1."""
     where = Where(PATIENT)
     holds = where.holds(conditions)
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM patient p WHERE {holds} LIMIT {COUNT_MOST + 1}) AS some"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM patient p WHERE {holds} LIMIT {COUNT_MOST + 1}) AS counted"
     return await session.fetchval(sql, *where.values)
