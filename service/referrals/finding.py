@@ -93,7 +93,7 @@ async def count_tasks(session: Session, conditions: Sequence[Condition]) -> int:
     where = Where(TASK)
     holds = where.holds(conditions)
     join = " JOIN task_version v ON v.task_id = t.id AND v.version = t.version" if "v." in holds else ""
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM task t{join} WHERE {holds} LIMIT {COUNT_MOST + 1}) AS some"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM task t{join} WHERE {holds} LIMIT {COUNT_MOST + 1}) AS counted"
     return await session.fetchval(sql, *where.values)
 
 
@@ -203,7 +203,9 @@ async def count_requests(session: Session, conditions: Sequence[Condition]) -> i
     values: list[Any] = []
     placed = f"(SELECT 1 {_PLACED} WHERE {Where(PLACED, values).holds(conditions)} LIMIT {COUNT_MOST + 1})"
     filled = f"(SELECT 1 {_FILLED} AND {Where(FILLED, values).holds(conditions)} LIMIT {COUNT_MOST + 1})"
-    sql = f"SELECT count(*) FROM (SELECT * FROM ({placed} UNION ALL {filled}) AS whole LIMIT {COUNT_MOST + 1}) AS some"
+    sql = (
+        f"SELECT count(*) FROM (SELECT * FROM ({placed} UNION ALL {filled}) AS whole LIMIT {COUNT_MOST + 1}) AS counted"
+    )
     return await session.fetchval(sql, *values)
 
 

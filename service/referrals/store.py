@@ -325,7 +325,7 @@ async def queue(
 
 QUEUE_COUNT = """
 SELECT count(*) FROM (SELECT 1 FROM task t WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
-  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]) LIMIT 1001) AS some
+  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]) LIMIT 1001) AS counted
 """
 
 

@@ -1,0 +1,86 @@
+"""SQL of searches in resources kept as received; the row policies decide what a reader finds at all."""
+
+from collections.abc import Sequence
+
+from service.db import Session
+from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.records.model import Record
+from service.records.store import COLUMNS, record_of
+from service.values import Id
+
+# A part of a resource is named by a JSON path, itself a value: the searcher's table of parameters says where in its
+# resources a thing stands, and this room need not know.
+_PART = "jsonb_path_query(r.body::jsonb, wanted.path::jsonpath) AS found"
+
+RECORD: dict[str, Field] = {
+    "type": column("r.type", "text"),
+    "id": column("r.id", "uuid"),
+    "changed": column("r.at", "timestamptz"),
+    "patient": column("r.patient_id", "uuid"),
+    "referral": column("r.referral_id", "uuid"),
+    "task": column("r.task_id", "uuid"),
+    "author": column("r.author_id", "uuid"),
+    "status": column("coalesce(r.body ->> 'status', r.status)", "text"),
+    "kind": column("r.code", "text"),
+    # What the service itself wrote has no parts as received; its columns say the same.
+    "made-kind": Field("r.body ->> 'resourceType' IS NULL AND r.code = ANY($1)", ("text",)),
+    "made-referral": Field("r.body ->> 'resourceType' IS NULL AND r.referral_id = ANY($1)"),
+    "made-task": Field("r.body ->> 'resourceType' IS NULL AND r.task_id = ANY($1)"),
+    "made-agency": Field("r.body ->> 'resourceType' IS NULL AND r.agency_id = ANY($1)"),
+    "made-hospital": Field("r.body ->> 'resourceType' IS NULL AND r.hospital_id = ANY($1)"),
+    "coded": Field(
+        f"EXISTS (SELECT 1 FROM unnest($1, $2, $3) AS wanted (path, system, code), {_PART}"
+        " WHERE (wanted.system IS NULL OR coalesce(found ->> 'system', '') = wanted.system)"
+        " AND (wanted.code IS NULL OR coalesce(found ->> 'code', found ->> 'value') = wanted.code))",
+        ("text", "text", "text"),
+    ),
+    "plain": Field(
+        f"EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (path, text), {_PART} WHERE found #>> '{{}}' = wanted.text)",
+        ("text", "text"),
+    ),
+    # `wanted.name` is `Type/id` or an id alone; references may be absolute, and may name a version.
+    "refers": Field(
+        f"EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (path, name), {_PART}"
+        " WHERE right('/' || split_part(found #>> '{}', '/_history/', 1), length(wanted.name) + 1) = '/' || wanted.name)",
+        ("text", "text"),
+    ),
+    "has": Field(f"EXISTS (SELECT 1 FROM unnest($1) AS wanted (path), {_PART})", ("text",)),
+}
+"""What received resources can be searched by."""
+
+
+async def records(
+    session: Session,
+    conditions: Sequence[Condition],
+    limit: int,
+    after: After | None = None,
+    order: Order | None = None,
+) -> list[Record]:
+    """Current versions that the scope may see, one page."""
+    where = Where(RECORD)
+    holds = where.holds(conditions)
+    behind, by = where.page("r.id", "r.at", after, order or Order())
+    sql = f"SELECT {COLUMNS} FROM record r WHERE r.current AND {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}"
+    return [record_of(row) for row in await session.fetch(sql, *where.values)]
+
+
+async def count_records(session: Session, conditions: Sequence[Condition]) -> int:
+    """How many there are, counted up to COUNT_MOST + 1."""
+    where = Where(RECORD)
+    holds = where.holds(conditions)
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM record r WHERE r.current AND {holds} LIMIT {COUNT_MOST + 1}) AS counted"
+    return await session.fetchval(sql, *where.values)
+
+
+BODIES = """
+SELECT r.id, r.version, r.body FROM record r JOIN unnest($1::uuid[], $2::int[]) AS wanted (id, version)
+  ON wanted.id = r.id AND wanted.version = r.version
+"""
+
+
+async def bodies(session: Session, wanted: Sequence[tuple[Id, int]]) -> dict[tuple[Id, int], bytes]:
+    """The bodies of these versions as received, as far as the scope may see them."""
+    if not wanted:
+        return {}
+    rows = await session.fetch(BODIES, [id for id, _ in wanted], [version for _, version in wanted])
+    return {(row["id"], row["version"]): row["body"].encode() for row in rows}
