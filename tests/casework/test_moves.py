@@ -89,6 +89,38 @@ async def test_the_first_to_claim_an_open_offer_wins_and_takes_a_place(town: Tow
     assert "claim" in await town.told(loop.referral.id)
 
 
+async def test_of_all_who_accept_a_broadcast_exactly_one_wins(town: Town) -> None:
+    await town.change("UPDATE partnership SET mode = 'broadcast'")
+    loop = await town.refer("N05")
+    assert {share.agency for share in loop.shares} == {town.a.organization, town.b.organization}
+    tries = [(who, town.share(loop, who).id) for who in (town.a, town.b)]
+    results = await asyncio.gather(
+        *(town.do(flow.accept, who, task, None, town.now) for who, task in tries), return_exceptions=True
+    )
+    won = [result for result in results if not isinstance(result, BaseException)]
+    lost = [result for result in results if isinstance(result, BaseException)]
+    assert len(won) == 1 and [(type(each), each.key) for each in lost] == [(Conflict, "taken")]
+    states = sorted((share.status, share.business_status) for share in won[0].shares)
+    assert states == [("accepted", "awaiting-consent"), ("cancelled", "not-selected")]
+    assert len(await town.see(town.coordinator, "SELECT 1 FROM case_file")) == 1
+    assert sorted([await town.places(task) for _, task in tries]) == [0, 1]
+    assert (await town.told(loop.referral.id))[-2:] == ["accept", "lose"]
+
+
+async def test_an_open_offer_is_claimed_only_by_who_may_still_take_it(town: Town) -> None:
+    loop = await town.refer("N17")
+    await town.serve("N17", town.a, town.b)
+    loop = await town.do(
+        referrals.offer, town.coordinator, loop.referral.id, None, Reason(None, "Open to all."), town.now
+    )
+    offer = loop.shares[0]
+    await town.change("UPDATE partnership SET valid_to = '2025-03-01' WHERE agency_id = $1", town.a.organization)
+    with pytest.raises(Conflict) as refused:
+        await town.do(flow.accept, town.a, offer.id, None, town.now)
+    assert refused.value.key == "not-eligible"
+    assert (await town.do(flow.accept, town.b, offer.id, None, town.now)).shares[0].agency == town.b.organization
+
+
 async def test_service_begins_only_with_a_consent_and_takes_the_duty_worker(town: Town) -> None:
     loop = await town.refer()
     share = town.share(await town.do(flow.accept, town.a, town.share(loop, town.a).id, None, town.now), town.a)

@@ -135,6 +135,11 @@ class Town:
                     [agency.organization for agency in agencies],
                 )
 
+    async def change(self, statement: str, *args: Any) -> None:
+        """Something in the directory becomes different."""
+        async with self.pool.transaction(self.coordinator.scope) as session:
+            await session.execute(statement, *args)
+
     async def places(self, task: Id) -> int:
         """How many places a share holds."""
         return (await self.see(self.coordinator, "SELECT count(*) FROM place WHERE task_id = $1", task))[0][0]

@@ -162,6 +162,22 @@ async def test_a_referral_that_names_no_stay_follows_the_patients_discharge_ther
     assert len(loop.follow_ups) == 5 and loop.referral.stay == stay.id
 
 
+async def test_a_discharge_after_the_case_was_closed_opens_the_referral_and_the_view_again(town: Town) -> None:
+    share = await town.started()
+    loop = await town.do(casework.complete, town.a, share.id, MET, (DONE,), town.now)
+    assert loop.next is None and await town.see(town.a, "SELECT 1 FROM patient") == []
+    town.later(days=1)
+    await town.discharged(loop)
+    loop = await town.loop(share.referral)
+    assert (loop.parent.status, loop.parent.business_status) == ("completed", "follow-up")
+    assert (loop.next.what, loop.next.worker) == ("follow-up", share.worker)
+    assert await town.see(town.a, "SELECT id FROM patient") == [(loop.referral.patient,)]
+    loop = await outcome(town, town.window(loop, "T2"), "declined")
+    assert (loop.parent.business_status, loop.next) == ("closed", None)
+    assert await town.see(town.a, "SELECT 1 FROM patient") == []
+    assert await town.nobody_forgotten()
+
+
 async def test_a_referral_placed_after_the_discharge_is_followed_up_at_once(town: Town) -> None:
     patient = (await town.patient()).id
     stay = Stay(
