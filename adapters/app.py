@@ -10,14 +10,13 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapters import relay, smart, web
+from adapters import relay, smart, stream, web
 from adapters.fhir import routes as fhir
 from adapters.settings import Settings
 from service import db
 from service.db import migrate
 from service.db.address import connect
 from service.errors import Unavailable
-from service.practice import Practice
 
 
 @get("/health/live", media_type=MediaType.TEXT, summary="The process answers", tags=["health"])
@@ -46,15 +45,17 @@ async def metrics() -> Response[bytes]:
 
 
 def create(
-    settings: Settings, dsn: str, *, base_url: str, practice: Practice | None = None, size: int = 16
+    settings: Settings, dsn: str, *, base_url: str, size: int = 16
 ) -> Litestar:
     """The application on `dsn`, known to others as `base_url` (no slash at its end)."""
+    news = stream.News()
     state = State({"settings": settings, "base_url": base_url})
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with relay.Relay(dsn).running() as ringing:
-            app.state.database = await db.connect(dsn, size=size, practice=practice, on_commit=ringing.ring)
+        async with relay.Relay(dsn).running() as ringing, stream.listening(dsn, news):
+            app.state.news = news
+            app.state.database = await db.connect(dsn, size=size, practice=settings.practice, on_commit=ringing.ring)
             try:
                 yield
             finally:
@@ -63,7 +64,8 @@ def create(
     database: Callable[[], db.Database] = lambda: app.state.database  # noqa: E731
     app: Litestar = Litestar(
         route_handlers=[
-            fhir.handler(database, lambda: base_url),
+            fhir.handler(database, lambda: base_url, settings.webhook_allow),
+            stream.handler(database, lambda: news),
             *smart.route_handlers,
             *web.route_handlers,
             live,

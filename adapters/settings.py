@@ -11,6 +11,7 @@ import msgspec
 from service.db import address, embedded
 from service.errors import SetupError
 from service.notices import schedule
+from service.practice import Practice
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_retry: schedule.Schedule = schedule.DEFAULT
     webhook_timeout: int = 10
     docs: bool = False
+    practice: Practice = Practice()
 
     @property
     def attachments(self) -> Path:
@@ -55,7 +57,16 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
         docs=_flag("DOCS", environ.get("DOCS") or ""),
+        practice=_practice(environ.get("YUANSHE_PRACTICE")),
     )
+
+
+def base_url(settings: Settings, port: int) -> str:
+    """The address under which others know this server, which listens at `port`; no slash at its end."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextmanager
@@ -119,6 +130,18 @@ def _seconds(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 300:
         raise SetupError(f"{name} is a number of seconds from 1 to 300, not {text!r}.")
     return int(text)
+
+
+def _practice(file: str | None) -> Practice:
+    """The deployment's own limits, hours and calendar, as a JSON file of `service.practice.Practice`; else the defaults."""
+    if not file:
+        return Practice()
+    try:
+        return msgspec.json.decode(Path(file).read_bytes(), type=Practice)
+    except OSError as error:
+        raise SetupError(f"YUANSHE_PRACTICE: {file} cannot be read ({error.strerror}).") from error
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise SetupError(f"YUANSHE_PRACTICE: {file}: {error}") from None
 
 
 def _flag(name: str, text: str) -> bool:

@@ -7,6 +7,7 @@ import click
 
 from adapters import relay, settings, worker
 from adapters.delivery import body
+from adapters.fhir import notification
 from adapters.lifeline import hold
 from service import db
 from service.db import address, migrate
@@ -35,13 +36,16 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
     if lifeline is not None:
         hold(loop, lifeline, stop.set)
     async with relay.Relay(dsn).running() as ringing:
-        database = await db.connect(dsn, on_commit=ringing.ring)
+        database = await db.connect(dsn, practice=read.practice, on_commit=ringing.ring)
         try:
             await worker.work(
                 worker.Work(
                     database=database,
                     dsn=dsn,
-                    renders={"json": body.render},
+                    renders={
+                        "json": body.render,
+                        "fhir": notification.rendering(f"{settings.base_url(read, read.port)}/fhir"),
+                    },
                     sweeps=worker.SWEEPS,
                     networks=read.webhook_allow,
                     schedule=read.webhook_retry,
