@@ -25,6 +25,7 @@ from service.notices.model import Outcome, Outgoing
 from service.notices.reach import Network
 from service.notices.schedule import DEFAULT, Schedule
 from service.practice import PLATFORM
+from service.referrals import sweeps as referrals
 from service.values import Id, new_id, utc_now
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,16 @@ class Sweep(msgspec.Struct, frozen=True):
     run: Callable[[Session, Actor, datetime], Awaitable[int]]
 
 
+async def _forget(session: Session, actor: Actor, now: datetime) -> int:
+    await access.forget(session, now)
+    return 0  # All of it at once: there is no more to do.
+
+
 SWEEPS: dict[str, Sweep] = {
+    "expire": Sweep(timedelta(seconds=1), referrals.expire_due),
+    "remind": Sweep(timedelta(seconds=5), referrals.remind_due),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
+    "forget": Sweep(timedelta(hours=1), _forget),
 }
 """When → sweep. Each run is one transaction as the platform's clock."""
 

@@ -43,7 +43,7 @@ def command(serve_only: bool, fresh: bool) -> None:
         embedded.discard(home)
         (home / "demo.json").unlink(missing_ok=True)
     with settings.databases(read) as found:
-        demo = asyncio.run(_prepare(found, home, serve.public_url(read, read.port)))
+        demo = asyncio.run(_prepare(found, home, settings.base_url(read, read.port)))
         _supervise(read, found, demo, serve_only)
 
 

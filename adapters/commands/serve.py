@@ -21,8 +21,8 @@ def command(lifeline: int | None) -> None:
     with settings.databases(read) as found:
         asyncio.run(app.check(found.app))
         port = listening.getsockname()[1]
-        built = app.create(read, found.app, base_url=public_url(read, port))
-        server = uvicorn.Server(
+        built = app.create(read, found.app, base_url=settings.base_url(read, port))
+        server = Server(
             uvicorn.Config(
                 built, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
             )
@@ -32,12 +32,12 @@ def command(lifeline: int | None) -> None:
             raise SetupError("The service did not start; the lines above say why.")
 
 
-def public_url(read: settings.Settings, port: int) -> str:
-    """The address under which others know this server."""
-    if read.public_url:
-        return read.public_url.rstrip("/")
-    host = "127.0.0.1" if read.host in ("0.0.0.0", "::") else read.host  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+class Server(uvicorn.Server):
+    """uvicorn, which would wait in vain for event streams to end by themselves when it leaves."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.news.end()  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,13 +8,20 @@ Json = dict[str, Any]
 
 BASE = "http://hl7.org/fhir/SearchParameter"
 KINDS = {"code": "token", "boolean": "token"}
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 OPERATIONS: dict[str, tuple[Json, ...]] = {
     "ServiceRequest": (
         {"name": "route", "definition": "urn:yuanshe:operation:route",
          "documentation": "Who would be offered this submission, and why; nothing is stored."},
         {"name": "timeline", "definition": "urn:yuanshe:operation:timeline",
          "documentation": "Every event of a referral, and who must act next."},
-    )
+    ),
+    "Subscription": (
+        {"name": "status", "definition": f"{BACKPORT}/backport-subscription-status",
+         "documentation": "How subscriptions fare."},
+        {"name": "events", "definition": f"{BACKPORT}/backport-subscription-events",
+         "documentation": "What a subscription was to hear, delivered or not."},
+    ),
 }  # fmt: skip
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 

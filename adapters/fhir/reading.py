@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from adapters.fhir import directory, render
+from adapters.fhir import directory, render, subscriptions
 from adapters.fhir.render import Json, Reader
 from adapters.fhir.surface import SURFACE
 from service import codes
@@ -16,6 +16,7 @@ from service.db.finding import Condition
 from service.directory import finding as directory_finding
 from service.directory.model import Organization, Service, Worker
 from service.errors import NotFound
+from service.notices.model import Subscriber
 from service.patients import finding as patient_finding
 from service.patients.model import Patient
 from service.records import finding as record_finding
@@ -106,6 +107,13 @@ async def many(session: Session, actor: Actor, type: str, ids: Sequence[Id]) -> 
             return [*found, *await _records(session, actor, type, missing)] if missing else found
         case "record":
             return await _records(session, actor, type, ids)
+        case "subscription":
+            return subscribed(actor, await subscriptions.found(session, named, len(ids)))
+
+
+def subscribed(actor: Actor, found: Sequence[Subscriber]) -> list[Read]:
+    """Subscriptions as their reader may see them."""
+    return [Read(subscriptions.show(each, actor), each.version, each.changed_at) for each in found]
 
 
 def _supported(type: str) -> None:
@@ -234,7 +242,7 @@ async def _versions(session: Session, actor: Actor, type: str, id: Id, version: 
             return await requests(session, actor, placed or await finding.filler_versions(session, id, version))
         case "patient":
             return await _patient_versions(session, actor, id, version)
-        case "directory":
+        case "directory" | "subscription":
             return [each for each in await many(session, actor, type, [id]) if version in (None, each.version)]
         case "record":
             return await _record_versions(session, actor, type, id, version)

@@ -15,7 +15,18 @@ import msgspec
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
-from adapters.fhir import bundles, metadata, operations, outcomes, reading, references, search, surface, writing
+from adapters.fhir import (
+    bundles,
+    metadata,
+    operations,
+    outcomes,
+    reading,
+    references,
+    search,
+    subscriptions,
+    surface,
+    writing,
+)
 from adapters.fhir.submission import Stored
 from service.access import flow as access
 from service.access.model import Actor, Call
@@ -34,6 +45,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMedia,
 )  # fmt: skip
+from service.notices.reach import Network
 from service.values import Id, new_id, utc_now
 
 log = logging.getLogger(__name__)
@@ -60,6 +72,7 @@ class Asked(msgspec.Struct):
     headers: dict[str, str]
     base: str
     body: bytes = b""
+    networks: tuple[Network, ...] = ()
 
     def prefers(self, key: str) -> str | None:
         found = re.search(rf"\b{key}=([A-Za-z\-]+)", self.headers.get("prefer", ""))
@@ -74,12 +87,16 @@ class Answer(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
-def handler(database: Callable[[], Database], base_url: Callable[[], str]) -> Any:
-    """The mount at /fhir; `database` and `base_url` are asked at each request, because they exist once the app has started."""
+def handler(database: Callable[[], Database], base_url: Callable[[], str], networks: tuple[Network, ...] = ()) -> Any:
+    """The mount at /fhir; `database` and `base_url` are asked at each request, because they exist once the app has started.
+
+    `networks` are those that notices may reach besides public https.
+    """
 
     @asgi("/fhir", is_mount=True, copy_scope=True)
     async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
         asked = _head(scope, base_url())
+        asked.networks = networks
         try:
             answer = await _answer(database(), asked, receive)
         except Refusal as refusal:
@@ -175,6 +192,21 @@ async def act(database: Database, actor: Actor, asked: Asked) -> Answer:
         case "GET" | "HEAD", ("ServiceRequest", id, "$timeline"):
             return await _in_session(database, actor, Call("R", "timeline", "ServiceRequest", _id(id)), asked, "ServiceRequest", "r",
                                      lambda session, now: operations.timeline(session, actor, _id(id), asked.base))  # fmt: skip
+        case "POST", ("Subscription",):
+            return await _subscribe(database, actor, asked)
+        case "PUT", ("Subscription", id):
+            return await _resubscribe(database, actor, asked, id)
+        case "GET" | "HEAD" | "POST", ("Subscription", "$status"):
+            ids = [_id(value) for key, value in asked.query if key == "id"] or None
+            states = [value for key, value in asked.query if key == "status"]
+            return await _in_session(database, actor, Call("E", "status", "Subscription"), asked, "Subscription", "r",
+                                     lambda session, now: subscriptions.status(session, actor, ids, states, asked.base))  # fmt: skip
+        case "GET" | "HEAD" | "POST", ("Subscription", id, "$status"):
+            return await _in_session(database, actor, Call("R", "status", "Subscription", _id(id)), asked, "Subscription", "r",
+                                     lambda session, now: subscriptions.one_status(session, actor, _id(id), asked.base))  # fmt: skip
+        case "GET" | "HEAD" | "POST", ("Subscription", id, "$events"):
+            return await _in_session(database, actor, Call("R", "events", "Subscription", _id(id)), asked, "Subscription", "r",
+                                     lambda session, now: subscriptions.events(session, actor, _id(id), asked.query, asked.base))  # fmt: skip
         case "GET" | "HEAD", (type,):
             return await _search(database, actor, asked, type, asked.query)
         case "POST", (type, "_search"):
@@ -314,6 +346,33 @@ async def _create(database: Database, actor: Actor, asked: Asked, type: str) -> 
     return await transact(database, actor, call, asked, once)
 
 
+async def _subscribe(database: Database, actor: Actor, asked: Asked) -> Answer:
+    call = Call("C", "create", "Subscription")
+    addresses = await subscriptions.addresses(asked.body)
+
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, "Subscription", "c")
+        body = await subscriptions.create(session, actor, asked.body, now, addresses, asked.networks)
+        call.resource_id = uuid.UUID(body["id"])
+        # Shown whatever `Prefer` asks for: nobody could learn the secret later.
+        location = f"{asked.base}/Subscription/{body['id']}"
+        return Answer(201, body, {"location": location, **_versioned(int(body["meta"]["versionId"]), now)})
+
+    return await transact(database, actor, call, asked, once)
+
+
+async def _resubscribe(database: Database, actor: Actor, asked: Asked, id: str) -> Answer:
+    addresses = await subscriptions.addresses(asked.body)
+    expected = references.if_match(asked.headers.get("if-match"))
+
+    async def once(session: Session, now: datetime) -> Answer:
+        permit(actor, "Subscription", "u")
+        body = await subscriptions.update(session, actor, asked.body, _id(id), expected, now, addresses, asked.networks)
+        return Answer(200, body, _versioned(int(body["meta"]["versionId"]), None))
+
+    return await transact(database, actor, Call("U", "put", "Subscription", _maybe(id)), asked, once)
+
+
 async def _written(session: Session, actor: Actor, asked: Asked, stored: Stored) -> Answer:
     """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome."""
     wants = asked.prefers("return")
@@ -385,7 +444,7 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -
         path, _, query = entry.request.url.partition("?")
         headers = asked.headers | ({"if-match": entry.request.if_match} if entry.request.if_match else {})
         one = Asked(entry.request.method, tuple(part for part in path.split("/") if part), parse_qsl(query, keep_blank_values=True), headers,
-                    asked.base, bytes(entry.resource))  # fmt: skip
+                    asked.base, bytes(entry.resource), asked.networks)  # fmt: skip
         if not one.path:
             raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
         answer = await act(database, actor, one)

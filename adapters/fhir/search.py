@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from adapters.fhir import dates, directory, reading, references, render
+from adapters.fhir import dates, directory, reading, references, render, subscriptions
 from adapters.fhir.outcomes import information
 from adapters.fhir.reading import Read
 from adapters.fhir.render import Json
@@ -350,13 +350,13 @@ def _token(type: str, param: Param, values: list[str]) -> Condition:
             return either(coded, Condition("made-kind", kinds)) if kinds else coded
         return coded
     if param.field == "kind":
-        kinds: list[str] = []
+        tasks: list[str] = []
         for system, code in pairs:
             if system in (None, render.TASK_CODE) and code in (None, "fulfill"):
-                kinds += ["parent", "share"]
+                tasks += ["parent", "share"]
             if system in (None, codes.TASK_CODE) and code in (None, "follow-up"):
-                kinds.append("follow-up")
-        return Condition("kind", tuple(kinds)) if kinds else NEVER
+                tasks.append("follow-up")
+        return Condition("kind", tuple(tasks)) if tasks else NEVER
     if param.field == "phone":
         numbers = tuple(code for system, code in pairs if code and system in (None, "phone"))
         return Condition("phone", numbers) if numbers else NEVER
@@ -396,6 +396,9 @@ def _room(session: Session, actor: Actor, type: str) -> Room:
     async def records(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
         return reading.shown(session, actor, await record_finding.records(session, conditions, limit, after, order))
 
+    async def subscribers(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
+        return reading.subscribed(actor, await subscriptions.found(session, conditions, limit, after, order))
+
     match SURFACE[type].room:
         case "task":
             return Room(tasks, lambda conditions: finding.count_tasks(session, conditions))
@@ -405,6 +408,8 @@ def _room(session: Session, actor: Actor, type: str) -> Room:
             return Room(patients, count_patients)
         case "record":
             return Room(records, lambda conditions: record_finding.count_records(session, conditions))
+        case "subscription":
+            return Room(subscribers, lambda conditions: subscriptions.count(session, conditions))
         case "directory":
             return _directory_room(session, type)
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["token", "code", "reference", "date", "string", "uri", "boolean"]
-Room = Literal["task", "request", "patient", "record", "directory"]
+Room = Literal["task", "request", "patient", "record", "directory", "subscription"]
 
 
 class Param(msgspec.Struct, frozen=True):
@@ -310,6 +310,20 @@ SURFACE: dict[str, Type] = {
         Param("active", "boolean", "active"),
     ),
     "Practitioner": _directory(Param("active", "boolean", "active")),
+    "Subscription": Type(
+        "subscription",
+        ("read", "search-type", "create", "update"),
+        (
+            ID,
+            CHANGED,
+            Param("status", "code", "status"),
+            Param("criteria", "uri", "topic", definition="The topic that is subscribed to."),
+            Param("url", "uri", "endpoint"),
+        ),
+        doc="Notices by rest-hook (Subscriptions R5 Backport), id-only or empty; topics urn:yuanshe:topic:task, "
+        "urn:yuanshe:topic:service-request and the two of SDOHCC. The extension urn:yuanshe:webhook-secret holds what signs "
+        "them (Standard Webhooks), in the answer to the create alone.",
+    ),
     "CodeSystem": Type(
         "directory",
         READ,

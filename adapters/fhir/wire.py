@@ -13,6 +13,9 @@ from service.errors import Invalid, Issue, Malformed, Refusal
 from service.values import SHANGHAI
 
 Text = Annotated[str, Meta(min_length=1)]
+Short = Annotated[str, Meta(min_length=1, max_length=255)]
+"""What is searched by an index; longer ones are nobody's number."""
+Integer = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 T = TypeVar("T")
 
 
@@ -38,8 +41,8 @@ class Concept(Struct, frozen=True):
 
 
 class Identifier(Struct, frozen=True):
-    system: Text | None = None
-    value: Text | None = None
+    system: Short | None = None
+    value: Short | None = None
     use: Literal["usual", "official", "temp", "secondary", "old"] | None = None
     type: Concept | None = None
 
@@ -60,7 +63,7 @@ class Extension(Struct, frozen=True):
     url: Text
     value_code: Text | None = msgspec.field(default=None, name="valueCode")
     value_string: Text | None = msgspec.field(default=None, name="valueString")
-    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
+    value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
 
@@ -75,16 +78,18 @@ class Name(Struct, frozen=True):
     use: Literal["usual", "official", "temp", "nickname", "anonymous", "old", "maiden"] | None = None
     text: Text | None = None
     family: Text | None = None
-    given: tuple[Text, ...] = ()
+    given: tuple[Text | None, ...] = ()
+    """With a null where only an extension stands (`_given`), as FHIR's JSON has it; so in an address's lines."""
 
     @property
     def words(self) -> str | None:
         if self.text:
             return self.text
-        parts = [self.family or "", *self.given]
+        given = [part for part in self.given if part]
+        parts = [self.family or "", *given]
         chinese = any("\u3400" <= letter <= "\u9fff" for letter in "".join(parts))
         joined = ("" if chinese else " ").join(
-            part for part in (parts if chinese else [*self.given, self.family or ""]) if part
+            part for part in (parts if chinese else [*given, self.family or ""]) if part
         )
         return joined or None
 
@@ -97,7 +102,7 @@ class Telecom(Struct, frozen=True):
 class Address(Struct, frozen=True):
     use: Literal["home", "work", "temp", "old", "billing"] | None = None
     text: Text | None = None
-    line: tuple[Text, ...] = ()
+    line: tuple[Text | None, ...] = ()
     city: Text | None = None
     district: Text | None = None
     state: Text | None = None
@@ -194,20 +199,23 @@ class Consent(Struct, frozen=True):
     provision: Provision | None = None
 
 
+class Quantity(Struct, frozen=True):
+    value: float | None = None
+
+
 class Observation(Struct, frozen=True):
     status: Literal[
         "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"
     ]
     code: Concept
     subject: Reference | None = None
-    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
-    value_quantity: dict[str, Any] | None = msgspec.field(default=None, name="valueQuantity")
+    value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
+    value_quantity: Quantity | None = msgspec.field(default=None, name="valueQuantity")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
-    component: tuple[dict[str, Any], ...] = ()
 
 
 class Answer(Struct, frozen=True):
-    value_integer: int | None = msgspec.field(default=None, name="valueInteger")
+    value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
     value_decimal: float | None = msgspec.field(default=None, name="valueDecimal")
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     item: "tuple[Item, ...]" = ()
@@ -368,6 +376,8 @@ class Channel(Struct, frozen=True):
     endpoint: Text | None = None
     payload: Text | None = None
     header: tuple[Text, ...] = ()
+    beside_type: Element | None = msgspec.field(default=None, name="_type")
+    beside_payload: Element | None = msgspec.field(default=None, name="_payload")
 
 
 class Subscription(Struct, frozen=True):
@@ -376,6 +386,8 @@ class Subscription(Struct, frozen=True):
     criteria: Text
     channel: Channel
     end: Text | None = None
+    extension: tuple[Extension, ...] = ()
+    beside_criteria: Element | None = msgspec.field(default=None, name="_criteria")
 
 
 class EntryRequest(Struct, frozen=True):
@@ -415,6 +427,54 @@ class Kind(Struct, frozen=True):
     id: Text | None = None
 
 
+DEEPEST = 100
+"""Levels of nesting that are read; forms nest some twenty."""
+
+
+def sound(body: bytes) -> bytes:
+    """The body, shown to be JSON that can be kept; a byte order mark is dropped.
+
+    Structs skip what they do not read, so this looks at all of it: its form, its letters and numbers, its depth. Raises
+    Malformed, for the character NUL (which FHIR forbids and PostgreSQL cannot keep) with the place.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        whole: Any = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Malformed("The body is not JSON.") from None
+    level: list[Any] = [whole]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            break
+    else:
+        raise Malformed(f"The body is nested deeper than {DEEPEST} levels.")
+    if b"\\u0000" in body:
+        nul = next(_nul(whole, str(whole.get("resourceType", "")) if isinstance(whole, dict) else ""), None)
+        if nul is not None:
+            raise Malformed("A text holds the character NUL.", at=nul or None, code="value")
+    return body
+
+
+def _nul(value: Any, at: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if "\0" in value:
+            yield at
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from _nul(inner, f"{at}[{position}]")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if "\0" in key:
+                yield at
+            yield from _nul(inner, f"{at}.{key}")
+
+
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
@@ -452,7 +512,7 @@ def instant(value: str, at: str) -> datetime:
             return datetime.fromisoformat(value).astimezone(UTC)
         year, month, day = ([int(part) for part in value.split("-")] + [1, 1])[:3]
         return datetime(year, month, day, tzinfo=SHANGHAI).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Invalid("This is not a date and time of FHIR (YYYY-MM-DDThh:mm:ss+zz:zz).", at=at, code="value") from None
 
 
@@ -468,12 +528,31 @@ def day(value: str, at: str) -> date | None:
 
 @contextmanager
 def within(at: str) -> Iterator[None]:
-    """Say of a rule's fault where in the sender's input it lies: `identifier` becomes `Patient.identifier`."""
+    """Say of a rule's fault where in the sender's input it lies: `identifier` becomes `Patient.identifier`; a fault of no
+    place of its own lies in all of it."""
     try:
         yield
     except Refusal as refusal:
         refusal.issues = tuple(
-            msgspec.structs.replace(issue, at=f"{at}.{issue.at}") if issue.at and not issue.at[0].isupper() else issue
+            msgspec.structs.replace(issue, at=f"{at}.{issue.at}" if issue.at else at)
+            if not issue.at or not issue.at[0].isupper()
+            else issue
+            for issue in refusal.issues
+        )
+        raise
+
+
+@contextmanager
+def entry(at: str, type: str) -> Iterator[None]:
+    """Within a Bundle: `Patient.identifier` becomes `Bundle.entry[3].resource.identifier`."""
+    try:
+        with within(type):
+            yield
+    except Refusal as refusal:
+        refusal.issues = tuple(
+            msgspec.structs.replace(issue, at=f"{at}.resource{(issue.at or type).removeprefix(type)}")
+            if (issue.at or type).partition(".")[0] == type
+            else issue
             for issue in refusal.issues
         )
         raise

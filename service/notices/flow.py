@@ -113,18 +113,9 @@ async def subscriber(session: Session, actor: Actor, id: Id) -> Subscriber:
     return found
 
 
-async def subscribers(
-    session: Session,
-    actor: Actor,
-    after: Id | None = None,
-    limit: int = 50,
-    *,
-    ids: Sequence[Id] | None = None,
-    states: Sequence[str] | None = None,
-    topics: Sequence[str] | None = None,
-) -> list[Subscriber]:
-    """The subscribers of the actor's organisation, or all for the platform, oldest first; None: whichever."""
-    return await store.subscribers(session, _whose(actor), after, limit, ids, states, topics)
+async def subscribers(session: Session, actor: Actor, after: Id | None = None, limit: int = 50) -> list[Subscriber]:
+    """The subscribers of the actor's organisation, or all for the platform, oldest first."""
+    return await store.subscribers(session, _whose(actor), after, limit)
 
 
 async def told(

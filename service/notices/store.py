@@ -1,6 +1,6 @@
 """The SQL of notices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -60,29 +60,17 @@ READ_SUBSCRIBER = f"SELECT {SUBSCRIBER} FROM subscriber s WHERE s.id = $1"
 
 async def subscriber(session: Session, id: Id) -> Subscriber | None:
     row = await session.fetchrow(READ_SUBSCRIBER, id)
-    return _subscriber(row) if row else None
+    return read_subscriber(row) if row else None
 
 
 LIST_SUBSCRIBERS = f"""
 SELECT {SUBSCRIBER} FROM subscriber s
-WHERE ($1::uuid IS NULL OR s.organization_id = $1) AND ($2::uuid IS NULL OR s.id > $2)
-  AND ($4::uuid[] IS NULL OR s.id = ANY ($4)) AND ($5::text[] IS NULL OR s.state = ANY ($5))
-  AND ($6::text[] IS NULL OR s.topic = ANY ($6))
-ORDER BY s.id LIMIT $3
+WHERE ($1::uuid IS NULL OR s.organization_id = $1) AND ($2::uuid IS NULL OR s.id > $2) ORDER BY s.id LIMIT $3
 """
 
 
-async def subscribers(
-    session: Session,
-    organization: Id | None,
-    after: Id | None,
-    limit: int,
-    ids: Sequence[Id] | None = None,
-    states: Sequence[str] | None = None,
-    topics: Sequence[str] | None = None,
-) -> list[Subscriber]:
-    rows = await session.fetch(LIST_SUBSCRIBERS, organization, after, limit, ids, states, topics)
-    return [_subscriber(row) for row in rows]
+async def subscribers(session: Session, organization: Id | None, after: Id | None, limit: int) -> list[Subscriber]:
+    return [read_subscriber(row) for row in await session.fetch(LIST_SUBSCRIBERS, organization, after, limit)]
 
 
 # Always the subscriber first, then its deliveries: the one order in which these rows are locked.
@@ -298,7 +286,7 @@ async def claim(
 
 
 def _outgoing(row: asyncpg.Record, to: dict[str, Any]) -> Outgoing:
-    return Outgoing(_notice(row, _subscriber(to)), to["secret"])
+    return Outgoing(_notice(row, read_subscriber(to)), to["secret"])
 
 
 def _notice(row: asyncpg.Record, to: Subscriber) -> Notice:
@@ -442,7 +430,8 @@ async def resend(session: Session, delivery: Id, actor: Actor, now: datetime) ->
     await session.execute(RESEND, delivery, now, actor.id, actor.role, actor.name)
 
 
-def _subscriber(row: "asyncpg.Record | dict[str, Any]") -> Subscriber:
+def read_subscriber(row: "asyncpg.Record | dict[str, Any]") -> Subscriber:
+    """A row of SUBSCRIBER as a Struct."""
     filters, terms = row["filters"], row["terms"]
     return msgspec.convert(
         {
