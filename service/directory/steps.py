@@ -15,12 +15,11 @@ async def take_place(session: Session, service: Id, task: Id) -> bool:
     may yet roll back. Who takes places of several services in one transaction takes them in the order of the services' ids,
     or two of them may wait for one another.
     """
-    if await store.take(session, service, task):
-        return True
-    while (got := await store.wait_for(session, service, task)) is None:
-        if await store.take(session, service, task):
-            return True
-    return got
+    while not await store.take(session, service, task):
+        got = await store.wait_for(session, service, task)
+        if got is not None:
+            return got
+    return True
 
 
 async def release_places(session: Session, tasks: Sequence[Id]) -> None:

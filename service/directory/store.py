@@ -206,26 +206,31 @@ async def take(session: Session, service: Id, task: Id) -> bool:
     return await session.fetchval(TAKE, service, task) is not None
 
 
-# Waits for the holder of the first free place; whoever took it for good is passed over, and the next one waited for.
+# Waits for the holder of the first free place. Where that one took it for good, this transaction has come to hold a lock on
+# somebody else's place, which it must give up again before it waits for the next: two that did so would wait for each other.
+SAVEPOINT = "SAVEPOINT place"
 WAIT = """
-SELECT p.number FROM place p JOIN agency_service s ON s.id = p.service_id
-WHERE p.service_id = $1 AND p.task_id IS NULL AND p.number <= s.places
-ORDER BY p.number LIMIT 1 FOR UPDATE OF p
+WITH first AS MATERIALIZED (
+    SELECT p.number FROM place p JOIN agency_service s ON s.id = p.service_id
+    WHERE p.service_id = $1 AND p.task_id IS NULL AND p.number <= s.places ORDER BY p.number LIMIT 1
+), got AS (
+    UPDATE place SET task_id = $2 FROM first
+    WHERE place.service_id = $1 AND place.number = first.number AND place.task_id IS NULL RETURNING place.number
+)
+SELECT EXISTS (SELECT FROM first) AS seen, EXISTS (SELECT FROM got) AS got
 """
-TAKE_THIS = "UPDATE place SET task_id = $3 WHERE service_id = $1 AND number = $2"
-ANY_FREE = """
-SELECT EXISTS (SELECT FROM place p JOIN agency_service s ON s.id = p.service_id
-               WHERE p.service_id = $1 AND p.task_id IS NULL AND p.number <= s.places)
-"""
+UNLOCK = "ROLLBACK TO place"
 
 
 async def wait_for(session: Session, service: Id, task: Id) -> bool | None:
-    """Wait for a free place that others have locked and give it to the task; None when one may be had by trying again."""
-    number = await session.fetchval(WAIT, service)
-    if number is not None:
-        await session.execute(TAKE_THIS, service, number, task)
+    """Give the task the first free place, once its holder has let go; None where another got it, False where none is."""
+    await session.execute(SAVEPOINT)
+    row = await session.fetchrow(WAIT, service, task)
+    assert row is not None
+    if row["got"]:
         return True
-    return None if await session.fetchval(ANY_FREE, service) else False
+    await session.execute(UNLOCK)
+    return None if row["seen"] else False
 
 
 # Locks first: the next statement then sees what a change of capacity made of these places while this one waited.

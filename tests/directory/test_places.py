@@ -15,6 +15,12 @@ from tests.directory.network import agent, only_service
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
+async def waiting(pool: Database) -> int:
+    """How many connections to this database wait for a lock; a transaction would see the same number all along."""
+    async with pool.transaction(operator().scope) as session:
+        return await session.fetchval(WAITING)
+
+
 async def service_of(pool: Database, agency: Organization, places: int) -> Id:
     """The agency's service, with this many places."""
     async with pool.transaction(agent(agency).scope) as session:
@@ -62,9 +68,8 @@ async def test_nobody_is_refused_while_the_holder_of_the_last_place_may_roll_bac
     first = asyncio.create_task(rolls_back())
     await taken.wait()
     others = [asyncio.create_task(take(pool, service)) for _ in range(15)]
-    async with pool.transaction(operator().scope) as session:
-        while await session.fetchval(WAITING) < 15:  # noqa: ASYNC110 - only the database knows
-            await asyncio.sleep(0)
+    while await waiting(pool) < 15:  # noqa: ASYNC110 - only the database knows
+        await asyncio.sleep(0)
     assert not any(other.done() and other.result() is False for other in others), "refused while one may be had"
     give_up.set()
     await first
