@@ -8,7 +8,7 @@ import msgspec
 from service import codes
 from service.access.model import Actor
 from service.db import Session
-from service.directory import rows, store
+from service.directory import rows, store, unload
 from service.directory.model import CapacityStatus, Service, Table, Tally
 from service.errors import Forbidden, Invalid, NotFound
 from service.values import Id
@@ -26,6 +26,17 @@ async def load(session: Session, actor: Actor, tables: Sequence[Table], now: dat
     if faults:
         raise Invalid(f"{len(faults)} faults; nothing was loaded.", issues=faults, key="faulty-files")
     return await store.load(session, batch, now)
+
+
+COLUMNS = rows.COLUMNS
+"""Table → its columns, and whether each must be filled."""
+
+
+async def export(session: Session, actor: Actor) -> dict[str, list[dict[str, str]]]:
+    """The whole directory as the rows of the files that `load` reads; loading them again changes nothing."""
+    if actor.side != "platform":
+        raise Forbidden("The directory is written out by the platform.", key="platform-only")
+    return await unload.unload(session)
 
 
 async def set_capacity(
