@@ -15,6 +15,10 @@ from service.values import Id
 SC_CODING = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
 NO_IDENTIFIER = "urn:yuanshe:no-identifier-reason"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+CONSENT_SCOPE, PRIVACY = "http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"
+PARTICIPATION, RECIPIENT = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"
+PURPOSES = frozenset({"TREAT", "ETREAT", "CAREMGT", "COC"})
+"""v3-ActReason: treatment, care management, coordination of care. A Consent for another purpose opens nothing to an agency."""
 DISPOSITIONS = frozenset("123459")
 
 
@@ -111,36 +115,84 @@ def stay(
 
 
 def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, at: str) -> Consent:
-    """A Consent to disclose, or of another category, which is kept and opens nothing."""
+    """A Consent to disclose, or of another category, which is kept and opens nothing.
+
+    What would be read wider than it was signed is refused: exceptions in nested provisions, `data` that is no referral,
+    a directive of another matter in the same signature (domain f-6: independent ticks).
+    """
+    spoken = any(one.verified for one in read.verification)
     for name, missing in (
         ("dateTime", not read.date_time), ("organization", not read.organization), ("policyRule", not read.policy_rule),
-        ("source[x]", not (read.source_attachment or read.source_reference)),
+        ("source[x]", not (read.source_attachment or read.source_reference or spoken)),
     ):  # fmt: skip
         if missing:
             raise Invalid(f"A Consent needs {name}.", at=f"{at}.{name}", code="required")
     provision = read.provision or wire.Provision()
-    discloses = any(c.code(ACT_CODE) == "IDSCL" for c in read.category) and provision.type != "deny"
-    agencies: list[Id] = []
-    for position, who in enumerate(provision.actor):
-        agencies.append(
-            references.required(who.reference, "Organization", at=f"{at}.provision.actor[{position}].reference")
-        )
+    matters = {c.code for concept in read.category for c in concept.coding if c.system == ACT_CODE}
+    shares = "IDSCL" in matters and read.scope.code(CONSENT_SCOPE) == PRIVACY and provision.type != "deny"
+    purposes = {c.code for c in provision.purpose}
+    discloses = shares and provision.type == "permit" and (not purposes or not PURPOSES.isdisjoint(purposes))
+    signers = _signers(read, patient, at)
+    if shares:
+        _as_signed(read, provision, matters, signers, at)
+    agencies = [
+        references.required(who.reference, "Organization", at=f"{at}.provision.actor[{n}].reference")
+        for n, who in enumerate(provision.actor)
+        if who.role.code(PARTICIPATION) == RECIPIENT
+    ]
     named = [
         references.required(d.reference, "ServiceRequest", at=f"{at}.provision.data[{n}].reference")
         for n, d in enumerate(provision.data)
-        if d.reference.reference and "ServiceRequest/" in d.reference.reference
+        if discloses or "ServiceRequest/" in (d.reference.reference or "")
     ]
-    signers = [found[0] for p in read.performer if (found := references.parse(p.reference))]
-    if discloses and not signers:
-        raise Invalid("A Consent names who signs it.", at=f"{at}.performer", code="required")
     period = provision.period
     return Consent(
         id=id, hospital=actor, patient=patient, version=0, kind="consent", active=read.status == "active", discloses=discloses,
-        agencies=tuple(dict.fromkeys(agencies)), referrals=tuple(dict.fromkeys(named)), signer="patient" if "Patient" in signers else "related",
-        recorded_by=actor, recorded_at=now, spoken=bool(read.verification),
+        agencies=tuple(dict.fromkeys(agencies)), referrals=tuple(dict.fromkeys(named)),
+        signer="patient" if "Patient" in signers else "related" if "RelatedPerson" in signers else "staff",
+        recorded_by=actor, recorded_at=now, spoken=spoken,
         valid_from=wire.instant(period.start, f"{at}.provision.period.start") if period and period.start else None,
         valid_to=_end(period.end, f"{at}.provision.period.end") if period and period.end else None,
     )  # fmt: skip
+
+
+def _signers(read: wire.Consent, patient: Id, at: str) -> set[str]:
+    """Which kinds of signer there are. A Patient who signs is the one whom the Consent is about."""
+    kinds: set[str] = set()
+    for position, signer in enumerate(read.performer):
+        found = references.parse(signer.reference)
+        if found is None:
+            continue
+        if found[0] == "Patient" and references.as_id(found[1]) != patient:
+            raise Invalid("Another patient does not sign.", at=f"{at}.performer[{position}]", code="value")
+        kinds.add(found[0])
+    return kinds
+
+
+def _as_signed(
+    read: wire.Consent, provision: wire.Provision, matters: set[str | None], signers: set[str], at: str
+) -> None:
+    """Raise unless a Consent that would open identity can be taken at its word."""
+    if provision.type is None and read.status == "active":
+        raise Invalid("Say whether the signer permits or denies.", at=f"{at}.provision.type", code="required")
+    if provision.provision:
+        raise Invalid(
+            "Exceptions are not read; name in one Consent whom it opens to.",
+            at=f"{at}.provision.provision",
+            code="not-supported",
+        )
+    if len(matters) > 1:
+        raise Invalid(
+            "Consent to disclose is given by itself, apart from consent to anything else.",
+            at=f"{at}.category",
+            code="business-rule",
+        )
+    if read.verification and not any(one.verified for one in read.verification):
+        raise Invalid("This consent was not verified yet.", at=f"{at}.verification", code="business-rule")
+    if not signers & {"Patient", "RelatedPerson"}:
+        raise Invalid(
+            "A Consent names who signs it: the Patient or a RelatedPerson.", at=f"{at}.performer", code="required"
+        )
 
 
 def _end(value: str, at: str) -> datetime:
@@ -155,7 +207,11 @@ def answers(read: wire.Observation | wire.QuestionnaireResponse) -> list[Answer]
         found = next((c.code for c in read.code.coding if c.code and (c.system or "").endswith("loinc.org")), None)
         if found is None or read.status in ("cancelled", "entered-in-error"):
             return []
-        score = read.value_integer if read.value_integer is not None else (read.value_quantity or {}).get("value")
+        score = (
+            read.value_integer
+            if read.value_integer is not None
+            else (read.value_quantity.value if read.value_quantity else None)
+        )
         coded = next((c.code for c in read.value_concept.coding if c.code), None) if read.value_concept else None
         return [Answer(found, score, coded)]
     if read.status == "entered-in-error":

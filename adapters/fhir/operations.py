@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import bundles, intake, submission, wire
+from adapters.fhir import bundles, intake, references, submission, wire
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Invalid
 from service.patients import store as patients
 from service.referrals import flow
 from service.safety.screening import raises_crisis
@@ -21,20 +20,21 @@ async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> d
     parts = submission.parts_of(bundles.read(body).entry) if kind.resource_type == "Bundle" else submission.lone(body)
     asked = submission.request_of(parts)
     read = wire.decode(asked.raw, wire.ServiceRequest, asked.at)
-    part, subject = submission.subject_of(parts, asked, read)
+    part, person = await submission.subject(session, actor, parts, asked, read)
     if part is not None:
         person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
-    else:
-        person = await patients.get(session, subject) if subject else None
-        if person is None:
-            raise Invalid(
-                "The subject is not a patient that is known here.", at=f"{asked.at}.subject", code="not-found"
-            )
-        session.patients.add(person.id)
+    assert person is not None
     new, _ = intake.referral(read, asked.id, new_id(), person.id, asked.raw, now, asked.at)
     region = None
     for encounter in (p for p in parts if p.type == "Encounter"):
         region = submission.destination(parts, encounter, person.id, actor, now).region
+    if region is None and (
+        known := references.as_id((references.parse(read.encounter.reference) or ("", ""))[1])
+        if read.encounter
+        else None
+    ):
+        stay = await patients.get_stay(session, known)
+        region = stay.region if stay else None
     new = msgspec.structs.replace(new, region=region, signs_crisis=raises_crisis(submission.answers_of(parts)))
     decision = await flow.dry_run(session, actor, new, person, now)
     return parameters([_candidate(candidate) for candidate in decision.candidates])

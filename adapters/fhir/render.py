@@ -183,8 +183,7 @@ def placer_request(referral: Referral, received: Json | None, reader: Reader) ->
             "priority": received.get("priority", referral.urgency), "subject": person,
             "requester": ref("Organization", referral.hospital),
         }  # fmt: skip
-    if display := (received.get("subject") or {}).get("display"):
-        person = person | {"display": display}
+    person = (received.get("subject") or {}) | person
     whole = received | base | {"status": referral.status, "subject": person}
     if "extension" in status:
         others = [e for e in received.get("extension", ()) if e.get("url") != STATUS_REASON]
@@ -269,7 +268,7 @@ def filler_request(share: Task, version: int | None = None) -> Json:
         "authoredOn": instant(share.authored_at),
         "requester": ref("Organization", PLATFORM),
     }
-    if share.contact_prohibited:
+    if share.contact_prohibited and disclosed:
         said["orderDetail"] = [DO_NOT_CONTACT]
     if share.agency:
         said["performer"] = [ref("Organization", share.agency)]

@@ -6,14 +6,16 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import intake, references, wire
+from adapters.fhir import conditional, intake, references, wire
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Invalid, Issue
+from service.errors import Conflict, Invalid, Issue
 from service.followup import flow as followup
 from service.patients import flow as patients
+from service.patients import identity
 from service.patients import store as patient_rows
 from service.patients.model import Patient, Stay
+from service.records import store as records
 from service.records.model import Record
 from service.referrals import consent_flow, flow
 from service.referrals.model import NewReferral
@@ -52,6 +54,20 @@ class Part(msgspec.Struct):
     id: Id
     at: str
     full_url: str | None = None
+    known: int = 0
+    """Version of what is stored already under this id; 0: nothing is."""
+    kept: bool = False
+    """Its condition (ifNoneExist) found something: that stands, and nothing is written."""
+
+    @property
+    def stored(self) -> Stored:
+        """What this entry will be stored as. Of what a POST brings only a known Patient answers 200 (contract.md)."""
+        if self.kept:
+            return Stored(self.type, self.id, self.known, 200)
+        put = self.request is not None and self.request.method == "PUT"
+        return Stored(
+            self.type, self.id, self.known + 1, 200 if self.known and (put or self.type == "Patient") else 201
+        )
 
 
 def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
@@ -63,13 +79,19 @@ def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
         if not raw:
             raise Invalid("A submission's entry needs a resource.", at=at, code="required")
         kind = wire.decode(raw, wire.Kind, at)
-        id = new_id()
-        if entry.request and entry.request.method == "PUT" and (named := references.parse(entry.request.url)):
-            id = references.as_id(named[1]) or id
-        found.append(
-            Part(position, kind.resource_type, raw, msgspec.json.decode(raw), entry.request, id, at, entry.full_url)
-        )
+        _fitting(entry.request, kind, f"Bundle.entry[{position}].request")
+        content = msgspec.json.decode(raw)
+        found.append(Part(position, kind.resource_type, raw, content, entry.request, new_id(), at, entry.full_url))
     return found
+
+
+def _fitting(request: wire.EntryRequest | None, kind: wire.Kind, at: str) -> None:
+    if request is None:
+        return
+    if request.method not in ("POST", "PUT"):
+        raise Invalid("What is submitted is posted or put.", at=f"{at}.method", code="business-rule")
+    if request.url.partition("?")[0].strip("/").split("/")[0] != kind.resource_type:
+        raise Invalid("The address is not one for this type of resource.", at=f"{at}.url", code="value")
 
 
 def lone(body: bytes) -> list[Part]:
@@ -79,7 +101,7 @@ def lone(body: bytes) -> list[Part]:
 
 def digest(parts: list[Part]) -> bytes:
     """SHA-256 of the submission in canonical form."""
-    names = {part.full_url: part.position for part in parts if part.full_url}
+    names = {url: part.position for part in parts for url in _urls(part)}
     entries = [
         (part.content, f"{part.request.method} {part.request.url}" if part.request else "POST ServiceRequest")
         for part in parts
@@ -91,33 +113,34 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     """Store the submission and answer per entry, in its order. The same again answers 200 with what is stored."""
     request_part = request_of(parts)
     asked = wire.decode(request_part.raw, wire.ServiceRequest, request_part.at)
-    patient_part, subject = subject_of(parts, request_part, asked)
     number = intake.placer(asked, request_part.at)
     task_part = _only(parts, "Task", optional=True)
-    known, person = await _person(session, actor, patient_part, now)
-    patient = known.id if known else patient_part.id if patient_part else subject
+    stay_part = _only(parts, "Encounter", optional=True)
+    await _known(session, actor, parts)
+    patient_part, known = await subject(session, actor, parts, request_part, asked)
+    person = await _person(session, actor, patient_part, now) if patient_part else None
+    patient = person.id if person else known.id if known else None
     assert patient is not None
-    if patient_part:
-        patient_part.id = patient
     names = _names(parts)
-    if patient_part and patient_part.full_url is None and patient_part.position < 0:
-        names[asked.subject.reference or ""] = f"Patient/{patient}"
-    stored = _plan(parts, known, patient_part)
+    if asked.subject.reference and asked.subject.reference not in names:
+        # A contained Patient, or a condition that found one.
+        names[asked.subject.reference] = f"Patient/{patient}"
+    if stay_part:
+        await _known_stay(session, actor, stay_part, patient, now)
+        names = names | dict.fromkeys(_urls(stay_part), f"Encounter/{stay_part.id}")
+    stored = [part.stored for part in parts]
     with wire.within(request_part.at):
         before = await flow.claim(
-            session,
-            actor,
-            number.system,
-            number.value,
-            digest(parts),
-            request_part.id,
-            tuple(s.location for s in stored),
-        )
+            session, actor, number.system, number.value, digest(parts), request_part.id, tuple(s.location for s in stored)
+        )  # fmt: skip
     if before is not None:
         return [_again(location) for location in before.locations]
-    if patient_part and person and not (known and patient_part.request and patient_part.request.if_none_exist):
+    if patient_part and person and not patient_part.kept:
+        expected = references.if_match(patient_part.request.if_match) if patient_part.request else None
         with wire.within(patient_part.at):
-            await patients.register(session, actor, person, references.rewritten(patient_part.raw, names), now)
+            await patients.register(
+                session, actor, person, references.rewritten(patient_part.raw, names), now, expected
+            )
     stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at)
     body = references.rewritten(request_part.raw, names)
     # Read again as rewritten: what it references is ours now.
@@ -142,8 +165,35 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
             await _consent(session, actor, part, names, patient, now)
     if stay and stay.status == "finished":
         await followup.catch_up(session, actor, new.id, now)
-    told = (*warnings, *done.warnings)
-    return [msgspec.structs.replace(s, warnings=told) if s.id == request_part.id else s for s in stored]
+    told = {request_part.id: (*warnings, *done.warnings)}
+    if patient_part and person:
+        told[patient] = tuple(
+            msgspec.structs.replace(doubt, at=f"{patient_part.at}.{doubt.at}")
+            for doubt in identity.doubts(person.identifiers, person.gender)
+        )
+    return [msgspec.structs.replace(s, warnings=told.get(s.id, ())) for s in stored]
+
+
+async def _known(session: Session, actor: Actor, parts: list[Part]) -> None:
+    """Find what the entries name that is stored already: by the id of a PUT, or by an ifNoneExist. An id that is not
+    known here names nothing: ids are given by the service."""
+    for part in parts:
+        if part.request is None or part.type == "ServiceRequest":
+            continue
+        at = f"Bundle.entry[{part.position}].request"
+        if part.request.method == "PUT":
+            named = references.parse(part.request.url)
+            id = references.as_id(named[1]) if named else None
+            held = await records.current(session, part.type, id) if id else None
+            if held and held.author == actor.organization:
+                part.id, part.known = held.id, held.version
+        elif part.request.if_none_exist is not None:
+            found = await conditional.existing(
+                session, actor, part.type, part.request.if_none_exist, f"{at}.ifNoneExist"
+            )
+            if found:
+                part.id, part.known = found
+                part.kept = True
 
 
 def _again(location: str) -> Stored:
@@ -164,8 +214,30 @@ def _only(parts: list[Part], type: str, optional: bool = False) -> Any:
     return found[0] if found else None
 
 
-def subject_of(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> tuple[Part | None, Id | None]:
-    """Who it is for: a Patient of the Bundle, one contained in the request, or one already known."""
+async def subject(
+    session: Session, actor: Actor, parts: list[Part], request: Part, asked: wire.ServiceRequest
+) -> tuple[Part | None, Patient | None]:
+    """Who it is for: a Patient of the Bundle, one contained in the request, or one already known, by id or by identifier."""
+    part = _brought(parts, request, asked)
+    if part is not None:
+        return part, None
+    named, at = asked.subject, f"{request.at}.subject"
+    reference = named.reference or ""
+    if reference.startswith("Patient?"):
+        found = await conditional.existing(session, actor, "Patient", reference, at)
+        known = await patient_rows.get(session, found[0]) if found else None
+    elif not reference and named.identifier and named.identifier.value:
+        known = await patients.find(session, actor, intake.identifiers((named.identifier,)))
+    else:
+        known = await patient_rows.get(session, references.required(named, "Patient", at=at))
+    if known is None or known.hospital != actor.organization:
+        raise Invalid("The subject is not a patient that is known here.", at=at, code="not-found")
+    session.patients.add(known.id)
+    return None, known
+
+
+def _brought(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> Part | None:
+    """The Patient that came along, if one did."""
     people = [part for part in parts if part.type == "Patient"]
     named = asked.subject.reference
     for part in people:
@@ -176,7 +248,7 @@ def subject_of(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> 
                     at=next(p.at for p in people if p is not part),
                     code="business-rule",
                 )
-            return part, None
+            return part
     if people:
         raise Invalid(
             "The request's subject is not the Patient of this submission.", at=f"{request.at}.subject", code="value"
@@ -185,48 +257,52 @@ def subject_of(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> 
         for raw in asked.contained:
             kind = wire.decode(raw, wire.Kind, f"{request.at}.contained")
             if kind.resource_type == "Patient" and kind.id == named[1:]:
-                return Part(
-                    -1, "Patient", bytes(raw), msgspec.json.decode(raw), None, new_id(), f"{request.at}.contained"
-                ), None
-    return None, references.required(asked.subject, "Patient", at=f"{request.at}.subject")
+                content = msgspec.json.decode(raw)
+                return Part(-1, "Patient", bytes(raw), content, None, new_id(), f"{request.at}.contained")
+    return None
 
 
 def _urls(part: Part) -> set[str]:
     """Every way in which another entry may reference this one."""
-    own = part.content.get("id")
-    found = {part.full_url} if part.full_url else set[str]()
-    if own and (part.full_url is None or part.full_url.endswith(f"/{own}")):
-        found.add(f"{part.type}/{own}")
-    return found
+    return references.urls(part.type, part.content.get("id"), part.full_url)
 
 
 def _names(parts: list[Part]) -> dict[str, str]:
     return {url: f"{part.type}/{part.id}" for part in parts for url in _urls(part)}
 
 
-async def _person(
-    session: Session, actor: Actor, part: Part | None, now: datetime
-) -> tuple[Patient | None, Patient | None]:
-    """The patient as known here, and as the submission says."""
-    if part is None:
-        return None, None
+async def _person(session: Session, actor: Actor, part: Part, now: datetime) -> Patient:
+    """The patient as the submission says, under the id that the hospital's patient with these numbers has already."""
     person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
-    known = await patients.find(session, actor, person.identifiers)
-    if known is None and part.request and part.request.method == "PUT":
-        known = await patient_rows.get(session, part.id)
-    return known, msgspec.structs.replace(person, id=known.id) if known else person
+    with wire.within(part.at):
+        # The row stays locked: of parallel referrals of one person each sees what the one before it stored.
+        known = None if part.kept else await patients.find(session, actor, person.identifiers, lock=True)
+        if known is not None and part.known and known.id != part.id:
+            raise Conflict(
+                "Another patient of this hospital has one of these identifiers.",
+                at="identifier",
+                key="identity-conflict",
+            )
+    if known is not None:
+        part.id, part.known = known.id, known.version
+    return msgspec.structs.replace(person, id=part.id)
 
 
-def _plan(parts: list[Part], known: Patient | None, patient_part: Part | None) -> list[Stored]:
-    """What each entry will be stored as, known before anything is: the answer to the same submission again."""
-    stored: list[Stored] = []
-    for part in parts:
-        if part is patient_part and known:
-            kept = part.request is not None and part.request.if_none_exist is not None
-            stored.append(Stored("Patient", known.id, known.version if kept else known.version + 1, 200))
-        else:
-            stored.append(Stored(part.type, part.id, 1))
-    return stored
+async def _known_stay(session: Session, actor: Actor, part: Part, patient: Id, now: datetime) -> None:
+    """A stay with a number that this hospital has used is that stay, whoever else was referred from it."""
+    if part.known:
+        return
+    number = intake.stay(
+        wire.decode(part.raw, wire.Encounter, part.at), part.id, patient, actor.organization, now, part.at, {}
+    ).number
+    known = await patient_rows.stay_by_number(session, actor.organization, number) if number else None
+    if known is None:
+        return
+    if known.patient != patient:
+        raise Conflict(
+            "This number belongs to a stay of another patient.", at=f"{part.at}.identifier", key="identity-conflict"
+        )
+    part.id, part.known = known.id, known.version
 
 
 async def _stay(
@@ -240,15 +316,20 @@ async def _stay(
     at: str,
 ) -> Stay | None:
     part = _only(parts, "Encounter", optional=True)
-    if part is None:
-        named = references.ours(asked.encounter, "Encounter", at=f"{at}.encounter")
+    if part is None or part.kept:
+        named = part.id if part else references.ours(asked.encounter, "Encounter", at=f"{at}.encounter")
         known = await patient_rows.get_stay(session, named) if named else None
-        if asked.encounter and known is None:
-            raise Invalid("The encounter is not known here.", at=f"{at}.encounter", code="not-found")
+        if (asked.encounter or part) and (known is None or known.patient != patient):
+            raise Invalid("The encounter is not one of this patient.", at=f"{at}.encounter", code="not-found")
         return known
+    body = references.rewritten(part.raw, names)
+    whose = wire.decode(body, wire.Encounter, part.at).subject
+    if whose and references.ours(whose, "Patient", at=f"{part.at}.subject") not in (None, patient):
+        raise Invalid("The stay is another patient's.", at=f"{part.at}.subject", code="value")
     stay = destination(parts, part, patient, actor, now)
     admitted = msgspec.structs.replace(stay, status="in-progress") if stay.status == "finished" else stay
-    await patients.admit(session, actor, admitted, references.rewritten(part.raw, names), now)
+    with wire.within(part.at):
+        await patients.admit(session, actor, admitted, body, now)
     return stay
 
 
@@ -311,6 +392,8 @@ def _supporting(
             continue
         if part.type not in SUPPORTING:
             raise Invalid(f"A submission does not carry a {part.type}.", at=part.at, code="not-supported")
+        if part.kept:
+            continue
         body = references.rewritten(part.raw, names)
         read = wire.decode(body, wire.Subject, part.at)
         about = (
@@ -321,7 +404,7 @@ def _supporting(
         if about is not None and about != patient:
             raise Invalid("This is about another patient than the request.", at=f"{part.at}.subject", code="value")
         kept.append(
-            Record(part.id, 1, part.type, "supporting", actor.organization, body, now, hospital=actor.organization, patient=patient,
+            Record(part.id, part.known + 1, part.type, "supporting", actor.organization, body, now, hospital=actor.organization, patient=patient,
                    referral=referral, status=read.status)
         )  # fmt: skip
     return kept

@@ -37,7 +37,12 @@ def faults(consent: Consent, birth_date: date | None, now: datetime) -> tuple[Is
     found: list[Issue] = []
     if consent.kind == "consent" and consent.discloses and consent.active and not consent.agencies:
         found.append(Issue("A consent names the agencies that the signer was shown.", "provision.actor", "required"))
-    if consent.signer == "patient" and birth_date is not None and age_on(birth_date, local_day(now)) < GUARDIAN_UNTIL:
+    child = birth_date is not None and age_on(birth_date, local_day(now)) < GUARDIAN_UNTIL
+    if (
+        child
+        and consent.active
+        and (consent.signer == "patient" or (consent.discloses and consent.signer != "related"))
+    ):
         found.append(
             Issue(
                 "A child under 14 does not sign: a parent or guardian (RelatedPerson) is the performer.",

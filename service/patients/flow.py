@@ -13,11 +13,17 @@ from service.records import store as records
 from service.records.model import Record
 
 
-async def find(session: Session, actor: Actor, identifiers: tuple[Identifier, ...]) -> Patient | None:
-    """The patient of the actor's hospital with any of these numbers; Conflict when they name several persons."""
+async def find(
+    session: Session, actor: Actor, identifiers: tuple[Identifier, ...], *, lock: bool = False
+) -> Patient | None:
+    """The patient of the actor's hospital with any of these numbers; Conflict when they name several persons.
+
+    With `lock` nobody else changes that patient until the transaction ends.
+    """
     if not identifiers:
         return None
-    found = await store.by_identifiers(session, actor.organization, [identity.normalised(i) for i in identifiers])
+    numbers = [identity.normalised(i) for i in identifiers]
+    found = await store.by_identifiers(session, actor.organization, numbers, lock=lock)
     if len(found) > 1:
         raise Conflict(
             "These identifiers belong to different patients of this hospital; merge or correct them first.",

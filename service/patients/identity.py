@@ -52,7 +52,7 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
         found.append(
             Issue(
                 f"The reason for having no identifier is one of {', '.join(NO_IDENTIFIER_REASONS)}.",
-                "no-identifier-reason",
+                "extension",
                 "code-invalid",
             )
         )
@@ -65,3 +65,16 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
             )
         )
     return tuple(found)
+
+
+def doubts(identifiers: tuple[Identifier, ...], gender: str) -> tuple[Issue, ...]:
+    """What is worth a second look (domain f-1): the gender is not the one that the citizen number states (an odd 17th digit
+    says male). Registers lag behind lives, so this refuses nothing."""
+    for identifier in identifiers:
+        digit = identifier.value.strip()[16:17]
+        if identifier.system != CITIZEN_NUMBER or gender not in ("male", "female") or not digit.isdigit():
+            continue
+        if (int(digit) % 2 == 1) != (gender == "male"):
+            text = "The gender is not the one that the citizen number states."
+            return (Issue(text, "gender", "value", "warning"),)
+    return ()

@@ -20,11 +20,15 @@ BY_IDENTIFIERS = f"""{_WHOLE} WHERE id IN (
     WHERE hospital_id = $1 AND (system, value) IN (SELECT * FROM unnest($2::text[], $3::text[])))"""
 
 
-async def by_identifiers(session: Session, hospital: Id, identifiers: Sequence[Identifier]) -> list[Patient]:
+LOCK_BY_IDENTIFIERS = f"{BY_IDENTIFIERS} ORDER BY id FOR NO KEY UPDATE OF patient"
+
+
+async def by_identifiers(
+    session: Session, hospital: Id, identifiers: Sequence[Identifier], *, lock: bool = False
+) -> list[Patient]:
     """The hospital's patients that carry any of these numbers: none, one, or a conflict of several."""
-    rows = await session.fetch(
-        BY_IDENTIFIERS, hospital, [i.system for i in identifiers], [i.value for i in identifiers]
-    )
+    query = LOCK_BY_IDENTIFIERS if lock else BY_IDENTIFIERS
+    rows = await session.fetch(query, hospital, [i.system for i in identifiers], [i.value for i in identifiers])
     return [_patient(row) for row in rows]
 
 

@@ -29,6 +29,8 @@ async def record_consent(session: Session, actor: Actor, consent: Consent, body:
     if issues:
         raise Invalid("The consent does not hold.", issues=issues)
     old = await consents.get(session, consent.id)
+    if old is not None and old.patient != consent.patient:
+        raise Invalid("A consent stays with its patient.", at="patient")
     version = old.version + 1 if old else 1
     consent = msgspec.structs.replace(
         consent,
@@ -46,8 +48,9 @@ async def record_consent(session: Session, actor: Actor, consent: Consent, body:
                 referral=consent.referrals[0] if len(consent.referrals) == 1 else None, status="active" if consent.active else "inactive")],
     )  # fmt: skip
     session.patients.add(consent.patient)
-    if consent.discloses:
-        await _follow(session, actor, consent, "consent" if consent.active else "withdraw-consent", now)
+    if consent.discloses or (old and old.discloses):
+        opens = consent.active and consent.discloses
+        await _follow(session, actor, consent, old, "consent" if opens else "withdraw-consent", now)
     return consent
 
 
@@ -68,16 +71,21 @@ async def record_basis(session: Session, actor: Actor, basis: Consent, body: byt
         [Record(basis.id, 1, "Provenance", "safety", actor.organization, body, now, hospital=referral.hospital, patient=referral.patient,
                 referral=referral.id)],
     )  # fmt: skip
-    await _follow(session, actor, basis, basis.kind, now)
+    await _follow(session, actor, basis, None, basis.kind, now)
     return basis
 
 
-async def _follow(session: Session, actor: Actor, consent: Consent, kind: str, now: datetime) -> None:
-    """Let every open referral that the ground speaks of follow it, one turn each: each has its own lock and history."""
-    named = list(consent.referrals) or await store.open_of_patient(session, consent.patient, consent.hospital)
+async def _follow(
+    session: Session, actor: Actor, consent: Consent, before: Consent | None, kind: str, now: datetime
+) -> None:
+    """Let every open referral that the ground speaks of, or spoke of `before` it was changed, follow it: one turn each,
+    as each has its own lock and history."""
+    named: set[Id] = set()
+    for said in (consent, *([before] if before else [])):
+        named.update(said.referrals or await store.open_of_patient(session, consent.patient, consent.hospital))
     for referral in sorted(named):
         async with steps.on_referral(session, actor, referral, now) as moving:
-            if moving.loop.referral.patient != consent.patient:
+            if moving.loop.referral.patient != consent.patient or moving.loop.referral.hospital != consent.hospital:
                 raise Invalid("The consent names a referral of another patient.", at="provision.data")
             for share in moving.loop.shares:
                 moving.loop = transitions.disclosed(moving.loop, share, now, session.practice)
