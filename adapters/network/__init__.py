@@ -17,30 +17,38 @@ def read(paths: Sequence[Path]) -> list[Table]:
 
     Raises SetupError where there is nothing to read, Invalid with one issue for each file that is no such CSV.
     """
-    found = [file for path in paths for file in _files(path)]
     faults: list[Issue] = []
     tables: list[Table] = []
-    for file in found:
+    for file in [file for path in paths for file in _files(path)]:
         try:
-            with file.open(encoding="utf-8-sig", newline="") as lines:
-                reader = csv.DictReader(lines, restkey=SURPLUS, restval="", strict=True)
-                columns = tuple(name.strip() for name in reader.fieldnames or ())
-                reader.fieldnames = list(columns)
-                rows = tuple(
-                    (reader.line_num, {name: cell if isinstance(cell, str) else "?" for name, cell in row.items()})
-                    for row in reader
-                    if any(row.values())
-                )
-            tables.append(Table(file.stem, str(file), columns, rows))
+            tables.append(_table(file))
         except UnicodeDecodeError:
             faults.append(Issue("is not UTF-8", at=f"{file}:1"))
-        except csv.Error as error:
-            faults.append(Issue(f"is not CSV: {error}", at=f"{file}:{reader.line_num}"))
         except OSError as error:
             raise SetupError(f"{file} cannot be read ({error.strerror}).") from error
+        except Invalid as refusal:
+            faults += refusal.issues
     if faults:
         raise Invalid("Some files cannot be read; nothing was loaded.", issues=faults, key="faulty-files")
     return sorted(tables, key=lambda table: list(COLUMNS).index(table.name))
+
+
+def _table(file: Path) -> Table:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            columns = tuple(name.strip() for name in next(reader, []))
+            rows = tuple((reader.line_num, _cells(columns, row)) for row in reader if any(row))
+        except csv.Error as error:
+            raise Invalid(
+                "This is no CSV.", issues=[Issue(f"is not CSV: {error}", at=f"{file}:{reader.line_num}")]
+            ) from error
+    return Table(file.stem, str(file), columns, rows)
+
+
+def _cells(columns: tuple[str, ...], row: list[str]) -> dict[str, str]:
+    cells = dict(zip(columns, row, strict=False))
+    return cells | {SURPLUS: " ".join(row[len(columns) :])} if len(row) > len(columns) else cells
 
 
 def _files(path: Path) -> list[Path]:

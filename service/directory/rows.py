@@ -205,7 +205,7 @@ def _rows(table: Table, faults: list[Issue]) -> Iterator[Row]:
     if all(column in table.columns for column, must in COLUMNS[table.name].items() if must):
         for line, cells in table.rows:
             row = Row(table, line, cells, faults)
-            if cells.get(SURPLUS):
+            if SURPLUS in cells:
                 row.fault("row", "has more cells than the first line has columns")
             yield row
 

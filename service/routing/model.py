@@ -149,10 +149,14 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def offers(self) -> tuple[Candidate, ...]:
-        """Who is offered it without a person's doing: in a broadcast all at once, else the first that still has a place."""
+        """Who is offered it without a person's doing: in a broadcast all at once, else the first that still has a place.
+
+        A broadcast stands in the order of services, in which their places are to be taken (directory.steps.take_place).
+        """
         if self.mode not in ("sequence", "broadcast"):
             return ()
-        return tuple(each for each in self.candidates if each.eligible and each.mode == self.mode)
+        found = [each for each in self.candidates if each.eligible and each.mode == self.mode]
+        return tuple(sorted(found, key=lambda each: str(each.service)) if self.mode == "broadcast" else found)
 
     def of(self, agency: Id) -> Candidate | None:
         """The candidate of this agency, if it is or was a partner."""

@@ -70,15 +70,14 @@ def rotation(referral: Id, agency: Id) -> float:
 def decide(
     id: Id, need: Need, judged: Sequence[Judged], referral: Id, taken: Mapping[Id, int] | None = None
 ) -> Decision:
-    """Order the judged; `taken` are the places held, by service, of those that `level` names.
+    """Order the judged; `taken` are the places held, by service, of every one that `level` names.
 
     Nobody is offered anything on a fact that nobody knows: only an eligible agency is, and only where its partnership
     does not leave dispatch to the coordinator.
     """
-    counted = frozenset(level(judged))
-    eligible = [_candidate(each, referral, counted, taken or {}) for each in judged if each.verdict.eligible]
+    eligible = [_candidate(each, referral, taken or {}) for each in judged if each.verdict.eligible]
     eligible.sort(key=_order)
-    others = [_candidate(each, referral, frozenset(), {}) for each in judged if not each.verdict.eligible]
+    others = [_candidate(each, referral, {}) for each in judged if not each.verdict.eligible]
     others.sort(key=lambda each: (not each.verdict.open, not each.preferred, each.rank, each.agency.bytes))
     first = next((each for each in eligible if each.mode != "manual"), None)
     mode = first.mode if first else "manual" if eligible else "none"
@@ -92,9 +91,9 @@ def decide(
     return Decision(id, need, mode, (*eligible, *others), tuple(asked))
 
 
-def _candidate(each: Judged, referral: Id, counted: frozenset[Id], taken: Mapping[Id, int]) -> Candidate:
+def _candidate(each: Judged, referral: Id, taken: Mapping[Id, int]) -> Candidate:
     it = each.it
-    load = taken.get(it.service, 0) / max(it.places, 1) if it.service in counted and it.service else None
+    held = taken.get(it.service) if it.service else None
     return Candidate(
         it.agency,
         it.service,
@@ -105,7 +104,7 @@ def _candidate(each: Judged, referral: Id, counted: frozenset[Id], taken: Mappin
         each.verdict,
         each.preferred,
         each.prefix,
-        load,
+        None if held is None else held / max(it.places, 1),
         rotation(referral, it.agency) if each.verdict.eligible else 0.0,
     )
 

@@ -26,7 +26,7 @@ async def route(session: Session, need: Need, referral: Id, now: datetime) -> De
             need = msgspec.structs.replace(need, region=later)
             judged = scoring.weigh(need, prospects)
     services = scoring.level(judged)
-    taken = await directory.taken(session, services) if services else {}
+    taken = dict.fromkeys(services, 0) | await directory.taken(session, services) if services else {}
     return scoring.decide(new_id(), need, judged, referral, taken)
 
 

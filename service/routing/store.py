@@ -12,19 +12,23 @@ from service.routing.model import Candidate, Decision, Kept, KeptDecision, Need,
 from service.values import Id
 
 # Only partners of the hospital are read, past and future ones too, so that their reasons can be told: any other agency of
-# the directory fails the first rule. LATERAL with LIMIT 1 asks whether there is one, and stops at the first.
+# the directory fails the first rule. LATERAL with LIMIT 1 asks whether there is one, and stops at the first. Places are
+# given out from number 1 up, so that the last one, found by its key, nearly always tells; else the others are looked at.
 PROSPECTS = """
 SELECT p.agency_id, p.id, p.valid_from <= $2 AS begun, coalesce(p.valid_to < $2, false) AS ended,
        array_position(line.age, p.hospital_id) - 1 AS distance, p.rank, p.mode, p.reply_limits,
        array_to_string(p.needs, ' ') AS partnership_needs, s.id AS service, array_to_string(s.needs, ' ') AS service_needs,
-       array_to_string(s.regions, ' ') AS regions, s.capacity_status, s.places, free.yes AS free, licensed.yes AS licensed,
+       array_to_string(s.regions, ' ') AS regions, s.capacity_status, s.places,
+       coalesce(last.yes, free.yes) AS free, licensed.yes AS licensed,
        o.active, o.status, o.ready, o.co_supervised_by IS NOT NULL AS co_supervised, o.protection_qualified
 FROM (SELECT lineage AS age FROM organization WHERE id = $1) line
 JOIN partnership p ON p.hospital_id = ANY (line.age)
 JOIN organization o ON o.id = p.agency_id
 LEFT JOIN agency_service s ON s.agency_id = p.agency_id AND s.active
-LEFT JOIN LATERAL (SELECT true AS yes FROM place WHERE service_id = s.id AND task_id IS NULL AND number <= s.places
-                   LIMIT 1) free ON true
+LEFT JOIN LATERAL (SELECT true AS yes FROM place WHERE service_id = s.id AND task_id IS NULL AND number = s.places
+                   LIMIT 1) last ON true
+LEFT JOIN LATERAL (SELECT true AS yes FROM place WHERE last.yes IS NULL AND service_id = s.id AND task_id IS NULL
+                   AND number < s.places LIMIT 1) free ON true
 LEFT JOIN LATERAL (SELECT true AS yes FROM worker w WHERE w.agency_id = p.agency_id AND w.active AND w.licensed_from <= $2
                    AND (w.licensed_to IS NULL OR w.licensed_to >= $2) LIMIT 1) licensed ON true
 """
