@@ -552,6 +552,7 @@ def _explain(said: str, data: Path, tcp_port: int | None) -> str:
         return _full(data)
     if "Address already in use" in said and tcp_port:
         return f"Port {tcp_port} on 127.0.0.1 is taken: choose another, or stop the program that holds it."
-    told = [line for line in said.splitlines() if any(word in line for word in ("FATAL", "PANIC", "error:", "ERROR"))]
+    words = ("FATAL", "PANIC", "error:", "ERROR", "postgres: could not")
+    told = [line for line in said.splitlines() if any(word in line for word in words)]
     reason = (told or [line for line in said.splitlines() if line.strip()] or ["it said nothing"])[0]
     return f"PostgreSQL in {data} did not start or stop: {reason.strip()}"

@@ -1,0 +1,171 @@
+"""`yuanshe demo`: one command, one referral, and nothing left behind however it ends."""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+class Demo:
+    """A running demo, read line by line."""
+
+    def __init__(self, home: Path, *words: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.home = home
+        environ = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "YUANSHE_OWNER_DATABASE_URL")}
+        environ |= {"YUANSHE_HOME": str(home), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "adapters.main", "demo", *words], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )  # fmt: skip
+        self.lines: list[str] = []
+        STARTED.append(self)
+
+    def until(self, words: str) -> None:
+        """Read on until a line holds these words."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if words in line:
+                return
+        raise AssertionError("the demo ended: " + "".join(self.lines[-20:]))
+
+    @property
+    def said(self) -> dict[str, Any]:
+        return json.loads((self.home / "demo.json").read_text())
+
+    def children(self) -> list[int]:
+        """The pids of serve and work."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+
+    def ready(self) -> int:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health/ready", timeout=10).status_code
+        return 0
+
+    def postgres(self) -> int | None:
+        """The server's pid, while it runs."""
+        found = list(self.home.rglob("postmaster.pid"))
+        return int(found[0].read_text().splitlines()[0]) if found else None
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    # Not pytest's own folder: every run of pytest on the machine closes that to the user as which PostgreSQL runs.
+    place = Path(tempfile.mkdtemp(prefix="yuanshe-demo-"))
+    place.chmod(0o711)
+    yield place / "y"
+    for demo in STARTED:
+        if demo.process.poll() is None:
+            demo.process.terminate()
+            demo.process.communicate(timeout=60)
+    STARTED.clear()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+STARTED: list["Demo"] = []
+
+
+def gone(pid: int) -> bool:
+    """Wait until a process that is not our child has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    try:
+        return bool(poll.poll(30_000))
+    finally:
+        os.close(descriptor)
+
+
+def test_one_command_runs_one_referral_and_sigterm_stops_everything(home: Path) -> None:
+    demo = Demo(home)
+    demo.until("Serving")
+    told = "".join(demo.lines)
+    assert "A referral went round" in told and "the loop is closed" in told
+    assert demo.ready() == 200
+    said = demo.said
+    assert (home / "demo.json").stat().st_mode & 0o777 == 0o600
+    assert {"platform", "hospital-a", "hospital-b", "agency-a", "agency-b", "agency-c"} == said["organizations"].keys()
+    assert {"his-a", "his-b", "agency-a", "agency-b", "agency-c", "platform", "auditor"} == said["clients"].keys()
+    assert {"nurse-a", "worker-a", "worker-a2", "supervisor-a", "worker-b", "coordinator", "bureau", "admin"} == said[
+        "people"
+    ].keys()
+    assert httpx.get(f"http://127.0.0.1:{demo.port}/docs").status_code == 200
+    children, server = demo.children(), demo.postgres()
+    assert server is not None
+    demo.process.send_signal(signal.SIGTERM)
+    demo.process.communicate(timeout=60)
+    assert [pid for pid in (*children, server) if not gone(pid)] == []
+
+    again = Demo(home, "--serve-only")
+    again.until("Serving")
+    assert "A referral went round" not in "".join(again.lines)
+    assert again.said["clients"] == said["clients"] and again.said["people"] == said["people"]
+    token = said["clients"]["his-a"]["access_token"]
+    found = httpx.get(
+        f"http://127.0.0.1:{again.port}/fhir/ServiceRequest", headers={"authorization": f"Bearer {token}"}
+    )
+    assert found.status_code == 200 and found.json()["total"] > 0
+    again.process.send_signal(signal.SIGINT)
+    again.process.communicate(timeout=60)
+    assert again.postgres() is None
+
+
+def test_what_dies_is_started_again_and_nothing_outlives_a_killed_supervisor(home: Path) -> None:
+    demo = Demo(home, "--serve-only")
+    demo.until("Serving")
+    first = demo.children()
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    demo.until("starting it again")
+    demo.until("starting it again")
+    demo.until("the worker runs")
+    second = demo.children()
+    assert len(second) == 2 and not set(first) & set(second)
+    server = demo.postgres()
+    assert server is not None
+    demo.process.kill()
+    demo.process.communicate(timeout=60)
+    assert [pid for pid in (*second, server) if not gone(pid)] == []
+
+
+def test_a_taken_port_is_named_before_anything_is_started(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environ = os.environ | {"YUANSHE_HOME": str(home), "PORT": str(taken.getsockname()[1])}
+        said = subprocess.run(
+            [sys.executable, "-m", "adapters.main", "demo"], env=environ, capture_output=True, text=True, timeout=60
+        )
+    assert said.returncode == 2
+    assert "is taken" in said.stderr and "PORT" in said.stderr and "Traceback" not in said.stderr
+    assert not home.exists()
+
+
+def test_fresh_refuses_a_database_that_is_not_its_own(home: Path) -> None:
+    environ = os.environ | {"YUANSHE_HOME": str(home), "DATABASE_URL": "postgresql://a:b@127.0.0.1/c"}
+    said = subprocess.run(
+        [sys.executable, "-m", "adapters.main", "demo", "--fresh"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 2 and "DATABASE_URL" in said.stderr
