@@ -15,6 +15,7 @@ from service.values import new_id
 MOST_ENTRIES = 200
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """FHIR: the order in which a transaction's entries take effect, whatever their order in the Bundle."""
+FIRST = ("Patient", "Encounter")
 
 
 def read(body: bytes) -> wire.Bundle:
@@ -65,41 +66,60 @@ async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, 
     names: dict[str, str] = {}
     for entry, id in zip(bundle.entry, ids, strict=True):
         assert entry.request is not None
-        if entry.full_url and entry.request.method == "POST":
-            names[entry.full_url] = f"{entry.request.url.strip('/')}/{id}"
+        if entry.request.method == "POST" and bytes(entry.resource):
+            kind = wire.decode(entry.resource, wire.Kind, "Bundle.entry.resource")
+            for url in references.urls(kind.resource_type, kind.id, entry.full_url):
+                names[url] = f"{kind.resource_type}/{id}"
     answers: list[dict[str, Any]] = [{} for _ in bundle.entry]
-    for position in sorted(range(len(bundle.entry)), key=lambda p: ORDER.index(bundle.entry[p].request.method)):  # pyright: ignore[reportOptionalMemberAccess]
+
+    def made(position: int, stored: Stored) -> None:
+        # A patient who is known here already keeps the id: what else came along is about that one.
+        old, new = f"{stored.type}/{ids[position]}", f"{stored.type}/{stored.id}"
+        names.update({url: new for url, name in names.items() if name == old})
+        answers[position] = _stored(stored)
+
+    for position in sorted(range(len(bundle.entry)), key=lambda p: _turn(bundle.entry[p])):
         entry, at = bundle.entry[position], f"Bundle.entry[{position}]"
         request = entry.request
         assert request is not None
         path, _, query = request.url.partition("?")
         parts = tuple(part for part in path.split("/") if part)
         body = references.rewritten(bytes(entry.resource), names)
-        match request.method, parts:
-            case "POST", (type,):
-                _permit(actor, type, "c")
-                answers[position] = _stored(await writing.create(session, actor, type, body, ids[position], now))
-            case "PUT" | "PATCH", (type, id) if named := references.as_id(id):
-                _permit(actor, type, "u")
-                if request.method == "PATCH":
-                    body = writing.patched((await reading.read(session, actor, type, named)).body, body)
-                answers[position] = _stored(
-                    await writing.update(session, actor, type, body, named, references.if_match(request.if_match), now)
-                )
-            case "GET" | "HEAD", (type, id) if named := references.as_id(id):
-                _permit(actor, type, "r")
-                found = await reading.read(session, actor, type, named)
-                answers[position] = response_entry(200, found.body, {"etag": f'W/"{found.version}"'})
-            case "GET" | "HEAD", (type,):
-                _permit(actor, type, "s")
-                answers[position] = response_entry(
-                    200, await search.search(session, actor, type, parse_qsl(query), base), {}
-                )
-            case _:
-                raise NotFound(
-                    "This entry asks for nothing that this server does.", at=f"{at}.request", code="not-supported"
-                )
+        with wire.entry(at, parts[0] if parts else "Bundle"):
+            match request.method, parts:
+                case "POST", (type,):
+                    _permit(actor, type, "c")
+                    made(position, await writing.create(session, actor, type, body, ids[position], now))
+                case "PUT" | "PATCH", (type, id) if named := references.as_id(id):
+                    _permit(actor, type, "u")
+                    if request.method == "PATCH":
+                        body = writing.patched((await reading.read(session, actor, type, named)).body, body)
+                    answers[position] = _stored(
+                        await writing.update(
+                            session, actor, type, body, named, references.if_match(request.if_match), now
+                        )
+                    )
+                case "GET" | "HEAD", (type, id) if named := references.as_id(id):
+                    _permit(actor, type, "r")
+                    found = await reading.read(session, actor, type, named)
+                    answers[position] = response_entry(200, found.body, {"etag": f'W/"{found.version}"'})
+                case "GET" | "HEAD", (type,):
+                    _permit(actor, type, "s")
+                    answers[position] = response_entry(
+                        200, await search.search(session, actor, type, parse_qsl(query), base), {}
+                    )
+                case _:
+                    raise NotFound(
+                        "This entry asks for nothing that this server does.", at=f"{at}.request", code="not-supported"
+                    )
     return answers
+
+
+def _turn(entry: wire.Entry) -> tuple[int, int]:
+    """By method, as FHIR says; of what is made, first the persons and their stays, which the rest is about."""
+    assert entry.request is not None
+    type = entry.request.url.strip("/")
+    return ORDER.index(entry.request.method), FIRST.index(type) if type in FIRST else len(FIRST)
 
 
 def _stored(stored: Stored) -> dict[str, Any]:

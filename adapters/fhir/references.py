@@ -43,6 +43,14 @@ def required(reference: Reference | None, *types: str, at: str) -> Id:
     if found is None:
         raise Invalid(f"This must reference a {' or '.join(types)} that is known here.", at=at, code="not-found")
     return found
+def urls(type: str, id: str | None, full_url: str | None) -> set[str]:
+    """Every way in which another entry of a Bundle may reference this one."""
+    found = {full_url} if full_url else set[str]()
+    if id and (full_url is None or full_url.endswith(f"/{id}")):
+        found.add(f"{type}/{id}")
+    return found
+
+
 
 
 _REFERENCE = re.compile(rb'("reference"\s*:\s*")([^"\\]+)(")')

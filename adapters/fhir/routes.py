@@ -26,6 +26,7 @@ from adapters.fhir import (
     subscriptions,
     surface,
     writing,
+    wire,
 )
 from adapters.fhir.submission import Stored
 from service.access import flow as access
@@ -62,6 +63,8 @@ IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, async
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}\Z")
+_VERSION = re.compile(r"[0-9]{1,9}\Z")
 
 class Asked(msgspec.Struct):
     """A request, read as far as its head goes."""
@@ -132,7 +135,8 @@ def _head(scope: Any, base_url: str) -> Asked:
 
 
 async def _body(asked: Asked, receive: Receive) -> bytes:
-    if int(asked.headers.get("content-length") or 0) > LARGEST:
+    length = asked.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > LARGEST):
         raise TooLarge(f"A body has at most {LARGEST} octets.")
     chunks: list[bytes] = []
     size = 0
@@ -156,11 +160,14 @@ async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
         _readable(asked)
         asked.body = await _body(asked, receive)
     return await act(database, actor, asked)
+        if asked.path[-1:] != ("_search",):
+            asked.body = wire.sound(asked.body)
 
 
 def _acceptable(asked: Asked) -> None:
     format = next((value for key, value in asked.query if key == "_format"), None)
-    accepted = format or asked.headers.get("accept") or "*/*"
+    # In a URL a bare plus is a blank: `_format=application/fhir+json`.
+    accepted = format.replace(" ", "+") if format else asked.headers.get("accept") or "*/*"
     kinds = {kind.split(";")[0].strip().lower() for kind in accepted.split(",")}
     if not kinds & (JSON | {"*/*", "application/*", "json", "text/json"}):
         raise NotAcceptable("This server answers application/fhir+json only.")
@@ -243,7 +250,9 @@ class Refused405(Refusal):
 
 def _supported(type: str) -> None:
     if type not in surface.SURFACE:
-        raise NotFound(f"This server has no resources of type {type if type.isalpha() else '?'}.", code="not-supported")
+        # What is no type of FHIR could be anything that somebody typed; only what looks like one is repeated.
+        named = type if _TYPE.match(type) else None
+        raise NotFound(f"This server has no resources of type {named or '?'}.", at=named, code="not-supported")
 
 
 def _id(text: str) -> Id:
@@ -258,7 +267,7 @@ def _id(text: str) -> Id:
 def permit(actor: Actor, type: str, interaction: str) -> None:
     """Raise Forbidden unless the token's scopes allow the interaction."""
     if not may(actor, type, interaction):  # pyright: ignore[reportArgumentType]
-        raise Forbidden(f"The token's scopes do not allow this on {type}.", key="insufficient-scope")
+        raise Forbidden(f"The token's scopes do not allow this on {type}.", at=type, key="insufficient-scope")
 
 
 async def _in_session(
@@ -294,7 +303,7 @@ async def _read(
 ) -> Answer:
     async def once(session: Session, now: datetime) -> Answer:
         permit(actor, type, "r")
-        if version is not None and not version.isdigit():
+        if version is not None and not _VERSION.match(version):
             raise NotFound("There is no such version.")
         found = (
             await reading.vread(session, actor, type, _id(id), int(version))

@@ -442,7 +442,7 @@ def sound(body: bytes) -> bytes:
         whole: Any = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Malformed("The body is not JSON.") from None
-    level: list[Any] = [whole]
+    level: list[Any] = [[whole]]
     for _ in range(DEEPEST):
         level = [
             inner
@@ -487,12 +487,14 @@ def decode(body: bytes | Raw, form: type[T], at: str) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as fault:
         text, _, path = str(fault).partition(" - at `$")
-        raise Invalid(_plain(text), issues=[Issue(_plain(text), f"{at}{path.rstrip('`')}", "value")]) from None
+        # msgspec does not say which one of a list; without a number the path means all of it, as in FHIRPath.
+        issue = _issue(text, at + path.rstrip("`").replace("[...]", ""))
+        raise Invalid(issue.text, issues=[issue]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("The body is not JSON.", at=at) from None
 
 
-def _plain(text: str) -> str:
+def _issue(text: str, at: str) -> Issue:
     # msgspec repeats a wrong enum value, which could be anything that somebody typed; say only what is allowed.
     if text.startswith("Invalid enum value"):
         return "The value is not in the required value set."
