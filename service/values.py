@@ -2,6 +2,8 @@
 
 import uuid
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -60,3 +62,18 @@ def more_urgent(one: str, other: str) -> str:
 def age_on(birth: date, day: date) -> int:
     """Whole years lived."""
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+_exact = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_sorted = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+def read_json(text: bytes | str | msgspec.Raw) -> Any:
+    """JSON with its decimals as they were written: 1.50 is not 1.5 (FHIR decimal: precision has meaning)."""
+    return _exact.decode(text)
+
+
+def write_json(value: Any, *, canonical: bool = False) -> bytes:
+    """JSON of Structs and of what `read_json` read; `canonical`: the same for the same content, whatever its order."""
+    return (_sorted if canonical else _encoder).encode(value)

@@ -202,21 +202,22 @@ def _end(value: str, at: str) -> datetime:
 
 
 def answers(read: wire.Observation | wire.QuestionnaireResponse) -> list[Answer]:
-    """Screening answers by LOINC code of the item: from an Observation, or from the items of a QuestionnaireResponse."""
-    if isinstance(read, wire.Observation):
-        found = next((c.code for c in read.code.coding if c.code and (c.system or "").endswith("loinc.org")), None)
-        if found is None or read.status in ("cancelled", "entered-in-error"):
-            return []
-        score = (
-            read.value_integer
-            if read.value_integer is not None
-            else (read.value_quantity.value if read.value_quantity else None)
-        )
-        coded = next((c.code for c in read.value_concept.coding if c.code), None) if read.value_concept else None
-        return [Answer(found, score, coded)]
-    if read.status == "entered-in-error":
+    """Screening answers by LOINC code of the item: from an Observation and its components, or from the items of a
+    QuestionnaireResponse, whose linkId is that code (`44260-8`, `/44260-8`, `/44249-1/44260-8`)."""
+    if read.status in ("cancelled", "entered-in-error"):
         return []
-    return [Answer(item.link_id.lstrip("/"), *_scored(given)) for item in _items(read.item) for given in item.answer]
+    if isinstance(read, wire.Observation):
+        return [
+            Answer(coding.code, _score(value), _code((value.value_concept or wire.Concept()).coding))
+            for value in (read, *read.component)
+            for coding in value.code.coding
+            if coding.code and (coding.system or "").endswith("loinc.org")
+        ]
+    return [
+        Answer(item.link_id.rpartition("/")[2], _score(given), _code((given.value_coding,) if given.value_coding else ()))
+        for item in _items(read.item)
+        for given in item.answer
+    ]
 
 
 def _items(items: tuple[wire.Item, ...]) -> Iterator[wire.Item]:
@@ -227,9 +228,18 @@ def _items(items: tuple[wire.Item, ...]) -> Iterator[wire.Item]:
             yield from _items(given.item)
 
 
-def _scored(given: wire.Answer) -> tuple[float | None, str | None]:
-    score = given.value_integer if given.value_integer is not None else given.value_decimal
-    return score, given.value_coding.code if given.value_coding else None
+def _score(value: wire.Observation | wire.Component | wire.Answer) -> float | None:
+    if value.value_integer is not None:
+        return value.value_integer
+    if isinstance(value, wire.Answer) and value.value_decimal is not None:
+        return value.value_decimal
+    return value.value_quantity.value if value.value_quantity else None
+
+
+def _code(codings: tuple[wire.Coding, ...]) -> str | None:
+    """The answer's code, LOINC's before others; that it was not asked or not answered is no answer."""
+    said = [c for c in codings if c.code and not (c.system or "").endswith(("data-absent-reason", "NullFlavor"))]
+    return next((c.code for c in sorted(said, key=lambda c: not (c.system or "").endswith("loinc.org"))), None)
 
 
 def needs(read: wire.ServiceRequest, at: str) -> tuple[tuple[str, ...], list[Issue]]:
@@ -269,7 +279,7 @@ def needs(read: wire.ServiceRequest, at: str) -> tuple[tuple[str, ...], list[Iss
         raise Invalid("A need is missing: give it in category, code or reasonCode.", at=f"{at}.code", code="required")
     if not found:
         found[codes.OTHER_NEED] = None
-    if codes.OTHER_NEED in found and not _need_text(read):
+    if codes.OTHER_NEED in found and not warnings and not _need_text(read):
         raise Invalid("“Other” needs words: give text or display.", at=f"{at}.code.text", code="required")
     return tuple(sorted(found)), warnings
 

@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from adapters.fhir import references, wire
 from service import codes
 from service.access.model import Actor
@@ -13,7 +11,7 @@ from service.errors import Forbidden, Invalid, NotFound
 from service.followup import flow as followup
 from service.referrals import crisis_flow, messaging, store
 from service.referrals.model import Task
-from service.values import Id, Reason
+from service.values import Id, Reason, read_json, write_json
 
 MESSAGE = "urn:yuanshe:message"
 CRISIS = "urn:yuanshe:crisis"
@@ -24,10 +22,10 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     asked = wire.decode(body, wire.Communication, "Communication")
     kind = next((code for concept in asked.category if (code := concept.code(MESSAGE))), "message")
     task, referral, objects = await _object(session, asked)
-    content: dict[str, Any] = msgspec.json.decode(body)
+    content: dict[str, Any] = read_json(body)
     # The object stands in both, whichever was used, so that either finds it again (contract.md).
     content["about"] = content["basedOn"] = [{"reference": name} for name in objects]
-    body = msgspec.json.encode(content)
+    body = write_json(content)
     text = " ".join(filter(None, (*(p.content_string for p in asked.payload), *(n.text for n in asked.note))))
     if task is not None and task.kind == "follow-up":
         await _attempt(session, actor, asked, task, body, id, now)

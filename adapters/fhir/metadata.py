@@ -70,7 +70,7 @@ def _resource(name: str, type: Type) -> Json:
         "versioning": "versioned-update" if "update" in type.interactions else "versioned",
         "readHistory": True,
         "updateCreate": False,
-        "conditionalCreate": False,
+        "conditionalCreate": "create" in type.interactions,
         "conditionalRead": "not-match",
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",

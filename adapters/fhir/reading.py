@@ -24,7 +24,7 @@ from service.records import store as records
 from service.records.model import Record
 from service.referrals import finding, store
 from service.referrals.model import Referral, Task
-from service.values import Id
+from service.values import Id, read_json
 
 ABSENT = "There is no such resource, or it is not yours to see."
 LOADED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -190,7 +190,7 @@ async def _records(session: Session, actor: Actor, type: str, ids: Sequence[Id])
 
 
 async def _bodies(session: Session, wanted: Sequence[tuple[Id, int]]) -> dict[tuple[Id, int], Json]:
-    return {key: msgspec.json.decode(body) for key, body in (await record_finding.bodies(session, wanted)).items()}
+    return {key: read_json(body) for key, body in (await record_finding.bodies(session, wanted)).items()}
 
 
 async def _directory(session: Session, type: str, ids: Sequence[Id]) -> list[Read]:

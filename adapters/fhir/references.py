@@ -5,11 +5,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from adapters.fhir.wire import Reference
 from service.errors import Invalid, Malformed
-from service.values import Id
+from service.values import Id, write_json
 
 _RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?$")
 
@@ -43,14 +41,14 @@ def required(reference: Reference | None, *types: str, at: str) -> Id:
     if found is None:
         raise Invalid(f"This must reference a {' or '.join(types)} that is known here.", at=at, code="not-found")
     return found
+
+
 def urls(type: str, id: str | None, full_url: str | None) -> set[str]:
     """Every way in which another entry of a Bundle may reference this one."""
     found = {full_url} if full_url else set[str]()
     if id and (full_url is None or full_url.endswith(f"/{id}")):
         found.add(f"{type}/{id}")
     return found
-
-
 
 
 _REFERENCE = re.compile(rb'("reference"\s*:\s*")([^"\\]+)(")')
@@ -85,7 +83,7 @@ def canonical(entries: Sequence[tuple[dict[str, Any], str]], names: Mapping[str,
         [request, {key: plain(value) for key, value in resource.items() if key not in ("id", "meta", "text")}]
         for resource, request in entries
     ]
-    return msgspec.json.encode(whole, order="deterministic")
+    return write_json(whole, canonical=True)
 
 
 def if_match(header: str | None) -> int | None:

@@ -11,7 +11,7 @@ from service.patients.model import Patient
 from service.practice import PLATFORM
 from service.records.model import Record
 from service.referrals.model import FILLER_STATUS, Receipt, Referral, Task
-from service.values import Id, Reason
+from service.values import Id, Reason, read_json, write_json
 
 Json = dict[str, Any]
 Reader = Literal["hospital", "agency", "platform"]
@@ -154,7 +154,7 @@ def _without_orphans(resource: Json) -> Json:
     contained = resource.get("contained")
     if not contained:
         return resource
-    rest = msgspec.json.encode({key: value for key, value in resource.items() if key != "contained"})
+    rest = write_json({key: value for key, value in resource.items() if key != "contained"})
     kept = [one for one in contained if f'"#{one.get("id")}"'.encode() in rest]
     resource = {key: value for key, value in resource.items() if key != "contained"}
     return resource | {"contained": kept} if kept else resource
@@ -294,7 +294,7 @@ def patient(patient: Patient, received: Json | None, reader: Reader) -> Json:
 
 def record(record: Record, reader: Reader = "hospital") -> Json:
     """Any other resource: as received, under our id and version. A receipt is the service's own and gets its form here."""
-    body: Json = msgspec.json.decode(record.body)
+    body: Json = read_json(record.body)
     if record.type == "Communication" and "resourceType" not in body:
         return receipt(record, msgspec.convert(body, Receipt))
     return body | {

@@ -17,6 +17,7 @@ from litestar.types import Receive, Scope, Send
 
 from adapters.fhir import (
     bundles,
+    conditional,
     metadata,
     operations,
     outcomes,
@@ -25,8 +26,8 @@ from adapters.fhir import (
     search,
     subscriptions,
     surface,
-    writing,
     wire,
+    writing,
 )
 from adapters.fhir.submission import Stored
 from service.access import flow as access
@@ -47,7 +48,7 @@ from service.errors import (
     UnsupportedMedia,
 )  # fmt: skip
 from service.notices.reach import Network
-from service.values import Id, new_id, utc_now
+from service.values import Id, new_id, utc_now, write_json
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ TRIES = 4
 IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}\Z")
 _VERSION = re.compile(r"[0-9]{1,9}\Z")
+
 
 class Asked(msgspec.Struct):
     """A request, read as far as its head goes."""
@@ -159,9 +160,9 @@ async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
     if asked.method in ("POST", "PUT", "PATCH"):
         _readable(asked)
         asked.body = await _body(asked, receive)
-    return await act(database, actor, asked)
         if asked.path[-1:] != ("_search",):
             asked.body = wire.sound(asked.body)
+    return await act(database, actor, asked)
 
 
 def _acceptable(asked: Asked) -> None:
@@ -348,9 +349,11 @@ async def _create(database: Database, actor: Actor, asked: Asked, type: str) -> 
 
     async def once(session: Session, now: datetime) -> Answer:
         permit(actor, type, "c")
-        stored = await writing.create(session, actor, type, asked.body, new_id(), now)
+        stored = await _unless(session, actor, asked, type)
+        stored = stored or await writing.create(session, actor, type, asked.body, new_id(), now)
         call.resource_id = stored.id
-        return await _written(session, actor, asked, stored)
+        answer = await _written(session, actor, asked, stored)
+        return Answer(answer.status, answer.body, answer.headers | {"location": f"{asked.base}/{stored.location}"})
 
     return await transact(database, actor, call, asked, once)
 
@@ -382,10 +385,17 @@ async def _resubscribe(database: Database, actor: Actor, asked: Asked, id: str) 
     return await transact(database, actor, Call("U", "put", "Subscription", _maybe(id)), asked, once)
 
 
+async def _unless(session: Session, actor: Actor, asked: Asked, type: str) -> Stored | None:
+    """What `If-None-Exist` finds, if it is asked."""
+    query = asked.headers.get("if-none-exist")
+    found = await conditional.existing(session, actor, type, query) if query is not None else None
+    return Stored(type, *found, 200) if found else None
+
+
 async def _written(session: Session, actor: Actor, asked: Asked, stored: Stored) -> Answer:
     """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome."""
     wants = asked.prefers("return")
-    headers = {"location": f"{asked.base}/{stored.location}"} if stored.status == 201 else {}
+    headers: dict[str, str] = {}
     if wants == "minimal":
         return Answer(stored.status, None, headers | _versioned(stored.version, None))
     found = await reading.read(session, actor, stored.type, stored.id)
@@ -473,7 +483,7 @@ def _refused(refusal: Refusal) -> Answer:
 
 
 async def _send(send: Send, asked: Asked, answer: Answer) -> None:
-    body = b"" if answer.body is None else msgspec.json.encode(answer.body)
+    body = b"" if answer.body is None else write_json(answer.body)
     headers = dict(answer.headers)
     if body:
         headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"

@@ -20,7 +20,7 @@ from service.records.model import Record
 from service.referrals import consent_flow, flow
 from service.referrals.model import NewReferral
 from service.safety.screening import Answer, raises_crisis
-from service.values import Id, new_id
+from service.values import Id, new_id, read_json
 
 SUPPORTING = frozenset(
     {"Condition", "Observation", "QuestionnaireResponse", "DocumentReference", "RelatedPerson", "Practitioner", "PractitionerRole",
@@ -80,7 +80,7 @@ def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
             raise Invalid("A submission's entry needs a resource.", at=at, code="required")
         kind = wire.decode(raw, wire.Kind, at)
         _fitting(entry.request, kind, f"Bundle.entry[{position}].request")
-        content = msgspec.json.decode(raw)
+        content = read_json(raw)
         found.append(Part(position, kind.resource_type, raw, content, entry.request, new_id(), at, entry.full_url))
     return found
 
@@ -96,7 +96,7 @@ def _fitting(request: wire.EntryRequest | None, kind: wire.Kind, at: str) -> Non
 
 def lone(body: bytes) -> list[Part]:
     """A ServiceRequest posted by itself: a submission of one entry."""
-    return [Part(0, "ServiceRequest", body, msgspec.json.decode(body), None, new_id(), "ServiceRequest")]
+    return [Part(0, "ServiceRequest", body, read_json(body), None, new_id(), "ServiceRequest")]
 
 
 def digest(parts: list[Part]) -> bytes:
@@ -257,7 +257,7 @@ def _brought(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> Pa
         for raw in asked.contained:
             kind = wire.decode(raw, wire.Kind, f"{request.at}.contained")
             if kind.resource_type == "Patient" and kind.id == named[1:]:
-                content = msgspec.json.decode(raw)
+                content = read_json(raw)
                 return Part(-1, "Patient", bytes(raw), content, None, new_id(), f"{request.at}.contained")
     return None
 

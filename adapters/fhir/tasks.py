@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from adapters.fhir import references, render, wire
 from service.access.model import Actor
 from service.casework import flow as casework
@@ -14,7 +12,7 @@ from service.followup import flow as followup
 from service.practice import PLATFORM
 from service.referrals import flow, store
 from service.referrals.model import Output, Task
-from service.values import Id, Reason
+from service.values import Id, Reason, write_json
 
 READ = frozenset({"status", "statusReason", "owner", "output", "note"})
 """From an agency's PUT only these are read (and `restriction` on hold); the rest must equal a version that it could read."""
@@ -44,7 +42,7 @@ async def update(
         raise NotFound("There is no such Task, or it is not yours to see.")
     if expected is not None and expected != current.version:
         raise Stale(f"The Task is at version {current.version} now; read it again.")
-    asked = wire.decode(msgspec.json.encode(content), wire.Task, "Task")
+    asked = wire.decode(write_json(content), wire.Task, "Task")
     if asked.status in ("received", "ready"):
         raise Invalid("This service does not use the status received or ready.", at="Task.status", code="value")
     if actor.side == "agency" or (current.kind == "follow-up" and actor.side == "hospital"):
@@ -78,7 +76,7 @@ async def _agency(
 ) -> None:
     worker = _worker(actor, asked)
     why = reason(asked.status_reason)
-    if asked.status == "entered-in-error":
+    if asked.status == "entered-in-error" != current.status:
         raise Forbidden("Only the requester says that a Task was entered in error.", key="wrong-actor")
     if current.agency != actor.organization and asked.status != "accepted":
         raise Invalid(
@@ -87,15 +85,21 @@ async def _agency(
     if current.agency == actor.organization:
         await _amend(session, actor, current, asked, content, now)
     if asked.status == current.status:
-        if worker is not None and worker != current.worker:
-            await casework.assign(session, actor, current.id, worker, now)
-        elif why is not None and not _same(why, current.reason):
+        if why is not None and not _same(why, current.reason):
             raise Invalid(
                 "A reason goes with a move; the status is unchanged.", at="Task.statusReason", key="illegal-move"
             )
+        if asked.status == "on-hold" and not _same_end(current, asked):
+            raise Invalid(
+                "A date to resume by goes with the move to on-hold; the status is unchanged.",
+                at="Task.restriction.period.end",
+                key="illegal-move",
+            )
+        if worker is not None and worker != current.worker:
+            await casework.assign(session, actor, current.id, worker, now)
         return
     match current.status, asked.status:
-        case "requested", "accepted":
+        case ("requested", "accepted") | ("cancelled", "accepted") if _may_be_taken(current):
             await casework.accept(session, actor, current.id, worker, now)
         case "requested", "rejected":
             await flow.decline(session, actor, current.id, why, now)
@@ -122,9 +126,15 @@ async def _amend(
 ) -> None:
     """Notes, and outputs so far, that came with a move or by themselves; what a completion brings is its own."""
     notes = tuple(content.get("note") or ())
-    given = outputs(asked, content) if asked.status != "completed" else current.outputs
-    if current.open and (notes != current.notes or given != current.outputs):
+    completes = asked.status == "completed" != current.status
+    given = current.outputs if completes else outputs(asked, content)
+    if notes != current.notes or given != current.outputs:
         await casework.amend(session, actor, current.id, now, outputs=given, notes=notes)
+
+
+def _may_be_taken(current: Task) -> bool:
+    """An offer that is out, or one that another agency was quicker to take: the verb says which."""
+    return current.status == "requested" or current.business_status == "not-selected"
 
 
 def _no_move(current: Task, asked: wire.Task) -> Invalid:
@@ -164,6 +174,14 @@ def _resume_by(current: Task, asked: wire.Task) -> datetime | None:
     if current.due_at is not None and abs((end - current.due_at).total_seconds()) < 1:
         return None
     return end
+
+
+def _same_end(current: Task, asked: wire.Task) -> bool:
+    period = asked.restriction.period if asked.restriction else None
+    if period is None or period.end is None or current.due_at is None:
+        return True
+    end = wire.instant(period.end, "Task.restriction.period.end")
+    return any(abs((end - at).total_seconds()) < 1 for at in (current.due_at, current.clocks["resume"].due))
 
 
 def outputs(asked: wire.Task, content: dict[str, Any]) -> tuple[Output, ...]:

@@ -177,6 +177,7 @@ class Provision(Struct, frozen=True):
     actor: tuple[Actor, ...] = ()
     purpose: tuple[Coding, ...] = ()
     data: tuple[Data, ...] = ()
+    provision: tuple[Raw, ...] = ()
 
 
 class Verification(Struct, frozen=True):
@@ -203,6 +204,15 @@ class Quantity(Struct, frozen=True):
     value: float | None = None
 
 
+class Component(Struct, frozen=True):
+    """One answer of an Observation that has several."""
+
+    code: Concept
+    value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
+    value_quantity: Quantity | None = msgspec.field(default=None, name="valueQuantity")
+    value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+
+
 class Observation(Struct, frozen=True):
     status: Literal[
         "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"
@@ -212,11 +222,13 @@ class Observation(Struct, frozen=True):
     value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
     value_quantity: Quantity | None = msgspec.field(default=None, name="valueQuantity")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+    component: tuple[Component, ...] = ()
 
 
 class Answer(Struct, frozen=True):
     value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
     value_decimal: float | None = msgspec.field(default=None, name="valueDecimal")
+    value_quantity: Quantity | None = msgspec.field(default=None, name="valueQuantity")
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     item: "tuple[Item, ...]" = ()
 
@@ -497,9 +509,10 @@ def decode(body: bytes | Raw, form: type[T], at: str) -> T:
 def _issue(text: str, at: str) -> Issue:
     # msgspec repeats a wrong enum value, which could be anything that somebody typed; say only what is allowed.
     if text.startswith("Invalid enum value"):
-        return "The value is not in the required value set."
-    missing = re.match(r"Object missing required field `(\w+)`", text)
-    return f"The element {missing.group(1)} is missing." if missing else text
+        return Issue("The value is not in the required value set.", at, "code-invalid")
+    if missing := re.match(r"Object missing required field `(\w+)`", text):
+        return Issue(f"The element {missing[1]} is missing.", f"{at}.{missing[1]}", "required")
+    return Issue(text, at, "value")
 
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?)?)?\Z")

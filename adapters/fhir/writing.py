@@ -6,7 +6,6 @@ from typing import Any
 import jsonpatch
 import jsonpointer
 import msgspec
-from service.directory import flow as directory
 
 from adapters.fhir import intake, messages, references, render, submission, tasks, wire
 from adapters.fhir.submission import Stored
@@ -16,14 +15,17 @@ from service.casework import work_flow
 from service.casework.model import NewIntervention
 from service.consent.model import Consent, Kind
 from service.db import Session
+from service.directory import flow as directory
 from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale
 from service.followup import flow as followup
 from service.patients import flow as patients
+from service.patients import identity
 from service.patients import store as patient_rows
+from service.practice import PLATFORM
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import consent_flow, flow, store
-from service.values import Id, Reason
+from service.values import Id, Reason, read_json, write_json
 
 HEALTH_LEGAL, EMERGENCY = "HLEGAL", "ETREAT"
 STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
@@ -78,7 +80,7 @@ async def update(
         )
     if kind.id != str(id):
         raise Malformed("The id of the body is not the id of the address.", at=f"{type}.id")
-    content: dict[str, Any] = msgspec.json.decode(body)
+    content: dict[str, Any] = read_json(body)
     with wire.within(type):
         match type:
             case "Task":
@@ -123,7 +125,7 @@ def _current(version: int | None, expected: int | None, type: str) -> None:
 def patched(current: dict[str, Any], body: bytes) -> bytes:
     """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold."""
     try:
-        return msgspec.json.encode(jsonpatch.JsonPatch(msgspec.json.decode(body)).apply(current))
+        return write_json(jsonpatch.JsonPatch(read_json(body)).apply(current))
     except jsonpatch.JsonPatchTestFailed:
         raise Conflict("A test of the patch does not hold.", key="patch-test") from None
     except (
@@ -139,11 +141,12 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
 
 async def _new_patient(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> Stored:
     person = intake.patient(wire.decode(body, wire.Patient, "Patient"), id, actor.organization, now, "Patient")
-    known = await patients.find(session, actor, person.identifiers) if actor.side == "hospital" else None
+    known = await patients.find(session, actor, person.identifiers, lock=True) if actor.side == "hospital" else None
     stored = await patients.register(
         session, actor, msgspec.structs.replace(person, id=known.id if known else id), body, now
     )
-    return Stored("Patient", stored.id, stored.version, 200 if known else 201)
+    doubts = identity.doubts(stored.identifiers, stored.gender)
+    return Stored("Patient", stored.id, stored.version, 200 if known else 201, doubts)
 
 
 async def _known_patient(
@@ -188,9 +191,17 @@ async def _basis(session: Session, actor: Actor, body: bytes, id: Id, now: datet
         raise Invalid("A lawful basis has the reason HLEGAL or ETREAT.", at="Provenance.reason", code="required")
     kind: Kind = "legal-duty" if coded[0][0] == HEALTH_LEGAL else "emergency"
     referral = references.required(read.target[0], "ServiceRequest", at="Provenance.target[0]")
+    # Others who had a part in it (who decided, who recorded) stand there too; it opens to agencies alone.
+    named = (references.parse(agent.who.reference) for agent in read.agent)
     agencies = tuple(
-        references.required(a.who, "Organization", at=f"Provenance.agent[{n}].who") for n, a in enumerate(read.agent)
+        dict.fromkeys(
+            agency
+            for found in named
+            if found and found[0] == "Organization" and (agency := references.as_id(found[1])) and agency != PLATFORM
+        )
     )
+    if not agencies:
+        raise Invalid("Name the agency that it opens to.", at="Provenance.agent", code="required")
     basis = Consent(
         id=id, hospital=actor.organization, patient=actor.organization, version=1, kind=kind, active=True, discloses=True, agencies=agencies,
         referrals=(referral,), signer="staff", recorded_by=actor.id, recorded_at=now, reason_text=coded[0][1],
@@ -213,7 +224,7 @@ async def _request(
         raise Stale(f"The ServiceRequest is at version {referral.version} now; read it again.")
     read = wire.decode(body, wire.ServiceRequest, "ServiceRequest")
     held = await records.version(session, "ServiceRequest", id, referral.received)
-    shown = render.placer_request(referral, msgspec.json.decode(held.body) if held else None, "hospital")
+    shown = render.placer_request(referral, read_json(held.body) if held else None, "hospital")
     unread = {"meta", "text", "id", "status", "note", "extension"}
     changed = sorted(k for k in (content.keys() | shown.keys()) - unread if content.get(k) != shown.get(k))
     if changed:

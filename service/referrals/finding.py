@@ -1,18 +1,19 @@
 """SQL of searches for Tasks and requests; the row policies decide what a reader finds at all."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from service import codes
 from service.db import Session
-from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.db.finding import COUNT_MOST, DISCLOSED, OWN, WIDE, After, Condition, Field, Order, Where, column
 from service.practice import PLATFORM
 from service.referrals.model import FILLER_STATUS, Referral, Task
 from service.values import Id
 
-_task = msgspec.json.Decoder(Task)
+_task = msgspec.json.Decoder(Task, float_hook=Decimal)
 _referral = msgspec.json.Decoder(Referral)
 
 # A parent Task is seen by its hospital and the platform alone, so an agency finds nothing by a person whom it was not
@@ -21,7 +22,12 @@ _REFERRALS_OF = "ARRAY(SELECT p.referral_id FROM task p WHERE p.kind = 'parent' 
 _PERSON = f"t.patient_id = ANY($1) OR t.stand_in_id = ANY($1) OR t.referral_id = ANY({_REFERRALS_OF})"
 _SAFETY = f"string_to_array('{' '.join(sorted(codes.SAFETY_NEEDS))}', ' ')"
 
+_OF_HOSPITAL = Field(f"t.hospital_id = {OWN}", ())
+_OF_AGENCY = Field(f"t.agency_id = {OWN} OR (t.agency_id IS NULL AND t.kind = 'share')", ())
+
 TASK: dict[str, Field] = {
+    "of-hospital": _OF_HOSPITAL,
+    "of-agency": _OF_AGENCY,
     "id": column("t.id", "uuid"),
     "kind": column("t.kind", "text"),
     "intent": column("'order'::text", "text"),
@@ -40,14 +46,14 @@ TASK: dict[str, Field] = {
     # Whoever sees the parent finds its shares by an index; an agency, which does not, by what its own shares say.
     "part-of": Field(
         "t.kind = 'share' AND (t.referral_id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.id = ANY($1) AND p.kind = 'parent'))"
-        " OR (t.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid) AND (v.snapshot ->> 'part_of')::uuid = ANY($1)))",
+        f" OR (t.agency_id = {OWN} AND (v.snapshot ->> 'part_of')::uuid = ANY($1)))",
         missing="t.kind <> 'share'",
     ),
     "owner": Field(
         "t.agency_id = ANY($1) OR t.worker_id = ANY($1)"
         f" OR (t.kind = 'parent' AND '{PLATFORM}' = ANY($1))"
         " OR (t.kind = 'follow-up' AND t.agency_id IS NULL AND t.hospital_id = ANY($1))",
-        missing="t.kind = 'share' AND t.agency_id IS NULL AND t.worker_id IS NULL",
+        missing="t.kind = 'share' AND t.agency_id IS NULL",
     ),
     "requester": Field(
         f"(t.kind = 'parent' AND t.hospital_id = ANY($1)) OR (t.kind <> 'parent' AND '{PLATFORM}' = ANY($1))",
@@ -70,8 +76,6 @@ TASK: dict[str, Field] = {
 }
 """What Tasks can be searched by."""
 
-TASKS = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version"
-
 
 async def tasks(
     session: Session,
@@ -82,19 +86,28 @@ async def tasks(
 ) -> list[Task]:
     """Tasks that the scope may see, one page."""
     where = Where(TASK)
-    holds = where.holds(conditions)
-    behind, by = where.page("t.id", "t.updated_at", after, order or Order())
-    sql = f"{TASKS} WHERE {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}"
+    order = order or Order()
+    source = _source(holds := where.holds(conditions))
+    behind, by = where.page("t.id", "t.updated_at", after, order)
+    # The page first, by what stands in columns; then its snapshots.
+    sql = f"""SELECT v.snapshot
+        FROM (SELECT t.id, t.version, t.updated_at FROM {source} WHERE {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}) AS t
+        JOIN task_version v ON v.task_id = t.id AND v.version = t.version ORDER BY {by}"""
     return [_task.decode(row["snapshot"]) for row in await session.fetch(sql, *where.values)]
 
 
 async def count_tasks(session: Session, conditions: Sequence[Condition]) -> int:
     """How many there are, counted up to COUNT_MOST + 1."""
     where = Where(TASK)
-    holds = where.holds(conditions)
-    join = " JOIN task_version v ON v.task_id = t.id AND v.version = t.version" if "v." in holds else ""
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM task t{join} WHERE {holds} LIMIT {COUNT_MOST + 1}) AS counted"
+    source = _source(holds := where.holds(conditions))
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {holds} LIMIT {COUNT_MOST + 1}) AS counted"
     return await session.fetchval(sql, *where.values)
+
+
+def _source(holds: str) -> str:
+    """What the conditions need: the rows alone, or with their snapshots."""
+    joined = " JOIN task_version v ON v.task_id = t.id AND v.version = t.version"
+    return f"task t{joined if 'v.snapshot' in holds else ''}"
 
 
 _STATUS = " ".join(f"WHEN '{status}' THEN '{request}'" for status, request in FILLER_STATUS.items())
@@ -116,21 +129,32 @@ _SHOWN = (
     f" THEN '{codes.SAFETY}' = ANY({_OURS}) ELSE t.needs && {_OURS} END)"
 )
 
+_NUMBERS = (
+    "SELECT s.referral_id FROM submission s, unnest($1, $2) AS wanted (system, value)"
+    " WHERE {0} AND (wanted.system IS NULL OR s.system = wanted.system)"
+)
+
 PLACED: dict[str, Field] = {
+    "of-hospital": Field(f"r.hospital_id = {OWN}", ()),
+    "of-agency": Field(f"r.id = ANY({DISCLOSED.format('referral_id')})", ()),
     "id": column("r.id", "uuid"),
     "status": column("r.status", "text"),
     "intent": column("'order'::text", "text"),
     "urgency": column("r.urgency", "text"),
     "changed": column("r.updated_at", "timestamptz"),
     "authored": column("r.authored_at", "timestamptz"),
-    "patient": column("r.patient_id", "uuid"),
+    # By way of the Tasks, which are indexed by person: the parent's, or the share's to which it was disclosed.
+    "patient": Field(
+        "r.patient_id = ANY($1) AND r.id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.patient_id = ANY($1)))"
+    ),
     "requester": column("r.hospital_id", "uuid"),
     "performer": column("r.preferred_agency", "uuid"),
     "replaces": column("r.replaces", "uuid"),
     "based-on": Field("false AND $1 IS NULL", missing="true"),
     "number": Field(
-        "r.id = ANY(ARRAY(SELECT s.referral_id FROM submission s, unnest($1, $2) AS wanted (system, value)"
-        " WHERE (wanted.system IS NULL OR s.system = wanted.system) AND (wanted.value IS NULL OR s.value = wanted.value)))",
+        # By index for a hospital's own number; by looking through them all for the platform, or for a system alone.
+        f"r.id = ANY(ARRAY({_NUMBERS.format(f's.hospital_id = {OWN} AND s.value = wanted.value')} UNION ALL"
+        f" {_NUMBERS.format(f'({WIDE} OR wanted.value IS NULL) AND (wanted.value IS NULL OR s.value = wanted.value)')}))",
         ("text", "text"),
         missing="false",
     ),
@@ -149,6 +173,8 @@ PLACED: dict[str, Field] = {
 """What placers' requests can be searched by."""
 
 FILLED: dict[str, Field] = {
+    "of-hospital": _OF_HOSPITAL,
+    "of-agency": _OF_AGENCY,
     "id": column("t.filler_id", "uuid"),
     "status": column(f"CASE t.status {_STATUS} END", "text"),
     "intent": column("'filler-order'::text", "text"),
@@ -171,7 +197,7 @@ FILLED: dict[str, Field] = {
 """The same of filler requests, which are derived from shares."""
 
 _PLACED = "FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version"
-_FILLED = "FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.kind = 'share'"
+_FILLED = "FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.filler_id IS NOT NULL"
 
 
 async def requests(

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from service.db import Session
 from service.referrals.model import Loop, NextStep, Referral, Task
-from service.values import URGENCIES, Id
+from service.values import URGENCIES, Id, write_json
 
-_task = msgspec.json.Decoder(Task)
-_tasks = msgspec.json.Decoder(list[Task])
+_task = msgspec.json.Decoder(Task, float_hook=Decimal)
+_tasks = msgspec.json.Decoder(list[Task], float_hook=Decimal)
 _referral = msgspec.json.Decoder(Referral)
 _step = msgspec.json.Decoder(NextStep)
 
@@ -178,7 +179,7 @@ async def save_tasks(session: Session, tasks: Sequence[Task]) -> bool:
         [t.business_status for t in tasks], [t.urgency for t in tasks], [urgency_rank(t.urgency) for t in tasks],
         [" ".join(t.needs) for t in tasks], [t.patient for t in tasks], [t.stand_in for t in tasks], [t.filler for t in tasks],
         [t.due_at for t in tasks], [t.open for t in tasks], [t.updated_at for t in tasks], [t.ended_at for t in tasks],
-        [t.filler_version for t in tasks], [msgspec.json.encode(t).decode() for t in tasks],
+        [t.filler_version for t in tasks], [write_json(t).decode() for t in tasks],
     ]  # fmt: skip
     return await session.execute(SAVE_TASKS, *columns) == f"INSERT 0 {len(tasks)}"
 

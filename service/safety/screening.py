@@ -12,7 +12,7 @@ FREQUENCY = {"LA6568-5": 0, "LA6569-3": 1, "LA6570-1": 2, "LA6571-9": 3}
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer to an item: the item's LOINC code, and its score as a number or as a LOINC answer code."""
+    """An answer to an item: the item's LOINC code, and its score as a number or as an answer code."""
 
     item: str
     score: float | None = None
@@ -20,10 +20,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def raises_crisis(answers: Iterable[Answer]) -> bool:
-    """Item 9 answered with anything but “not at all” raises a crisis."""
-    for answer in answers:
-        if answer.item == PHQ9_ITEM_9:
-            score = answer.score if answer.score is not None else FREQUENCY.get(answer.answer or "", 0)
-            if score >= 1:
-                return True
-    return False
+    """Item 9 answered with anything but “not at all” raises a crisis; so does an answer that nobody here can read."""
+    return any(answer.item == PHQ9_ITEM_9 and _often(answer) >= 1 for answer in answers)
+
+
+def _often(answer: Answer) -> float:
+    if answer.score is not None:
+        return answer.score
+    if answer.answer is None:
+        return 0
+    return int(answer.answer) if answer.answer.isdecimal() else FREQUENCY.get(answer.answer, 1)
