@@ -7,7 +7,7 @@ CREATE TABLE submission (
     digest bytea NOT NULL,
     referral_id uuid NOT NULL,
     locations text[] NOT NULL,
-    PRIMARY KEY (hospital_id, system, value)
+    PRIMARY KEY (hospital_id, value, system)
 );
 COMMENT ON TABLE submission IS 'The placer''s number of a referral, once: the unique key against double submission';
 COMMENT ON COLUMN submission.digest IS 'SHA-256 of the whole submission in canonical form';
@@ -125,7 +125,7 @@ CREATE INDEX task_queue ON task (agency_id, urgency_rank, due_at, id) WHERE open
 CREATE INDEX task_agency ON task (agency_id, id) WHERE agency_id IS NOT NULL;
 CREATE INDEX task_hospital ON task (hospital_id, id);
 CREATE INDEX task_patient ON task (patient_id, id) WHERE patient_id IS NOT NULL;
-CREATE INDEX task_unowned ON task (id) WHERE agency_id IS NULL AND kind = 'share' AND open;
+CREATE INDEX task_unowned ON task (id) WHERE agency_id IS NULL AND kind = 'share';
 CREATE INDEX task_offers_due ON task (due_at) WHERE kind = 'share' AND status = 'requested';
 
 CREATE TABLE open_offer (

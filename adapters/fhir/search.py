@@ -78,6 +78,8 @@ async def search(
     if asked.ignored and handling_strict:
         names = ", ".join(name for name in asked.ignored if re.fullmatch(r"[\w:.\-]{1,64}", name)) or "one of them"
         raise Malformed(f"These search parameters are not known for {type}: {names}.", code="not-supported")
+    if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
+        asked.conditions.append(Condition(f"of-{actor.side}"))
     limit = PERSONAL_PAGE if asked.personal else asked.count
     rooms = _room(session, actor, type)
     found = [] if asked.counting else await rooms.page(asked.conditions, limit + 1, asked.after, asked.order)
@@ -103,6 +105,16 @@ async def search(
     if entries:
         bundle["entry"] = entries
     return bundle
+
+
+OF_PERSONS = frozenset({"task", "request", "patient", "record"})
+"""Rooms whose rows belong to one side and another: a wide search names the asker's own, so that an index finds them."""
+NARROW = frozenset({"id", "patient", "number", "referral", "focus", "based-on"})
+"""Fields by which an index finds the few rows that are meant, whoever asks."""
+
+
+def _wide(conditions: Sequence[Condition]) -> bool:
+    return not any(c.field in NARROW and c.test == "among" and not c.negated for c in conditions)
 
 
 def _entry(base_url: str, body: Json, mode: str) -> Json:

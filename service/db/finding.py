@@ -12,7 +12,7 @@ COMPARES = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 class Field(msgspec.Struct, frozen=True):
     """What a room lets one search by. `among` is the SQL that holds when any of the values fits; `$1`, `$2`, … stand for
-    arrays of the `types`, one for each part of a value. `missing` holds where there is none. `value` is what can be compared."""
+    arrays of the `types`, one for each part of a value; without types it needs none. `missing` holds where there is none. `value` is what can be compared."""
 
     among: str
     types: tuple[str, ...] = ("uuid",)
@@ -90,9 +90,11 @@ class Where:
                 return f"{field.value} {COMPARES[condition.test]} {self.add(condition.values[0])}"
 
     def _among(self, field: Field, values: Sequence[Any]) -> str:
-        parts = [list(part) for part in zip(*values, strict=True)] if len(field.types) > 1 else [list(values)]
+        if not field.types:
+            return field.among
         if not values:
             return "false"
+        parts = [list(part) for part in zip(*values, strict=True)] if len(field.types) > 1 else [list(values)]
         names = [self.add(part, f"{type}[]") for part, type in zip(parts, field.types, strict=True)]
         return _PLACE.sub(lambda place: names[int(place[1]) - 1], field.among)
 
@@ -114,6 +116,14 @@ class Where:
 
 
 _PLACE = re.compile(r"\$(\d)")
+
+OWN = "(SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)"
+WIDE = "(SELECT current_setting('yuanshe.platform', true)) = 'on'"
+"""The scope as the row policies read it. A search names its own side's rows besides: the policies alone decide what is
+seen, but no index can find rows by an OR of three rights."""
+
+DISCLOSED = "ARRAY(SELECT d.{0} FROM disclosure d WHERE d.closed_at IS NULL AND d.agency_id = " + OWN + ")"
+"""What is open to an agency now: its `referral_id`s or `patient_id`s."""
 
 COUNT_MOST = 10_000
 """Matches are counted up to here; beyond, nobody pays for an exact number."""

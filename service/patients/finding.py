@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from service.db import Session
-from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.db.finding import COUNT_MOST, DISCLOSED, OWN, After, Condition, Field, Order, Where, column
 from service.patients import store
 from service.patients.model import Patient
 from service.values import Id
 
 PATIENT: dict[str, Field] = {
+    "of-hospital": Field(f"p.hospital_id = {OWN}", ()),
+    "of-agency": Field(f"p.id = ANY({DISCLOSED.format('patient_id')})", ()),
     "id": column("p.id", "uuid"),
     "changed": column("p.updated_at", "timestamptz"),
     "gender": column("p.gender", "text"),

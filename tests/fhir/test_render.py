@@ -200,12 +200,15 @@ def test_a_filler_request_has_needs_urgency_and_language_and_names_nobody(status
     assert [c["coding"][0]["code"] for c in said["category"]] == ["N05", "N01"]
     assert said["subject"] == {"reference": f"Patient/{offer.stand_in}"}
     assert said["extension"] == [{"url": "urn:yuanshe:language", "valueCode": "zh"}]
-    assert said["orderDetail"][0]["coding"][0]["code"] == "contacting-subject-prohibited"
     assert said["performer"] == [{"reference": f"Organization/{AGENCY}"}]
-    assert {"basedOn", "note", "identifier", "supportingInfo", "reasonCode", "encounter"}.isdisjoint(said)
+    assert {"basedOn", "note", "identifier", "supportingInfo", "reasonCode", "encounter", "orderDetail"}.isdisjoint(
+        said
+    )
     disclosed = valid(render.filler_request(msgspec.structs.replace(offer, patient=PERSON)))
     assert disclosed["basedOn"] == [{"reference": f"ServiceRequest/{offer.referral}"}]
     assert disclosed["subject"] == {"reference": f"Patient/{PERSON}"}
+    # Whom one must not contact is said to whoever can.
+    assert disclosed["orderDetail"][0]["coding"][0]["code"] == "contacting-subject-prohibited"
 
 
 def test_an_offer_with_a_safety_need_says_safety_county_and_how_old_in_three_words() -> None:
