@@ -93,3 +93,34 @@ def _param(type: str, param: Param) -> Json:
     elif param.name.startswith("_"):
         said["definition"] = f"{BASE}/Resource-{param.name[1:]}"
     return said
+
+
+def page() -> str:
+    """The table of the surface as a page of the docs: `docs/surface.md` holds it, and a test compares."""
+    lines = [
+        "# The FHIR surface, type by type",
+        "",
+        "What `GET /fhir/metadata` says, for reading. The page is written by `adapters.fhir.metadata.page()` from the one table",
+        "`adapters/fhir/surface.py`. How to ask: every parameter takes several values with commas (any of them) and may be",
+        "repeated (all of them); `:missing` works on all, `:not` on tokens; a date takes `eq ne gt ge lt le sa eb`; a person may be",
+        "reached through a chain (`patient.identifier`). `_count` (at most 200), `_sort` (`_id`, `_lastUpdated`, with a minus for",
+        "newest first), `_total`, `_summary=count` and `_include` shape the answer; `Prefer: handling=strict` refuses what is not",
+        "listed here. A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
+        "",
+    ]
+    for name, type in sorted(SURFACE.items()):
+        lines += [f"## {name}", ""]
+        lines += [type.doc, ""] if type.doc else []
+        lines += [f"{', '.join(type.interactions)}.", "", "| parameter | kind | |", "|---|---|---|"]
+        lines += [_row(param) for param in type.params]
+        if type.includes:
+            lines += ["", f"`_include`: {', '.join(f'`{name}:{include}`' for include in type.includes)}."]
+        if name in OPERATIONS:
+            lines += ["", "Operations: " + ", ".join(f"`${each['name']}`" for each in OPERATIONS[name]) + "."]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(param: Param) -> str:
+    says = param.definition or (", ".join(param.targets) if param.kind == "reference" else "")
+    return f"| `{param.name}`{' *' if param.personal else ''} | {KINDS.get(param.kind, param.kind)} | {says} |"

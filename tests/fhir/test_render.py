@@ -2,6 +2,7 @@
 
 import importlib
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -314,6 +315,13 @@ def test_every_code_list_is_a_code_system_with_words_in_both_languages() -> None
         assert each["count"] == len(each["concept"]) and all(
             c["display"] and c["designation"][0]["value"] for c in each["concept"]
         )
+
+
+def test_the_page_of_the_surface_says_what_its_table_says() -> None:
+    held = (Path(__file__).parents[2] / "docs" / "surface.md").read_text()
+    assert held == metadata.page(), (
+        "write docs/surface.md anew: python -c 'from adapters.fhir import metadata; print(metadata.page(), end=\"\")'"
+    )
 
 
 def _refusals(of: type[Refusal] = Refusal) -> list[type[Refusal]]:
