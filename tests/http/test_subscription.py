@@ -1,0 +1,391 @@
+"""Subscriptions over FHIR: asked for, greeted, told of what happens by ids alone, ended, and asked for again."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.subscription import Subscription
+from standardwebhooks import Webhook
+
+from adapters import app, settings
+from service.db import Scope
+from service.practice import PLATFORM
+from service.values import Id
+from tests.http.outside import LOOPBACK, hearing, working
+from tests.http.world import BASE, Answered, Party, World, reason
+from tests.notices.conftest import Listener, Received
+
+GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
+SECRET = "urn:yuanshe:webhook-secret"
+TASK, REQUEST = "urn:yuanshe:topic:task", "urn:yuanshe:topic:service-request"
+SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/SubscriptionTopic"
+
+
+@pytest.fixture
+async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator[World]:
+    """The service, which may post to this machine."""
+    built = app.create(settings.Settings(webhook_allow=LOOPBACK), network_database.app_dsn, base_url=BASE)
+    async with World(built, network, network_database).running() as running:
+        yield running
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Listener]:
+    async with hearing() as listener:
+        yield listener
+
+
+@pytest.fixture
+async def worker(world: World) -> AsyncIterator[None]:
+    async with working(world.clone):
+        yield
+
+
+def wish(endpoint: str, topic: str = TASK, *filters: str, content: str = "id-only", **channel: Any) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "follow our referrals",
+        "criteria": topic,
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": endpoint,
+            "payload": "application/fhir+json",
+            "_payload": {"extension": [{"url": f"{GUIDE}/backport-payload-content", "valueCode": content}]},
+            **channel,
+        },
+    }
+    if filters:
+        said = [{"url": f"{GUIDE}/backport-filter-criteria", "valueString": each} for each in filters]
+        asked["_criteria"] = {"extension": said}
+    return asked
+
+
+async def subscribed(party: Party, hook: Listener, *args: Any, **more: Any) -> Answered:
+    """A subscription whose handshake was answered."""
+    made = await party.post("Subscription", wish(f"{hook.url}/hook", *args, **more))
+    assert made.status == 201, made
+    assert status_of((await hook.next()).json)["type"] == "handshake"
+    return made
+
+
+def status_of(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a notification's first entry by name, its events as dicts of their parts."""
+    found: dict[str, Any] = {"events": []}
+    for parameter in bundle["entry"][0]["resource"]["parameter"]:
+        if parameter["name"] == "notification-event":
+            found["events"].append([(part["name"], value_of(part)) for part in parameter["part"]])
+        else:
+            found[parameter["name"]] = value_of(parameter)
+    return found
+
+
+def value_of(parameter: dict[str, Any]) -> Any:
+    value = next(value for name, value in parameter.items() if name.startswith("value"))
+    return value["reference"] if isinstance(value, dict) and "reference" in value else value
+
+
+def focus(got: Received) -> str:
+    """What the one event of a notice is about, without the address of the server."""
+    (event,) = status_of(got.json)["events"]
+    return dict(event)["focus"].removeprefix(f"{BASE}/fhir/")
+
+
+async def heard(hook: Listener, count: int) -> list[Received]:
+    """The next notices of events by their numbers: some are posted at once, so they may overtake one another."""
+    found: list[Received] = []
+    while len(found) < count:
+        if status_of((got := await hook.next()).json)["type"] == "event-notification":
+            found.append(got)
+    return sorted(found, key=lambda got: int(dict(status_of(got.json)["events"][0])["event-number"]))
+
+
+def secret_of(subscription: dict[str, Any]) -> list[str]:
+    return [each["valueString"] for each in subscription.get("extension", ()) if each["url"] == SECRET]
+
+
+async def settled(world: World, party: Party, made: Answered, status: str) -> Answered:
+    """The subscription once the worker has recorded what came of the handshake."""
+    while (found := await party.read(f"Subscription/{made['id']}"))["status"] != status:
+        assert found["status"] == "requested"
+    return found
+
+
+async def test_a_hospital_hears_of_its_referral_by_signed_notices_without_any_person(world, worker, hook) -> None:
+    hospital = world.party("his-a")
+    made = await hospital.post("Subscription", wish(f"{hook.url}/hook", header=["X-Ward: 6"]))
+    assert made.status == 201 and made["status"] == "requested"
+    assert made.headers["location"] == f"{BASE}/fhir/Subscription/{made['id']}"
+    (secret,) = secret_of(made)
+
+    greeting = await hook.next()
+    Webhook(secret).verify(greeting.body, greeting.headers)
+    said = status_of(greeting.json)
+    assert (said["type"], said["status"], said["events-since-subscription-start"]) == ("handshake", "requested", "0")
+    assert said["subscription"] == f"{BASE}/fhir/Subscription/{made['id']}" and said["topic"] == TASK
+    assert (await settled(world, hospital, made, "active"))["status"] == "active"
+
+    referred = await world.refer("N05")
+    parent = await world.parent(referred)
+    submitted, offered = await heard(hook, 2)
+    assert focus(submitted) == f"Task/{parent['id']}"
+    share = focus(offered)
+    assert (await hospital.read(share))["partOf"][0]["reference"] == f"Task/{parent['id']}"
+    await world.accepted(referred, consent=False)
+    taken = await hook.next()
+    assert focus(taken) == share and (await hospital.read(share))["status"] == "accepted"
+
+    for number, got in enumerate((submitted, offered, taken), 1):
+        Webhook(secret).verify(got.body, got.headers)
+        assert got.headers["content-type"] == "application/fhir+json" and got.headers["x-ward"] == "6"
+        bundle = got.json
+        assert bundle["type"] == "history"
+        assert all(entry["fullUrl"] and entry["request"] and entry["response"] for entry in bundle["entry"])
+        assert not any("resource" in entry for entry in bundle["entry"][1:])
+        Bundle.model_validate(bundle)
+        said = status_of(bundle)
+        assert (said["type"], said["status"]) == ("event-notification", "active")
+        assert said["events-since-subscription-start"] == str(number)
+        (event,) = said["events"]
+        assert dict(event)["event-number"] == str(number)
+        named = [value for name, value in event if name in ("focus", "additional-context")]
+        assert named == [entry["fullUrl"] for entry in bundle["entry"][1:]]
+        assert {f"{BASE}/fhir/Task/{parent['id']}", f"{BASE}/fhir/{referred.request}"} <= set(named)
+        for personal in ("陈素芬", "13800000001", referred.patient):
+            assert personal.encode() not in got.body
+
+
+async def test_an_agency_is_never_referred_to_what_would_link_its_offers(world, worker, hook) -> None:
+    agency = world.party("agency-a")
+    await subscribed(agency, hook, REQUEST)
+    referred = await world.refer("N05")
+    offer = await world.offer(referred)
+    got = await hook.next()
+    assert focus(got) == offer["focus"]["reference"]
+    named = {entry["fullUrl"] for entry in got.json["entry"][1:]}
+    assert named == {f"{BASE}/fhir/{offer['focus']['reference']}", f"{BASE}/fhir/Task/{offer['id']}"}
+    parent = await world.parent(referred)
+    for hidden in (parent["id"], referred.id, referred.patient.split("/")[1]):
+        assert str(hidden).encode() not in got.body
+
+
+async def test_an_agency_hears_of_offers_that_it_may_claim(world, worker, hook) -> None:
+    await subscribed(world.party("agency-b"), hook)
+    referred = await world.refer("N05")
+    parent = await world.parent(referred, "platform")
+    made = await world.party("platform").post(
+        "Task",
+        {
+            "resourceType": "Task", "status": "requested", "intent": "order", "partOf": [{"reference": f"Task/{parent['id']}"}],
+            "focus": {"reference": referred.request}, "requester": {"reference": world.organizations["platform"]},
+            "for": {"reference": referred.patient}, "authoredOn": "2026-03-04T10:00:00+08:00",
+        },
+    )  # fmt: skip
+    assert made.status == 201, made
+    assert focus(await hook.next()) == f"Task/{made['id']}"
+
+
+@pytest.mark.parametrize("topic", [TASK, REQUEST, f"{SDOHCC}/Task", f"{SDOHCC}/Servicerequest"])
+async def test_each_topic_is_known_and_shown_as_asked_for(world, topic) -> None:
+    made = await world.party("his-a").post("Subscription", wish("https://his.example.org/hook?q=1", topic, "_lastUpdated=gt2024-01-01"))  # fmt: skip
+    assert made.status == 201, made
+    found = await world.party("his-a").read(f"Subscription/{made['id']}")
+    Subscription.model_validate(found)
+    asked = wish("https://his.example.org/hook?q=1", topic, "_lastUpdated=gt2024-01-01")
+    assert {name: found[name] for name in asked} == asked
+    assert secret_of(made) and not secret_of(found)
+
+
+async def test_no_filter_needed_to_be_told_least(world) -> None:
+    made = await world.party("his-a").post(
+        "Subscription",
+        wish("https://his.example.org/hook")
+        | {"channel": {"type": "rest-hook", "endpoint": "https://his.example.org/"}},
+    )
+    assert made.status == 201
+    assert made["channel"]["_payload"]["extension"][0]["valueCode"] == "id-only"
+
+
+CHANNEL = "Subscription.channel"
+
+
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"criteria": "Task?status=requested"}, "Subscription.criteria"),
+        ({"criteria": f"{SDOHCC}/Patient"}, "Subscription.criteria"),
+        ({"_criteria": ["Task?patient=Patient/1"]}, "Subscription.criteria.extension[0]"),
+        ({"_criteria": ["Task?status:not=draft"]}, "Subscription.criteria.extension[0]"),
+        ({"_criteria": ["ServiceRequest?_id=1"]}, "Subscription.criteria.extension[0]"),
+        ({"_criteria": ["Task?status=asleep"]}, "Subscription.criteria.extension[0]"),
+        ({"_criteria": ["Task?_lastUpdated=lt2030-01-01"]}, "Subscription.criteria.extension[0]"),
+        ({"type": "websocket"}, f"{CHANNEL}.type"),
+        ({"type": "email"}, f"{CHANNEL}.type"),
+        ({"_type": {"extension": [{"url": f"{GUIDE}/backport-channel-type", "valueCoding": {"code": "z"}}]}}, f"{CHANNEL}.type"),
+        ({"payload": "application/fhir+xml"}, f"{CHANNEL}.payload"),
+        ({"content": "full-resource"}, f"{CHANNEL}.payload.extension"),
+        ({"content": "much"}, f"{CHANNEL}.payload.extension"),
+        ({"endpoint": None}, f"{CHANNEL}.endpoint"),
+        ({"endpoint": "http://1.1.1.1/hook"}, f"{CHANNEL}.endpoint"),
+        ({"endpoint": "https://10.1.2.3/hook"}, f"{CHANNEL}.endpoint"),
+        ({"endpoint": "https://[::1]/hook"}, f"{CHANNEL}.endpoint"),
+        ({"endpoint": "ftp://his.example.org"}, f"{CHANNEL}.endpoint"),
+        ({"header": ["webhook-signature: v1,x"]}, f"{CHANNEL}.header"),
+        ({"header": ["no header"]}, f"{CHANNEL}.header"),
+        ({"extension": [{"url": SECRET, "valueString": "short"}]}, "Subscription.extension"),
+        ({"status": "off"}, "Subscription.status"),
+        ({"end": "2020-01-01T00:00:00Z"}, "Subscription.end"),
+    ],
+)  # fmt: skip
+async def test_what_the_service_does_not_do_is_refused_with_the_element_that_asks_for_it(world, change, at) -> None:
+    content = change.pop("content", "id-only")
+    filters = change.pop("_criteria", ())
+    top = {name: change.pop(name) for name in ("criteria", "status", "extension", "end") if name in change}
+    asked = wish("https://his.example.org/hook", TASK, *filters, content=content) | top
+    asked["channel"] = {name: value for name, value in (asked["channel"] | change).items() if value is not None}
+    refused = await world.party("his-a").post("Subscription", asked)
+    assert refused.status == 422, refused
+    assert refused["issue"][0]["expression"] == [at]
+    assert await world.party("his-a").search("Subscription") == []
+
+
+async def test_who_may_not_subscribe_is_told_so(world) -> None:
+    asked = wish("https://his.example.org/hook")
+    assert (await world.nobody.post("Subscription", asked)).status == 401
+    assert (await world.party("auditor").post("Subscription", asked)).status == 403
+
+
+async def test_filters_pass_what_fits_a_task_that_the_subscriber_may_read(world, worker, hook) -> None:
+    hospital = world.party("his-a")
+    await subscribed(
+        hospital, hook, f"{SDOHCC}/Task", f"Task?requester={hospital.organization}&status=accepted,in-progress"
+    )
+    referred = await world.refer("N05")
+    await world.accepted(referred, consent=False)
+    got = await hook.next()
+    assert focus(got) == f"Task/{(await world.parent(referred))['id']}"
+    assert status_of(got.json)["events-since-subscription-start"] == "1"
+
+
+async def test_owner_and_status_choose_among_an_agencys_tasks(world, worker, hook) -> None:
+    agency = world.party("agency-a")
+    await subscribed(
+        agency, hook, TASK, f"Task?owner={BASE}/fhir/{agency.organization}", "Task?status=rejected&code=fulfill"
+    )
+    offer = await world.offer(await world.refer("N05"))
+    declined = await agency.put(offer, status="rejected", statusReason=reason("no-capacity"))
+    assert declined.status == 200, declined
+    got = await hook.next()
+    assert focus(got) == f"Task/{offer['id']}"
+
+
+async def test_an_empty_notice_says_only_that_there_is_news(world, worker, hook) -> None:
+    await subscribed(world.party("his-a"), hook, content="empty")
+    referred = await world.refer("N05")
+    got = await hook.next()
+    (status,) = got.json["entry"]
+    assert status["resource"]["resourceType"] == "Parameters"
+    said = status_of(got.json)
+    assert "topic" not in said and [name for name, _ in said["events"][0]] == ["event-number", "timestamp"]
+    assert str(referred.id).encode() not in got.body
+
+
+async def test_an_endpoint_that_does_not_answer_is_an_error_until_asked_for_again_and_nothing_is_lost(
+    world, worker, hook
+) -> None:
+    hospital = world.party("his-a")
+    hook.answers["/hook"] = ["500 Sorry"]
+    made = await hospital.post("Subscription", wish(f"{hook.url}/hook"))
+    failed = await settled(world, hospital, made, "error")
+    assert failed["error"] == "status-500"
+    assert failed["meta"]["versionId"] == "2"
+    referred = await world.refer("N05")
+    parent = await world.parent(referred)
+
+    again = await hospital.put(failed)
+    assert again.status == 200 and again["status"] == "error", "an error is not reset by repeating it"
+    hook.answers["/hook"] = ["204 No Content"]
+    again = await hospital.put(failed, status="requested")
+    assert again.status == 200 and again["status"] == "requested" and "error" not in again
+    got, _ = await heard(hook, 2)
+    assert focus(got) == f"Task/{parent['id']}"
+
+
+async def test_off_ends_it_and_requested_begins_it_anew(world, worker, hook) -> None:
+    hospital = world.party("his-a")
+    made = await subscribed(hospital, hook)
+    active = await settled(world, hospital, made, "active")
+    stale = await hospital.put(active, if_match='W/"1"', status="off")
+    assert stale.status == 412
+    ended = await hospital.put(active, if_match=active.headers["etag"], status="off")
+    assert ended.status == 200 and ended["status"] == "off"
+    await world.refer("N05")
+    secret = "whsec_" + "YWJj" * 8
+    renewed = await hospital.put(ended, status="requested", extension=[{"url": SECRET, "valueString": secret}])
+    assert renewed["status"] == "requested" and secret_of(renewed) == [secret]
+    greeting = await hook.next()
+    assert status_of(greeting.json)["type"] == "handshake", "nothing was sent while it was off"
+    Webhook(secret).verify(greeting.body, greeting.headers)
+    changed = await hospital.put(renewed, status="active", criteria=REQUEST)
+    assert changed.status == 422
+    assert (await hospital.ask("DELETE", f"Subscription/{made['id']}")).status == 405
+
+
+async def test_status_and_events_tell_what_was_to_be_heard(world, worker, hook) -> None:
+    hospital = world.party("his-a")
+    made = await subscribed(hospital, hook)
+    await world.refer("N05")
+    first, second = await heard(hook, 2)
+
+    found = await hospital.read(f"Subscription/{made['id']}/$status")
+    (entry,) = found["entry"]
+    assert found["type"] == "searchset"
+    said = status_of({"entry": [entry]})
+    assert (said["status"], said["type"], said["events-since-subscription-start"]) == ("active", "query-status", "2")
+    assert len((await hospital.read("Subscription/$status?status=active"))["entry"]) == 1
+    assert (await hospital.read("Subscription/$status?status=off"))["entry"] == []
+
+    told = await hospital.read(f"Subscription/{made['id']}/$events")
+    assert status_of(told)["type"] == "query-event"
+    assert [dict(event)["focus"] for event in status_of(told)["events"]] == [
+        f"{BASE}/fhir/{focus(each)}" for each in (first, second)
+    ]
+    later = await hospital.read(f"Subscription/{made['id']}/$events?eventsSinceNumber=2")
+    assert [dict(event)["event-number"] for event in status_of(later)["events"]] == ["2"]
+    assert (await hospital.get(f"Subscription/{made['id']}/$events?eventsSinceNumber=x")).status == 400
+
+
+async def test_subscriptions_are_seen_by_their_own_organisation_and_their_secrets_by_nobody(world) -> None:
+    hospital = world.party("his-a")
+    made = await hospital.post("Subscription", wish("https://his.example.org/hook?key=1", TASK, header=["Authorization: Bearer abc"]))  # fmt: skip
+    assert [each["id"] for each in await hospital.search(f"Subscription?status=requested&criteria={TASK}")] == [
+        made["id"]
+    ]
+    assert await hospital.search("Subscription?status=active") == []
+    for stranger in ("his-b", "agency-a"):
+        other = world.party(stranger)
+        for path in ("", "/$status", "/$events"):
+            assert (await other.get(f"Subscription/{made['id']}{path}")).status == 404
+        assert (await other.put(made, status="off")).status == 404
+        assert await other.search("Subscription") == []
+    (seen,) = await world.party("platform").search("Subscription")
+    assert seen["channel"]["header"] == ["Authorization: *"] and "key" not in seen["channel"]["endpoint"]
+    assert not secret_of(seen)
+    async with world.database.transaction(Scope(PLATFORM, "platform", platform=True)) as session:
+        kept = await session.fetchval("SELECT terms::text FROM subscriber WHERE id = $1", Id(made["id"]))
+    assert secret_of(made)[0] not in kept
+
+
+async def test_a_subscription_with_an_end_is_over_then(world) -> None:
+    hospital = world.party("his-a")
+    made = await hospital.post("Subscription", wish("https://his.example.org/hook") | {"end": "2099-01-01T00:00:00Z"})
+    assert made.status == 201 and made["end"] == "2099-01-01T00:00:00Z"
+    from adapters.worker import CLOCK, SWEEPS
+    from tests.http.test_sweeps import later
+
+    async with world.database.transaction(CLOCK.scope) as session:
+        assert await SWEEPS["end-subscriptions"].run(session, CLOCK, later(days=3)) == 0
+    async with world.database.transaction(CLOCK.scope) as session:
+        assert await SWEEPS["end-subscriptions"].run(session, CLOCK, later(days=36_500)) == 1
+    assert (await hospital.read(f"Subscription/{made['id']}"))["status"] == "off"
