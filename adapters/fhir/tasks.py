@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.fhir import references, render, wire
+from service import codes
 from service.access.model import Actor
 from service.casework import flow as casework
 from service.db import Session
@@ -125,6 +126,8 @@ async def _amend(
     session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
 ) -> None:
     """Notes, and outputs so far, that came with a move or by themselves; what a completion brings is its own."""
+    if not current.open and asked.status != current.status:
+        return
     notes = tuple(content.get("note") or ())
     completes = asked.status == "completed" != current.status
     given = current.outputs if completes else outputs(asked, content)
@@ -198,8 +201,14 @@ def outputs(asked: wire.Task, content: dict[str, Any]) -> tuple[Output, ...]:
     return tuple(found)
 
 
-async def _parent(session: Session, actor: Actor, current: Task, asked: wire.Task, now: datetime) -> None:
+def _new_reason(current: Task, asked: wire.Task) -> Reason | None:
+    """The reason for this move: one that the Task gave before, for another move, is not."""
     why = reason(asked.status_reason)
+    return None if current.reason is not None and _same(why, current.reason) else why
+
+
+async def _parent(session: Session, actor: Actor, current: Task, asked: wire.Task, now: datetime) -> None:
+    why = _new_reason(current, asked)
     if asked.status == current.status:
         return
     if asked.status in ("cancelled", "rejected", "failed", "entered-in-error") and (why is None or not why.text):
@@ -221,7 +230,7 @@ async def _parent(session: Session, actor: Actor, current: Task, asked: wire.Tas
 
 async def _share(session: Session, actor: Actor, current: Task, asked: wire.Task, now: datetime) -> None:
     """The hospital or the coordinator on one agency's share: take it back, or void it; the work itself is the agency's."""
-    why = reason(asked.status_reason)
+    why = _new_reason(current, asked)
     if asked.status == current.status:
         return
     match asked.status:
@@ -301,24 +310,32 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
         raise Invalid("A Task for a referral has intent order.", at="Task.intent", code="value")
     if asked.status != "requested":
         raise Invalid("An offer has status requested.", at="Task.status", code="value")
-    referral, needs = await _what(session, asked)
+    referral = await _what(session, asked)
     owner = references.ours(asked.owner, "Organization", at="Task.owner")
     if owner == PLATFORM:
         owner = None
-    await flow.offer(session, actor, referral, owner, reason(asked.status_reason), now, needs=needs, task=id)
+    await flow.offer(session, actor, referral, owner, reason(asked.status_reason), now, needs=_needs(asked), task=id)
     made = await store.task(session, id)
     assert made is not None
     return made
 
 
-async def _what(session: Session, asked: wire.Task) -> tuple[Id, tuple[str, ...] | None]:
+async def _what(session: Session, asked: wire.Task) -> Id:
     """Which referral a posted offer belongs to: by the parent that it is part of, else by its focus."""
     if asked.part_of:
         parent = await store.task(session, references.required(asked.part_of[0], "Task", at="Task.partOf[0]"))
         if parent is None or parent.kind != "parent":
             raise Invalid("An offer is part of the parent Task of a referral.", at="Task.partOf[0]", code="not-found")
-        return parent.referral, None
+        return parent.referral
     focus = references.required(asked.focus, "ServiceRequest", at="Task.focus")
     if await store.referral(session, focus) is None:
         raise Invalid("The focus is not a referral that is known here.", at="Task.focus", code="not-found")
-    return focus, None
+    return focus
+
+
+def _needs(asked: wire.Task) -> tuple[str, ...] | None:
+    """The needs that a share is to cover, as codes of urn:yuanshe:need in its reasonCode; None: all of the referral's."""
+    coded = (
+        {c.code for c in asked.reason_code.coding if c.system == codes.NEED and c.code} if asked.reason_code else None
+    )
+    return tuple(sorted(coded)) if coded else None

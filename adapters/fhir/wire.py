@@ -320,6 +320,7 @@ class Task(Struct, frozen=True):
     owner: Reference | None = None
     authored_on: Text | None = msgspec.field(default=None, name="authoredOn")
     status_reason: Concept | None = msgspec.field(default=None, name="statusReason")
+    reason_code: Concept | None = msgspec.field(default=None, name="reasonCode")
     priority: Literal["routine", "urgent", "asap", "stat"] | None = None
     restriction: Restriction | None = None
     output: tuple[TaskOutput, ...] = ()

@@ -199,11 +199,9 @@ async def confirm_cancel(session: Session, actor: Actor, task: Id, now: datetime
         moving.loop = transitions.withdrawn(moving.loop, share, why, now)
         await files.closed(moving, "confirm-cancel", why)
         moving.tell("confirm-cancel", moving.share, why)
-        at_work = any(other.open and other.accepted_at for other in moving.loop.shares)
-        if at_work or any(other.status == "completed" for other in moving.loop.shares):
+        # Another share that goes on or has succeeded, or an offer that is out, keeps the referral.
+        if any(other.open or other.status == "completed" for other in moving.loop.shares):
             _give_up(moving)
-            if not at_work:
-                steps.withdraw_offers(moving, why)
         else:
             await steps.end(moving, "cancelled", "withdrawn", why, "withdraw")
     return moving.loop

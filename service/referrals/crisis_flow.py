@@ -16,11 +16,8 @@ async def raise_crisis(session: Session, actor: Actor, referral: Id, reason: Rea
         raise Invalid("Say in text why a crisis is raised.", at="reasonCode.text", code="required")
     async with steps.on_referral(session, actor, referral, now) as moving:
         if moving.loop.referral.crisis is None:
-            owner: CrisisOwner = "hospital"
-            if not moving.loop.parent.open:
-                owner = "coordinator"
-            elif actor.side == "hospital" and any(share.open and share.accepted_at for share in moving.loop.shares):
-                owner = "agency"
+            # The hospital's duty roster first (moves.md); of what has ended, the coordinator.
+            owner: CrisisOwner = "hospital" if moving.loop.parent.open else "coordinator"
             moving.loop = crisis.raised(moving.loop, now, session.practice, owner)
             moving.tell("raise", _own_share(moving), reason, sealed=True)
     return moving.loop

@@ -19,6 +19,7 @@ from service.db import Scope
 from service.directory import flow as directory
 from service.practice import PLATFORM
 from service.values import utc_now
+from tests.http.loop import forgotten
 from tests.http.world import BASE, World
 
 TEMPLATE = "yuanshe_network"
@@ -62,3 +63,5 @@ async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator
     built = app.create(settings.Settings(), network_database.app_dsn, base_url=BASE)
     async with World(built, network, network_database).running() as running:
         yield running
+        # Whatever a test did: every open referral has exactly one answer to “who acts next”.
+        assert await forgotten(running) == 0

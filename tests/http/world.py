@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 from stdnum.cn import ric
 
@@ -104,6 +105,16 @@ class World:
     @property
     def database(self) -> Any:
         return self.app.state.database
+
+    @contextlib.asynccontextmanager
+    async def as_owner(self) -> AsyncIterator[Any]:
+        """A connection as the schema's owner, to let something come about that no request brings (time passing, a licence ending)."""
+        connection = await asyncpg.connect(self.clone.owner_dsn)
+        try:
+            await connection.execute("SELECT set_config('yuanshe.platform', 'on', false)")
+            yield connection
+        finally:
+            await connection.close()
 
     def party(self, name: str) -> Party:
         client = self.said["clients"][name]
@@ -249,7 +260,7 @@ def named(resource: Any, names: dict[str, str]) -> Any:
     """The resource with the words PATIENT, REQUEST and STAY in references replaced."""
     if isinstance(resource, dict):
         return {
-            key: names.get(value, value) if key == "reference" else named(value, names)
+            key: names.get(value, value) if key == "reference" and isinstance(value, str) else named(value, names)
             for key, value in resource.items()
         }
     return [named(inner, names) for inner in resource] if isinstance(resource, list) else copy.copy(resource)
