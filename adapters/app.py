@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Litestar, MediaType, Response, get
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from adapters import relay, smart, stream, web
@@ -44,9 +44,7 @@ async def metrics() -> Response[bytes]:
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def create(
-    settings: Settings, dsn: str, *, base_url: str, size: int = 16
-) -> Litestar:
+def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Litestar:
     """The application on `dsn`, known to others as `base_url` (no slash at its end)."""
     news = stream.News()
     state = State({"settings": settings, "base_url": base_url})
@@ -93,5 +91,5 @@ async def check(dsn: str) -> None:
 def _openapi(base_url: str) -> Any:
     return OpenAPIConfig(
         title="Yuanshe 院社", version="0.1.0", path="/docs", description=f"The FHIR surface is described at {base_url}/fhir/metadata.",
-        render_plugins=[SwaggerRenderPlugin(path="/")],
+        render_plugins=[web.Reference(), JsonRenderPlugin()],
     )  # fmt: skip
