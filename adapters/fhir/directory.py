@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from adapters.fhir.persons import district
 from adapters.fhir.render import concept, meta, ref
 from service import codes
 from service.codes import CodeList
@@ -52,6 +53,8 @@ def organization(it: Organization) -> Json:
     ]
     if telecom:
         said["telecom"] = telecom
+    if it.region:
+        said["address"] = [district(it.region)]
     if it.part_of:
         said["partOf"] = ref("Organization", it.part_of)
     if it.protection_qualified:

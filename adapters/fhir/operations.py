@@ -10,8 +10,9 @@ from service.access.model import Actor
 from service.db import Session
 from service.patients import store as patients
 from service.referrals import flow
+from service.routing import words
 from service.safety.screening import raises_crisis
-from service.values import Id, new_id
+from service.values import Id, new_id, read_json
 
 
 async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> dict[str, Any]:
@@ -27,7 +28,7 @@ async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> d
     new, _ = intake.referral(read, asked.id, new_id(), person.id, asked.raw, now, asked.at)
     region = None
     for encounter in (p for p in parts if p.type == "Encounter"):
-        region = submission.destination(parts, encounter, person.id, actor, now).region
+        region = (await submission.destination(session, parts, encounter, person.id, actor, now)).region
     if region is None and (
         known := references.as_id((references.parse(read.encounter.reference) or ("", ""))[1])
         if read.encounter
@@ -89,6 +90,9 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
         reason = event["reason_text"] or event["reason_code"]
         if event["kind"] == "restricted":
             reason = "restricted"
+        elif event["kind"] == "unplaced":
+            # Nobody could be asked; where a fact was missing, the question that would tell it.
+            reason = " ".join(words.question(key) for key in read_json(event["data"]).get("questions", ())) or reason
         if reason:
             part.append({"name": "reason", "valueString": reason})
         if event["task_id"]:
