@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -104,27 +105,18 @@ def handler(database: Callable[[], Database], base_url: Callable[[], str], netwo
         try:
             answer = await _answer(database(), asked, receive)
         except Refusal as refusal:
-            answer = _refused(refusal)
+            answer = _refused(refusal, asked)
         except Exception as fault:
-            # What broke is for the log, by kind alone: its message could hold what was sent.
-            log.error(
-                "%s %s broke: %s",
-                asked.method,
-                "/".join(asked.path[:1]),
-                type(fault).__name__,
-                exc_info=_is_ours(fault),
-            )
+            # What broke is for the log by kind and place alone: its message could hold what was sent.
+            what = next((type for type in asked.path[:1] if type in surface.SURFACE), "")
+            where = "".join(traceback.format_tb(fault.__traceback__))
+            log.error("%s %s broke: %s\n%s", asked.method, what, type(fault).__name__, where)
             answer = Answer(
                 500, outcomes.outcome([Issue("The server failed; the request was not carried out.", code="exception")])
             )
         await _send(send, asked, answer)
 
     return fhir
-
-
-def _is_ours(fault: Exception) -> bool:
-    """A trace is logged unless the exception comes from the database, whose messages repeat values."""
-    return not isinstance(fault, asyncpg.PostgresError | msgspec.ValidationError)
 
 
 def _head(scope: Any, base_url: str) -> Asked:
@@ -468,18 +460,23 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -
             raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
         answer = await act(database, actor, one)
     except Refusal as refusal:
-        answer = _refused(refusal)
+        answer = _refused(refusal, asked)
     return bundles.response_entry(answer.status, answer.body, answer.headers)
 
 
-def _refused(refusal: Refusal) -> Answer:
+def _refused(refusal: Refusal, asked: Asked) -> Answer:
     status = 405 if isinstance(refusal, Refused405) else outcomes.status_of(refusal)
     headers: dict[str, str] = {}
     if isinstance(refusal, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="yuanshe"'
     if isinstance(refusal, Unavailable):
         headers["retry-after"] = "2"
-    return Answer(status, outcomes.outcome(refusal.issues), headers)
+    issues = refusal.issues
+    if asked.method in ("POST", "PUT", "PATCH") and status not in (401, 503):
+        # A fault that lies nowhere in particular lies in the whole of what was sent.
+        whole = next((part for part in asked.path[:1] if part in surface.SURFACE), "Bundle" if not asked.path else None)
+        issues = tuple(issue if issue.at else msgspec.structs.replace(issue, at=whole) for issue in issues)
+    return Answer(status, outcomes.outcome(issues), headers)
 
 
 async def _send(send: Send, asked: Asked, answer: Answer) -> None:

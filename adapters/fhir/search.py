@@ -76,7 +76,7 @@ async def search(
         raise NotFound("This server has no resources of that type.", code="not-supported")
     asked = await _understood(session, type, params)
     if asked.ignored and handling_strict:
-        names = ", ".join(name for name in asked.ignored if re.fullmatch(r"[\w:.\-]{1,64}", name)) or "one of them"
+        names = ", ".join(name for name in asked.ignored if re.fullmatch(r"[_a-z][a-z:.\-]{0,40}", name)) or "one of them"
         raise Malformed(f"These search parameters are not known for {type}: {names}.", code="not-supported")
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
@@ -145,6 +145,8 @@ async def _understood(session: Session, type: str, params: Sequence[tuple[str, s
     asked = Asked([], [], [], [])
     surface = SURFACE[type]
     for name, value in params:
+        if "\0" in name or "\0" in value:
+            raise Malformed("A search parameter holds the character NUL.", code="invalid")
         if name in FORMAT:
             continue
         if name.startswith("_") and _of_result(asked, type, surface, name, value):
