@@ -324,6 +324,7 @@ class Task(Struct, frozen=True):
     priority: Literal["routine", "urgent", "asap", "stat"] | None = None
     restriction: Restriction | None = None
     output: tuple[TaskOutput, ...] = ()
+    note: tuple[Note, ...] = ()
 
 
 class Payload(Struct, frozen=True):
@@ -433,11 +434,22 @@ class Bundle(Struct, frozen=True):
     entry: tuple[Entry, ...] = ()
 
 
+class Labels(Struct, frozen=True):
+    """What stays of a sender's `meta`."""
+
+    profile: tuple[Text, ...] = ()
+    security: tuple[Coding, ...] = ()
+    tag: tuple[Coding, ...] = ()
+    source: Text | None = None
+
+
 class Kind(Struct, frozen=True):
-    """What a resource says it is."""
+    """What a resource says it is, and the form of what every resource may have and the service shows again."""
 
     resource_type: Text = msgspec.field(name="resourceType")
     id: Text | None = None
+    meta: Labels | None = None
+    contained: tuple[dict[str, Any], ...] = ()
 
 
 DEEPEST = 100
@@ -453,7 +465,9 @@ def sound(body: bytes) -> bytes:
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         whole: Any = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except msgspec.ValidationError:
+        raise Malformed("A number is out of range.", code="value") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("The body is not JSON.") from None
     level: list[Any] = [[whole]]
     for _ in range(DEEPEST):
