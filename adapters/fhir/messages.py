@@ -1,7 +1,8 @@
 """What a Communication means: a question, an answer, a step of a crisis, an attempt to reach somebody, or a message."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from adapters.fhir import references, wire
 from service import codes
@@ -26,20 +27,37 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     # The object stands in both, whichever was used, so that either finds it again (contract.md).
     content["about"] = content["basedOn"] = [{"reference": name} for name in objects]
     body = write_json(content)
-    text = " ".join(filter(None, (*(p.content_string for p in asked.payload), *(n.text for n in asked.note))))
     if task is not None and task.kind == "follow-up":
         await _attempt(session, actor, asked, task, body, id, now)
         return
     if kind == "receipt":
         raise Forbidden("The receipt is written by the service when a share is completed.", key="wrong-actor")
+    if kind != "crisis" and task is not None and actor.side != "agency":
+        await messaging.names_nobody(session, task, _words(content))
     if kind == "crisis":
-        await _crisis(session, actor, asked, referral, text, now)
+        await _crisis(session, actor, asked, referral, now)
     elif kind == "question":
         await messaging.question(session, actor, _needed(task), now)
     elif kind == "answer" or asked.in_response_to:
-        await messaging.answer(session, actor, _needed(task), text, now)
+        await messaging.answer(session, actor, _needed(task), now)
         kind = "answer"
     await messaging.keep(session, actor, referral, task, kind, id, body, asked.status, now)
+
+
+NO_WORDS = frozenset({"reference", "system", "code", "url", "id", "meta", "resourceType", "status", "sent", "received"})
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every text in a resource, wherever it stands; not its codes, dates and references."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in cast(dict[str, Any], value).items():
+            if key not in NO_WORDS:
+                yield from _words(inner)
+    elif isinstance(value, list):
+        for inner in cast(list[Any], value):
+            yield from _words(inner)
 
 
 def _needed(task: Task | None) -> Id:
@@ -93,14 +111,13 @@ async def _object(session: Session, asked: wire.Communication) -> tuple[Task | N
     return task, referral, list(objects)
 
 
-async def _crisis(
-    session: Session, actor: Actor, asked: wire.Communication, referral: Id, text: str, now: datetime
-) -> None:
+async def _crisis(session: Session, actor: Actor, asked: wire.Communication, referral: Id, now: datetime) -> None:
     step = next((code for concept in asked.reason_code if (code := concept.code(CRISIS))), None)
     if step is None:
         raise Invalid(
             "A step of a crisis has a reasonCode of urn:yuanshe:crisis.", at="Communication.reasonCode", code="required"
         )
+    text = " ".join(filter(None, (*(p.content_string for p in asked.payload), *(n.text for n in asked.note))))
     words = next((concept.text for concept in asked.reason_code if concept.text), None) or text or None
     why = Reason(step, words)
     if step == "raised":

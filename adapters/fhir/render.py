@@ -297,11 +297,52 @@ def record(record: Record, reader: Reader = "hospital") -> Json:
     body: Json = read_json(record.body)
     if record.type == "Communication" and "resourceType" not in body:
         return receipt(record, msgspec.convert(body, Receipt))
+    if record.type == "Communication" and reader == "agency" and record.author != record.agency:
+        return _message(record, body)
     return body | {
         "resourceType": record.type,
         "id": str(record.id),
         "meta": meta(record.version, record.at, body.get("meta")),
     }
+
+
+def _message(record: Record, body: Json) -> Json:
+    """What somebody else wrote to an agency: its words, and what it is about. Built anew, because it may have been written
+    before disclosure, and then a subject, a narrative or a contained resource would tell who the person is."""
+    said: Json = {
+        "resourceType": "Communication",
+        "id": str(record.id),
+        "meta": meta(record.version, record.at),
+        "status": body.get("status"),
+    }
+    for name in ("category", "medium"):
+        if found := [clean for value in body.get(name, ()) if (clean := _plain_concept(value))]:
+            said[name] = found
+    for name in ("priority", "sent", "received"):
+        if isinstance(body.get(name), str):
+            said[name] = body[name]
+    for name, types in (
+        ("about", ("Task",)), ("basedOn", ("Task",)), ("inResponseTo", ("Communication",)), ("recipient", ("Organization", "PractitionerRole")),
+    ):  # fmt: skip
+        if found := [clean for value in body.get(name, ()) if (clean := _plain_reference(value, *types))]:
+            said[name] = found
+    if sender := _plain_reference(body.get("sender"), "Organization"):
+        said["sender"] = sender
+    payload = [clean for value in body.get("payload", ()) if (clean := _plain_payload(value))]
+    return said | {"payload": payload} if payload else said
+
+
+def _plain_payload(value: Json) -> Json | None:
+    if isinstance(value.get("contentString"), str):
+        return {"contentString": value["contentString"]}
+    reference = _plain_reference(value.get("contentReference"), "DocumentReference", "Binary", "Task")
+    return {"contentReference": reference} if reference else None
+
+
+def _plain_reference(value: Json | None, *types: str) -> Json | None:
+    """A relative reference to one of these types and nothing else."""
+    name = str(value.get("reference", "")) if isinstance(value, dict) else ""
+    return {"reference": name} if name.partition("/")[0] in types else None
 
 
 def receipt(record: Record, receipt: Receipt) -> Json:

@@ -37,7 +37,7 @@ MOVES: dict[str, Move] = {
         _move("offer", "", "requested", "router coordinator", "派单", "Offer", business_status="offered"),
         _move("claim", "requested", "accepted", "agency", "认领", "Claim"),
         _move("ask", "requested accepted in-progress", None, "agency coordinator", "追问", "Ask", business_status="awaiting-information"),
-        _move("answer", "requested accepted in-progress", None, "hospital", "答复", "Answer"),
+        _move("answer", "requested accepted in-progress on-hold", None, "hospital", "答复", "Answer"),
         _move("accept", "requested", "accepted", "agency", "接单", "Accept"),
         _move("decline", "requested", "rejected", "agency", "退单", "Decline", business_status="declined", reason=True),
         _move("expire", "requested", "cancelled", "clock", "超时", "Expire", business_status="expired"),

@@ -1,6 +1,7 @@
-"""The verbs of talking about a share: ask, answer, keep a message; an answer before disclosure names nobody."""
+"""The verbs of talking about a share: ask, answer, keep a message; before disclosure no words to the agency name anybody."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from service.access.model import Actor
@@ -19,22 +20,28 @@ async def question(session: Session, actor: Actor, task: Id, now: datetime) -> N
     await flow.ask(session, actor, task, now)
 
 
-async def answer(session: Session, actor: Actor, task: Id, text: str, now: datetime) -> None:
-    """The hospital answers. Before disclosure the words may not hold the patient's own name, number or phone."""
+async def answer(session: Session, actor: Actor, task: Id, now: datetime) -> None:
+    """The hospital answers; the agency's clock runs on where a question had stopped it."""
     steps.only(actor, "hospital", "platform")
     share = await store.task(session, task)
-    if share is not None and share.patient is None:
-        referral = await store.referral(session, share.referral)
-        patient = await patients.get(session, referral.patient) if referral else None
-        if patient is not None:
-            own = [patient.name, patient.phone, *(identifier.value for identifier in patient.identifiers)]
-            if any(_holds(text, word) for word in own if word):
-                raise Invalid(
-                    "Identity is not disclosed to this agency yet: the answer may not hold the patient's name, number or phone.",
-                    at="Communication.payload", key="identity-in-answer",
-                )  # fmt: skip
     if share is not None and "information" in share.clocks:
         await flow.answer(session, actor, task, now)
+
+
+async def names_nobody(session: Session, share: Task, words: Iterable[str]) -> None:
+    """Raise Invalid when what is written to an agency before disclosure holds the patient's own name, number or phone."""
+    if share.patient is not None:
+        return
+    referral = await store.referral(session, share.referral)
+    patient = await patients.get(session, referral.patient) if referral else None
+    if patient is None:
+        return
+    own = [patient.name, patient.phone, *(identifier.value for identifier in patient.identifiers)]
+    if any(_holds(text, word) for text in words for word in own if word):
+        raise Invalid(
+            "Identity is not disclosed to this agency yet: what you write to it may not hold the patient's name, number or phone.",
+            at="Communication.payload", key="identity-in-answer",
+        )  # fmt: skip
 
 
 def _holds(text: str, word: str) -> bool:

@@ -90,7 +90,7 @@ def disclosed(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loo
     permitted = share.agency in loop.permitted
     if permitted and share.patient is None:
         running = {name: clock for name, clock in share.clocks.items() if name != "consent"}
-        if "information" not in running:
+        if "information" not in running and share.status != "on-hold":
             running = clocks.resumed(running, WORK, now, practice)
         share = _changed(share, now, patient=loop.referral.patient, clocks=running)
     elif not permitted and (share.patient is not None or "consent" not in share.clocks):
@@ -193,7 +193,7 @@ def asked(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
 
 def answered(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
     running = {name: clock for name, clock in share.clocks.items() if name != "information"}
-    if "consent" not in running:
+    if "consent" not in running and share.status != "on-hold":
         running = clocks.resumed(running, WORK, now, practice)
     return loop.with_share(_changed(share, now, clocks=running))
 
