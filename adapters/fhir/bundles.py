@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from adapters.fhir import outcomes, reading, references, search, submission, wire, writing
+from adapters.fhir import conditional, outcomes, reading, references, search, submission, wire, writing
 from adapters.fhir.submission import Stored
+from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
@@ -85,11 +86,16 @@ async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, 
         path, _, query = request.url.partition("?")
         parts = tuple(part for part in path.split("/") if part)
         body = references.rewritten(bytes(entry.resource), names)
+        if not parts or parts[0] not in SURFACE:
+            raise NotFound("This server has no resources of that type.", at=f"{at}.request.url", code="not-supported")
         with wire.entry(at, parts[0] if parts else "Bundle"):
             match request.method, parts:
                 case "POST", (type,):
                     _permit(actor, type, "c")
-                    made(position, await writing.create(session, actor, type, body, ids[position], now))
+                    condition = request.if_none_exist
+                    met = await conditional.existing(session, actor, type, condition) if condition is not None else None
+                    stored = Stored(type, *met, 200) if met else None
+                    made(position, stored or await writing.create(session, actor, type, body, ids[position], now))
                 case "PUT" | "PATCH", (type, id) if named := references.as_id(id):
                     _permit(actor, type, "u")
                     if request.method == "PATCH":

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import conditional, intake, references, wire
+from adapters.fhir import conditional, intake, reading, references, wire
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue
@@ -20,8 +20,9 @@ from service.records.model import Record
 from service.referrals import consent_flow, flow
 from service.referrals.model import NewReferral
 from service.safety.screening import Answer, raises_crisis
-from service.values import Id, new_id, read_json
+from service.values import Id, new_id, read_json, write_json
 
+CORE = frozenset({"ServiceRequest", "Patient", "Encounter", "Consent", "Task"})
 SUPPORTING = frozenset(
     {"Condition", "Observation", "QuestionnaireResponse", "DocumentReference", "RelatedPerson", "Practitioner", "PractitionerRole",
      "Organization", "Location", "Goal", "Coverage"}
@@ -79,6 +80,8 @@ def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
         if not raw:
             raise Invalid("A submission's entry needs a resource.", at=at, code="required")
         kind = wire.decode(raw, wire.Kind, at)
+        if kind.resource_type not in SUPPORTING | CORE:
+            raise Invalid("A submission does not carry resources of this type.", at=at, code="not-supported")
         _fitting(entry.request, kind, f"Bundle.entry[{position}].request")
         content = read_json(raw)
         found.append(Part(position, kind.resource_type, raw, content, entry.request, new_id(), at, entry.full_url))
@@ -129,6 +132,7 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
         await _known_stay(session, actor, stay_part, patient, now)
         names = names | dict.fromkeys(_urls(stay_part), f"Encounter/{stay_part.id}")
     stored = [part.stored for part in parts]
+    received: list[Record] = []
     with wire.within(request_part.at):
         before = await flow.claim(
             session, actor, number.system, number.value, digest(parts), request_part.id, tuple(s.location for s in stored)
@@ -138,10 +142,11 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     if patient_part and person and not patient_part.kept:
         expected = references.if_match(patient_part.request.if_match) if patient_part.request else None
         with wire.within(patient_part.at):
-            await patients.register(
-                session, actor, person, references.rewritten(patient_part.raw, names), now, expected
+            body = references.rewritten(patient_part.raw, names)
+            known = person = await patients.register(
+                session, actor, person, body, now, expected, known=patient_part.known, received=received
             )
-    stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at)
+    stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at, received)
     body = references.rewritten(request_part.raw, names)
     # Read again as rewritten: what it references is ours now.
     asked = wire.decode(body, wire.ServiceRequest, request_part.at)
@@ -155,11 +160,12 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
         new,
         stay=stay.id if stay else None,
         region=stay.region if stay else None,
-        supporting=tuple(supporting),
+        newcomer=patient_part is not None and not patient_part.known,
+        received=(*received, *supporting),
         signs_crisis=raises_crisis(answers_of(parts)),
     )
     with wire.within(request_part.at):
-        done = await flow.submit(session, actor, new, now)
+        done = await flow.submit(session, actor, new, now, known)
     for part in parts:
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
@@ -314,6 +320,7 @@ async def _stay(
     now: datetime,
     asked: wire.ServiceRequest,
     at: str,
+    received: list[Record],
 ) -> Stay | None:
     part = _only(parts, "Encounter", optional=True)
     if part is None or part.kept:
@@ -326,15 +333,17 @@ async def _stay(
     whose = wire.decode(body, wire.Encounter, part.at).subject
     if whose and references.ours(whose, "Patient", at=f"{part.at}.subject") not in (None, patient):
         raise Invalid("The stay is another patient's.", at=f"{part.at}.subject", code="value")
-    stay = destination(parts, part, patient, actor, now)
+    stay = await destination(session, parts, part, patient, actor, now)
     admitted = msgspec.structs.replace(stay, status="in-progress") if stay.status == "finished" else stay
     with wire.within(part.at):
-        await patients.admit(session, actor, admitted, body, now)
+        await patients.admit(session, actor, admitted, body, now, known=part.known, received=received)
     return stay
 
 
-def destination(parts: list[Part], part: Part, patient: Id, actor: Actor, now: datetime) -> Stay:
-    """The stay of an Encounter, with the region that it leads to as the submission's own places say."""
+async def destination(
+    session: Session, parts: list[Part], part: Part, patient: Id, actor: Actor, now: datetime
+) -> Stay:
+    """The stay of an Encounter, with the region that it leads to: as the submission's own places say, or those known here."""
     read = wire.decode(part.raw, wire.Encounter, part.at)
     places = {
         url: wire.decode(p.raw, wire.Place, p.at)
@@ -342,6 +351,12 @@ def destination(parts: list[Part], part: Part, patient: Id, actor: Actor, now: d
         if p.type in ("Organization", "Location")
         for url in _urls(p)
     }
+    going = read.hospitalization.destination if read.hospitalization else None
+    named = references.parse(going.reference) if going else None
+    elsewhere = going and going.reference not in places and named and named[0] in ("Organization", "Location")
+    if going and going.reference and named and elsewhere and (id := references.as_id(named[1])):
+        for known in await reading.many(session, actor, named[0], [id]):
+            places[going.reference] = wire.decode(write_json(known.body), wire.Place, part.at)
     return intake.stay(read, part.id, patient, actor.organization, now, part.at, places)
 
 
@@ -388,10 +403,8 @@ def _supporting(
 ) -> list[Record]:
     kept: list[Record] = []
     for part in parts:
-        if part.type in ("ServiceRequest", "Patient", "Encounter", "Consent", "Task"):
+        if part.type in CORE:
             continue
-        if part.type not in SUPPORTING:
-            raise Invalid(f"A submission does not carry a {part.type}.", at=part.at, code="not-supported")
         if part.kept:
             continue
         body = references.rewritten(part.raw, names)

@@ -41,9 +41,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
     """Create a resource with the id `id`; where it is stored."""
     kind = wire.decode(body, wire.Kind, type)
     if kind.resource_type != type:
-        raise Invalid(
-            f"The body is a {kind.resource_type}, the address one of {type}.", at="resourceType", code="value"
-        )
+        raise Invalid(f"The address is one of {type}, the body of another type.", at="resourceType", code="value")
     with wire.within(type):
         match type:
             case "ServiceRequest":
@@ -75,9 +73,7 @@ async def update(
     """Update the resource; `expected` is the version that If-Match names. The stored version; unchanged when nothing changed."""
     kind = wire.decode(body, wire.Kind, type)
     if kind.resource_type != type:
-        raise Invalid(
-            f"The body is a {kind.resource_type}, the address one of {type}.", at="resourceType", code="value"
-        )
+        raise Invalid(f"The address is one of {type}, the body of another type.", at="resourceType", code="value")
     if kind.id != str(id):
         raise Malformed("The id of the body is not the id of the address.", at=f"{type}.id")
     content: dict[str, Any] = read_json(body)
