@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 
 import click
@@ -27,7 +28,10 @@ def command(lifeline: int | None) -> None:
                 built, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
             )
         )
-        asyncio.run(_serve(server, listening, lifeline))
+        # What was imported and built stays for good: the collector need not walk it again and again.
+        gc.freeze()
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(_serve(server, listening, lifeline))
         if not server.started:
             raise SetupError("The service did not start; the lines above say why.")
 

@@ -34,12 +34,16 @@ async def find(
 
 
 async def register(
-    session: Session, actor: Actor, patient: Patient, body: bytes, now: datetime, expected: int | None = None
-) -> Patient:
+    session: Session, actor: Actor, patient: Patient, body: bytes, now: datetime, expected: int | None = None,
+    *, known: int | None = None, received: list[Record] | None = None,
+) -> Patient:  # fmt: skip
     """Store a person as this hospital knows them: new, or the next version of the one with this id.
 
     `body` is the resource as received. Raises Invalid with every fault of the identifiers, Stale when `expected` is not
     the current version. Another hospital's patient with the same number stays another patient.
+
+    `known` is the version stored already (0: none) where the caller has just looked. `received` takes the resource
+    where the caller keeps it together with others.
     """
     if actor.side != "hospital":
         raise Forbidden("Only a hospital registers its patients.", key="wrong-actor")
@@ -47,65 +51,58 @@ async def register(
     issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
     if issues:
         raise Invalid("The patient's identity does not hold.", issues=issues)
-    old = await store.get(session, patient.id)
-    if expected is not None and (old is None or old.version != expected):
+    if known is None:
+        old = await store.get(session, patient.id)
+        known = old.version if old else 0
+    if expected is not None and known != expected:
         raise Stale("The patient was changed by somebody else meanwhile; read it again.")
-    version = old.version + 1 if old else 1
+    version = known + 1
     patient = msgspec.structs.replace(
         patient, hospital=actor.organization, version=version, received=version, identifiers=numbers, updated_at=now
     )
     if not await store.save(session, patient):
         raise Stale("The patient was changed by somebody else meanwhile; read it again.")
-    await records.keep(
-        session,
-        [
-            Record(
-                patient.id,
-                version,
-                "Patient",
-                "identity",
-                actor.organization,
-                body,
-                now,
-                hospital=actor.organization,
-                patient=patient.id,
-            )
-        ],
-    )
+    record = Record(
+        patient.id, version, "Patient", "identity", actor.organization, body, now,
+        hospital=actor.organization, patient=patient.id,
+    )  # fmt: skip
+    await _keep(session, record, received)
     session.patients.add(patient.id)
     return patient
 
 
-async def admit(session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime) -> Stay:
-    """Store a hospital stay, new or its next version; its discharge is `followup.flow.discharge`, which calls this."""
+async def _keep(session: Session, record: Record, received: list[Record] | None) -> None:
+    if received is None:
+        await records.keep(session, [record])
+    else:
+        received.append(record)
+
+
+async def admit(
+    session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime,
+    *, known: int | None = None, received: list[Record] | None = None,
+) -> Stay:  # fmt: skip
+    """Store a hospital stay, new or its next version; its discharge is `followup.flow.discharge`, which calls this.
+
+    `known` and `received` as in `register`; with `known` the caller has seen the patient, too.
+    """
     if actor.side != "hospital":
         raise Forbidden("Only a hospital records its stays.", key="wrong-actor")
     if stay.started_at and stay.ended_at and stay.ended_at < stay.started_at:
         raise Invalid("The stay ends before it begins.", at="period.end")
-    patient = await store.get(session, stay.patient)
-    if patient is None:
-        raise NotFound("The stay's patient is not known here.", at="subject")
-    old = await store.get_stay(session, stay.id)
-    version = old.version + 1 if old else 1
+    if known is None:
+        if await store.get(session, stay.patient) is None:
+            raise NotFound("The stay's patient is not known here.", at="subject")
+        old = await store.get_stay(session, stay.id)
+        known = old.version if old else 0
+    version = known + 1
     stay = msgspec.structs.replace(stay, hospital=actor.organization, version=version, received=version, updated_at=now)
     if not await store.save_stay(session, stay):
         raise Stale("The stay was changed by somebody else meanwhile; read it again.")
-    await records.keep(
-        session,
-        [
-            Record(
-                stay.id,
-                version,
-                "Encounter",
-                "supporting",
-                actor.organization,
-                body,
-                now,
-                hospital=actor.organization,
-                patient=stay.patient,
-                status=stay.status,
-            )
-        ],
-    )
+    record = Record(
+        stay.id, version, "Encounter", "supporting", actor.organization, body, now,
+        hospital=actor.organization, patient=stay.patient, status=stay.status,
+    )  # fmt: skip
+    await _keep(session, record, received)
     session.patients.add(stay.patient)
     return stay

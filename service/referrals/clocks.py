@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 import chinese_calendar
 
@@ -18,6 +19,11 @@ def is_workday(day: date, practice: Practice) -> tuple[bool, bool]:
     """
     if day in practice.workdays:
         return practice.workdays[day], True
+    return _published(day)
+
+
+@lru_cache(maxsize=4096)
+def _published(day: date) -> tuple[bool, bool]:
     try:
         return chinese_calendar.is_workday(day), True
     except NotImplementedError:

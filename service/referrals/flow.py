@@ -11,6 +11,7 @@ from service.db import Session
 from service.directory import steps as directory
 from service.errors import Conflict, Forbidden, Invalid, Issue, NotFound
 from service.patients import store as patients
+from service.patients.model import Patient
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import settling, steps, store, transitions
@@ -60,14 +61,18 @@ async def claim(
     return Known(stored_id, stored_locations)
 
 
-async def submit(session: Session, actor: Actor, new: NewReferral, now: datetime) -> Submitted:
+async def submit(
+    session: Session, actor: Actor, new: NewReferral, now: datetime, patient: Patient | None = None
+) -> Submitted:
     """Store a hospital's referral, route it and make the first offer, all in the caller's transaction.
 
-    The patient, the stay and the consents that came along are stored already. Raises Invalid when the need cannot be
-    placed as asked, Conflict when the request that it replaces is not the hospital's open one.
+    The patient and the stay are stored already; `patient` is read where the caller does not have it at hand. Raises
+    Invalid when the need cannot be placed as asked, Conflict when the request that it replaces is not the hospital's
+    open one.
     """
     steps.only(actor, "hospital")
-    patient = await patients.get(session, new.patient)
+    if patient is None:
+        patient = await patients.get(session, new.patient)
     if patient is None or patient.hospital != actor.organization:
         raise NotFound("The subject is not a patient of this hospital.", at="subject")
     region = new.region or patient.region
@@ -84,10 +89,12 @@ async def submit(session: Session, actor: Actor, new: NewReferral, now: datetime
         id=new.task, kind="parent", version=0, referral=new.id, hospital=actor.organization, status="requested", urgency=urgency,
         needs=new.needs, authored_at=now, updated_at=now, patient=patient.id, received=1 if new.task_body else 0,
     )  # fmt: skip
-    warnings = await _look_alikes(session, referral)
+    warnings = () if new.newcomer else await _look_alikes(session, referral)
     if new.replaces:
         await _supersede(session, actor, new.replaces, now)
-    loop = await steps.with_grounds(session, Loop(referral, parent), now)
+    loop = Loop(referral, parent)
+    if not new.newcomer:
+        loop = await steps.with_grounds(session, loop, now)
     moving = steps.Turn(session, actor, None, loop, None, now)
     moving.tell("submit", parent, urgency=new.urgency, needs=list(new.needs))
     if new.signs_crisis or codes.is_safety(new.needs):
@@ -103,7 +110,7 @@ def _received(new: NewReferral, referral: Referral, now: datetime) -> list[Recor
     kept = [
         Record(new.id, 1, "ServiceRequest", "request", referral.hospital, new.body, now, hospital=referral.hospital,
                patient=referral.patient, referral=new.id, returned=True),
-        *new.supporting,
+        *new.received,
     ]  # fmt: skip
     if new.task_body:
         kept.append(
@@ -184,6 +191,9 @@ async def withdraw(session: Session, actor: Actor, referral: Id, reason: Reason 
                 "This referral has ended; only a current one can be withdrawn.", at="status", key="not-current"
             )
         live = [share for share in moving.loop.shares if share.open and share.accepted_at]
+        if live:
+            # What nobody has accepted yet needs nobody's confirmation.
+            steps.withdraw_offers(moving, why)
         for share in live:
             if "cancel" not in share.clocks:
                 check("request-cancel", share, steps.lifecycle_side(actor))
@@ -247,7 +257,7 @@ async def void_share(session: Session, actor: Actor, task: Id, reason: Reason | 
     async with steps.turn(session, actor, task, now) as moving:
         moving.permit("void")
         wanted = moving.share.needs
-        moving.loop = transitions.voided(moving.loop, moving.share, reason, now)
+        moving.loop = steps.to_coordinator(transitions.voided(moving.loop, moving.share, reason, now))
         moving.tell("void", moving.share, reason)
         await steps.redispatch(moving, wanted)
     return moving.loop
@@ -265,7 +275,7 @@ async def withdraw_share(session: Session, actor: Actor, task: Id, reason: Reaso
         else:
             moving.permit("withdraw")
             wanted = moving.share.needs
-            moving.loop = transitions.withdrawn(moving.loop, moving.share, reason, now)
+            moving.loop = steps.to_coordinator(transitions.withdrawn(moving.loop, moving.share, reason, now))
             moving.tell("withdraw", moving.share, reason)
             await steps.redispatch(moving, wanted)
     return moving.loop
@@ -287,7 +297,11 @@ async def offer(
             raise Invalid("This referral has ended; nothing can be offered.", at="partOf", key="not-current")
         wanted = needs or loop.referral.needs
         if not set(wanted) <= set(loop.referral.needs):
-            raise Invalid("A share covers only needs of its referral.", at="focus", key="foreign-need")
+            raise Invalid("A share covers only needs of its referral.", at="reasonCode", key="foreign-need")
+        if any(share.open and share.accepted_at and set(share.needs) & set(wanted) for share in loop.shares):
+            raise Conflict(
+                "An agency has accepted this need; it is not offered again meanwhile.", at="owner", key="taken"
+            )
         decision = await routing.route(session, steps.need_of(loop, wanted), loop.referral.id, now)
         if agency is None:
             share = transitions.offered(loop.referral, None, now, session.practice, needs=needs, task=task)
@@ -304,6 +318,10 @@ async def offer(
                     "There is no partnership in force between this hospital and that agency.",
                     at="owner",
                     key="no-active-partnership",
+                )
+            if not candidate.passes("protection"):
+                raise Conflict(
+                    "A safety need goes to protection-qualified agencies only.", at="owner", key="not-qualified"
                 )
             if not candidate.eligible and (reason is None or not reason.text):
                 raise Invalid(

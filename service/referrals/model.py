@@ -268,5 +268,7 @@ class NewReferral(msgspec.Struct, frozen=True):
     replaces: Id | None = None
     signs_crisis: bool = False
     task_body: bytes | None = None
-    supporting: tuple[Any, ...] = ()
-    """Other resources of the submission, as `service.records.model.Record`s."""
+    newcomer: bool = False
+    """The person came with this submission: no other referral of theirs is open, and nothing was consented to before."""
+    received: tuple[Any, ...] = ()
+    """The submission's other resources as received, not stored yet (`service.records.model.Record`s)."""

@@ -19,7 +19,7 @@ from service.practice import Limit, Practice
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import lifecycle, settling, store, transitions
-from service.referrals.model import Crisis, Ground, Loop, Receipt, Task
+from service.referrals.model import Crisis, Ground, Loop, Receipt, Referral, Task
 from service.routing import steps as routing
 from service.routing.model import Need
 from service.values import Id, Reason, new_id
@@ -152,20 +152,12 @@ async def save(moving: Turn) -> None:
         if old != task:
             changed.append(_next_version(old, task, now))
     referral = loop.referral
-    if before is None or before.referral != referral:
-        referral = msgspec.structs.replace(
-            referral, version=(before.referral.version if before else 0) + 1, updated_at=now
-        )
-        if not await store.save_referral(session, referral, settling.is_open(loop)):
-            raise Stale("The referral was changed by somebody else meanwhile; read it again.")
-    elif settling.is_open(before) != settling.is_open(loop):
-        raise AssertionError("a referral opens or closes only with a new version")
-    if not await store.save_tasks(session, changed):
-        raise Stale("The Task was changed by somebody else meanwhile; read it again.")
-    if loop.next is None:
-        await store.no_step(session, referral.id)
-    elif before is None or loop.next != before.next:
-        await store.save_step(session, loop.next)
+    if before is None:
+        assert loop.next is not None
+        referral = msgspec.structs.replace(referral, version=1, updated_at=now)
+        await store.insert(session, referral, changed, loop.next)
+    else:
+        referral = await _save_changes(session, before, loop, changed, now)
     await _follow_disclosure(session, loop, old_tasks, now)
     freed = [task.id for task in changed if task.kind == "share" and not task.open and task.id in old_tasks]
     if freed:
@@ -179,6 +171,24 @@ async def save(moving: Turn) -> None:
     moving.loop = msgspec.structs.replace(loop, referral=referral, parent=_newest(loop.parent, changed),
         shares=tuple(_newest(share, changed) for share in loop.shares), follow_ups=tuple(_newest(task, changed) for task in loop.follow_ups))  # fmt: skip
     moving.before, moving.told = moving.loop, []
+
+
+async def _save_changes(session: Session, before: Loop, loop: Loop, changed: list[Task], now: datetime) -> Referral:
+    """Store what differs from `before`; the referral as it now stands. Raises Stale when another change came first."""
+    referral = loop.referral
+    if before.referral != referral:
+        referral = msgspec.structs.replace(referral, version=before.referral.version + 1, updated_at=now)
+        if not await store.save_referral(session, referral, settling.is_open(loop)):
+            raise Stale("The referral was changed by somebody else meanwhile; read it again.")
+    elif settling.is_open(before) != settling.is_open(loop):
+        raise AssertionError("a referral opens or closes only with a new version")
+    if not await store.save_tasks(session, changed):
+        raise Stale("The Task was changed by somebody else meanwhile; read it again.")
+    if loop.next is None:
+        await store.no_step(session, referral.id)
+    elif loop.next != before.next:
+        await store.save_step(session, loop.next)
+    return referral
 
 
 def _next_version(old: Task | None, task: Task, now: datetime) -> Task:

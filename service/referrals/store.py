@@ -111,52 +111,77 @@ async def alike(session: Session, patient: Id, needs: Sequence[str], but: Id) ->
     return [row["id"] for row in await session.fetch(ALIKE, patient, list(needs), but)]
 
 
-_SAVE_REFERRAL = """
-referral_row AS (
+_TASK = """id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency, urgency_rank,
+    needs, patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at"""
+_TASKS = f"""
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[],
+        $10::text[], $11::smallint[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::bool[],
+        $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[]) AS n({_TASK}, filler_version, snapshot)
+"""
+_ROWS = f"SELECT {_TASK} FROM new".replace("needs", "string_to_array(needs, ' ')")
+_STEP = "referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by"
+
+# A new referral needs none of the care that a change takes: nobody else can know of it yet.
+INSERT = f"""
+WITH counter AS (
+    INSERT INTO referral_counter (referral_id) VALUES ($22)
+), referral_row AS (
     INSERT INTO referral (id, version, hospital_id, placer_system, placer_value, patient_id, stay_id, parent_id, status, needs,
         urgency, effective_urgency, region, language, age_band, gender, preferred_agency, contact_prohibited, replaces, crisis,
         crisis_at, crisis_by, crisis_owner, follow_up, open, reason_code, reason_text, received, authored_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-        $26, $27, $28, $29, $30)
-    ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, urgency = excluded.urgency,
-        effective_urgency = excluded.effective_urgency, stay_id = excluded.stay_id, crisis = excluded.crisis, crisis_at = excluded.crisis_at,
-        crisis_by = excluded.crisis_by, crisis_owner = excluded.crisis_owner, follow_up = excluded.follow_up, open = excluded.open,
-        reason_code = excluded.reason_code, reason_text = excluded.reason_text, received = excluded.received, updated_at = excluded.updated_at
-        WHERE referral.version = excluded.version - 1
-    RETURNING id
+    VALUES ($22, 1, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44,
+        true, $45, $46, $47, $48, $49)
+), first AS (
+    INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) VALUES ($22, 1, $23, $49, $50::json)
+), step AS (
+    INSERT INTO next_step ({_STEP}) VALUES ($22, $23, $51, $52, $53, $54, $55, $56, $57, $58, $59)
+), new AS ({_TASKS}), rows AS (
+    INSERT INTO task ({_TASK}) {_ROWS}
 )
-INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) SELECT $1, $2, $3, $30, $31::json FROM referral_row
+INSERT INTO task_version (task_id, version, hospital_id, agency_id, filler_version, at, snapshot)
+SELECT id, version, hospital_id, agency_id, filler_version, updated_at, snapshot::json FROM new
 """
 
-NEW_REFERRAL = f"WITH counter AS (INSERT INTO referral_counter (referral_id) VALUES ($1)), {_SAVE_REFERRAL}"
-SAVE_REFERRAL = f"WITH {_SAVE_REFERRAL}"
+
+async def insert(session: Session, r: Referral, tasks: Sequence[Task], s: NextStep) -> None:
+    """Store a referral that begins, open, with its first Tasks and its first step, all in one statement."""
+    crisis, reason = r.crisis, r.reason
+    await session.execute(
+        INSERT, *_columns(tasks), r.id, r.hospital, r.placer_system, r.placer_value, r.patient, r.stay, r.parent, r.status, list(r.needs),
+        r.urgency, r.effective_urgency, r.region, r.language, r.age_band, r.gender, r.preferred, r.contact_prohibited, r.replaces,
+        crisis.state if crisis else None, crisis.at if crisis else None, crisis.by if crisis else None,
+        crisis.owner if crisis else None, r.follow_up, reason.code if reason else None, reason.text if reason else None, r.received,
+        r.authored_at, r.updated_at, msgspec.json.encode(r).decode(), s.agency, s.who, s.organization, s.worker, s.what, s.task,
+        s.since, s.warn_at, s.by,
+    )  # fmt: skip
+
+
+SAVE_REFERRAL = """
+WITH referral_row AS (
+    UPDATE referral SET version = $2, status = $4, urgency = $5, effective_urgency = $6, stay_id = $7, crisis = $8, crisis_at = $9,
+        crisis_by = $10, crisis_owner = $11, follow_up = $12, open = $13, reason_code = $14, reason_text = $15, received = $16,
+        updated_at = $17
+    WHERE id = $1 AND version = $2 - 1
+    RETURNING id
+)
+INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) SELECT $1, $2, $3, $17, $18::json FROM referral_row
+"""
 
 
 async def save_referral(session: Session, r: Referral, open: bool) -> bool:
-    """Insert (version 1) or update with its new version; False when another update came first."""
+    """Store its new version; False when another change came first."""
     crisis, reason = r.crisis, r.reason
     tag = await session.execute(
-        NEW_REFERRAL if r.version == 1 else SAVE_REFERRAL, r.id, r.version, r.hospital, r.placer_system, r.placer_value, r.patient, r.stay,
-        r.parent, r.status, list(r.needs), r.urgency, r.effective_urgency, r.region, r.language, r.age_band, r.gender, r.preferred,
-        r.contact_prohibited, r.replaces, crisis.state if crisis else None, crisis.at if crisis else None, crisis.by if crisis else None,
-        crisis.owner if crisis else None, r.follow_up, open, reason.code if reason else None, reason.text if reason else None, r.received,
-        r.authored_at, r.updated_at, msgspec.json.encode(r).decode(),
+        SAVE_REFERRAL, r.id, r.version, r.hospital, r.status, r.urgency, r.effective_urgency, r.stay, crisis.state if crisis else None,
+        crisis.at if crisis else None, crisis.by if crisis else None, crisis.owner if crisis else None, r.follow_up, open,
+        reason.code if reason else None, reason.text if reason else None, r.received, r.updated_at, msgspec.json.encode(r).decode(),
     )  # fmt: skip
     return tag == "INSERT 0 1"
 
 
-SAVE_TASKS = """
-WITH new AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[],
-        $10::text[], $11::smallint[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::timestamptz[], $17::bool[],
-        $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[])
-        AS n(id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency, urgency_rank, needs,
-             patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at, filler_version, snapshot)
-), rows AS (
-    INSERT INTO task (id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency,
-        urgency_rank, needs, patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at)
-    SELECT id, kind, version, referral_id, hospital_id, agency_id, worker_id, status, business_status, urgency, urgency_rank,
-        string_to_array(needs, ' '), patient_id, stand_in_id, filler_id, due_at, open, updated_at, ended_at FROM new
+SAVE_TASKS = f"""
+WITH new AS ({_TASKS}), rows AS (
+    INSERT INTO task ({_TASK}) {_ROWS}
     ON CONFLICT (id) DO UPDATE SET version = excluded.version, agency_id = excluded.agency_id, worker_id = excluded.worker_id,
         status = excluded.status, business_status = excluded.business_status, urgency = excluded.urgency,
         urgency_rank = excluded.urgency_rank, patient_id = excluded.patient_id, due_at = excluded.due_at, open = excluded.open,
@@ -173,7 +198,11 @@ async def save_tasks(session: Session, tasks: Sequence[Task]) -> bool:
     """Insert or update Tasks with their new versions, in one statement; False when another update came first."""
     if not tasks:
         return True
-    columns: list[list[Any]] = [
+    return await session.execute(SAVE_TASKS, *_columns(tasks)) == f"INSERT 0 {len(tasks)}"
+
+
+def _columns(tasks: Sequence[Task]) -> list[list[Any]]:
+    return [
         [t.id for t in tasks], [t.kind for t in tasks], [t.version for t in tasks], [t.referral for t in tasks],
         [t.hospital for t in tasks], [t.agency for t in tasks], [t.worker for t in tasks], [t.status for t in tasks],
         [t.business_status for t in tasks], [t.urgency for t in tasks], [urgency_rank(t.urgency) for t in tasks],
@@ -181,7 +210,6 @@ async def save_tasks(session: Session, tasks: Sequence[Task]) -> bool:
         [t.due_at for t in tasks], [t.open for t in tasks], [t.updated_at for t in tasks], [t.ended_at for t in tasks],
         [t.filler_version for t in tasks], [write_json(t).decode() for t in tasks],
     ]  # fmt: skip
-    return await session.execute(SAVE_TASKS, *columns) == f"INSERT 0 {len(tasks)}"
 
 
 def urgency_rank(urgency: str) -> int:
@@ -189,8 +217,8 @@ def urgency_rank(urgency: str) -> int:
     return len(URGENCIES) - 1 - URGENCIES.index(urgency)
 
 
-SAVE_STEP = """
-INSERT INTO next_step (referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by)
+SAVE_STEP = f"""
+INSERT INTO next_step ({_STEP})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (referral_id) DO UPDATE SET agency_id = excluded.agency_id, who = excluded.who, organization_id = excluded.organization_id,
     worker_id = excluded.worker_id, what = excluded.what, task_id = excluded.task_id, since = excluded.since,
@@ -304,23 +332,33 @@ async def own_open_task(session: Session, patient: Id, agency: Id) -> Id | None:
     return await session.fetchval(OWN_OPEN_TASK, patient, agency)
 
 
-QUEUE = """
-SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
-WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
-  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3])
-  AND ($4::smallint IS NULL OR (t.urgency_rank, t.due_at, t.id) > ($4, $5::timestamptz, $6::uuid))
-ORDER BY t.urgency_rank, t.due_at, t.id LIMIT $7
+# The page first, along the index and by what stands in columns; then its snapshots. A statement of its own for the next
+# page: an optional row comparison would be no condition of the index, and each page would walk all before it.
+_PAGE = """
+SELECT v.snapshot FROM (
+    SELECT t.id, t.version, t.urgency_rank, coalesce(t.due_at, 'infinity') AS due FROM task t
+    WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
+      AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]){behind}
+    ORDER BY t.urgency_rank, coalesce(t.due_at, 'infinity'), t.id LIMIT $4
+) AS t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+ORDER BY t.urgency_rank, t.due, t.id
 """
+QUEUE = _PAGE.format(behind="")
+QUEUE_NEXT = _PAGE.format(
+    behind="""
+      AND (t.urgency_rank, coalesce(t.due_at, 'infinity'), t.id) > ($5::smallint, coalesce($6::timestamptz, 'infinity'), $7::uuid)"""
+)
 
 
 async def queue(
     session: Session, agency: Id, status: str | None, need: str | None, after: Task | None, limit: int
 ) -> list[Task]:
     """An agency's open Tasks, most urgent and soonest due first; `after` is the last Task of the page before."""
-    rank = urgency_rank(after.urgency) if after else None
-    rows = await session.fetch(
-        QUEUE, agency, status, need, rank, after.due_at if after else None, after.id if after else None, limit
-    )
+    if after is None:
+        rows = await session.fetch(QUEUE, agency, status, need, limit)
+    else:
+        rank = urgency_rank(after.urgency)
+        rows = await session.fetch(QUEUE_NEXT, agency, status, need, limit, rank, after.due_at, after.id)
     return [_task.decode(row["snapshot"]) for row in rows]
 
 
