@@ -1,6 +1,6 @@
 """What a hospital does with its patients: register, correct, and record their stays."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -78,6 +78,10 @@ async def _keep(session: Session, record: Record, received: list[Record] | None)
         received.append(record)
 
 
+FARTHEST = timedelta(days=366)
+"""How far ahead a stay's end may be planned; a later one is a slip of the pen, and follow-ups would be reckoned from it."""
+
+
 async def admit(
     session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime,
     *, known: int | None = None, received: list[Record] | None = None,
@@ -90,6 +94,8 @@ async def admit(
         raise Forbidden("Only a hospital records its stays.", key="wrong-actor")
     if stay.started_at and stay.ended_at and stay.ended_at < stay.started_at:
         raise Invalid("The stay ends before it begins.", at="period.end")
+    if stay.ended_at and stay.ended_at > now + FARTHEST:
+        raise Invalid("A stay's end lies at most a year ahead.", at="period.end", code="value")
     if known is None:
         if await store.get(session, stay.patient) is None:
             raise NotFound("The stay's patient is not known here.", at="subject")

@@ -461,3 +461,10 @@ async def test_deep_json_and_characters_nobody_can_keep_are_refused_with_their_p
     assert lone.status == 400
     marked = await hospital.post("Patient", b"\xef\xbb\xbf" + json.dumps(person).encode())
     assert marked.status == 201
+
+
+async def test_a_discharge_far_ahead_is_a_slip_of_the_pen(world: World) -> None:
+    hospital = world.party("his-a")
+    stay = await hospital.read((await world.refer("N05")).stay)
+    ended = await hospital.put(stay, status="finished", period=stay["period"] | {"end": "9999-12-31"})
+    assert ended.status == 422 and ended["issue"][0]["expression"] == ["Encounter.period.end"]
