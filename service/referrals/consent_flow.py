@@ -40,7 +40,7 @@ async def record_consent(session: Session, actor: Actor, consent: Consent, body:
         recorded_by=actor.id,
         recorded_at=old.recorded_at if old else now,
     )
-    if not await consents.save(session, consent):
+    if not await consents.save(session, consent, grounds.next_change(consent, now)):
         raise Stale("The consent was changed by somebody else meanwhile; read it again.")
     await records.keep(
         session,
@@ -75,11 +75,27 @@ async def record_basis(session: Session, actor: Actor, basis: Consent, body: byt
     return basis
 
 
+BATCH = 50
+"""How many consents one sweep's transaction follows."""
+
+
+async def follow_due(session: Session, actor: Actor, now: datetime) -> int:
+    """What the clock does when a consent's period begins or ends: identity opens, or is withheld again; how many were
+    handled."""
+    found = await consents.due(session, now, BATCH)
+    for consent in found:
+        ended = consent.valid_to is not None and consent.valid_to < now
+        await _follow(session, actor, consent, None, "consent-ended" if ended else "consent", now, changed_alone=True)
+        await consents.followed(session, consent.id, grounds.next_change(consent, now))
+    return len(found)
+
+
 async def _follow(
-    session: Session, actor: Actor, consent: Consent, before: Consent | None, kind: str, now: datetime
-) -> None:
+    session: Session, actor: Actor, consent: Consent, before: Consent | None, kind: str, now: datetime, *,
+    changed_alone: bool = False,
+) -> None:  # fmt: skip
     """Let every open referral that the ground speaks of, or spoke of `before` it was changed, follow it: one turn each,
-    as each has its own lock and history."""
+    as each has its own lock and history. It is told on each of them, or on those alone that it changed."""
     named: set[Id] = set()
     for said in (consent, *([before] if before else [])):
         named.update(said.referrals or await store.open_of_patient(session, consent.patient, consent.hospital))
@@ -90,6 +106,8 @@ async def _follow(
             for share in moving.loop.shares:
                 moving.loop = transitions.disclosed(moving.loop, share, now, session.practice)
             moving.loop = _follow_ups_disclosed(moving)
+            if changed_alone and moving.loop == moving.before:
+                continue
             moving.tell(
                 kind,
                 None,
@@ -97,6 +115,16 @@ async def _follow(
                 consent=str(consent.id),
                 agencies=[str(agency) for agency in consent.agencies],
             )
+            _tell_agencies(moving)
+
+
+def _tell_agencies(moving: steps.Turn) -> None:
+    """Each agency hears of its own Task alone that the person is named in it now, or no longer."""
+    assert moving.before is not None
+    known = {task.id: task.patient for task in (*moving.before.shares, *moving.before.follow_ups)}
+    for task in (*moving.loop.shares, *moving.loop.follow_ups):
+        if task.agency and task.patient != known.get(task.id):
+            moving.tell("disclose" if task.patient else "conceal", task)
 
 
 def _follow_ups_disclosed(moving: steps.Turn) -> Loop:

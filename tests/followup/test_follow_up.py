@@ -65,7 +65,7 @@ async def test_from_the_bed_to_the_closed_follow_up(town: Town) -> None:
     assert await town.nobody_forgotten()
     told = await town.told(loop.referral.id)
     assert told == [
-        "submit", "offer", "accept", "consent", "start", "record", "discharge", *["follow-up"] * 5, "attempt", "attempt", "outcome",
+        "submit", "offer", "accept", "consent", "disclose", "start", "record", "discharge", *["follow-up"] * 5, "attempt", "attempt", "outcome",
         "complete", *["outcome"] * 4, "close",
     ]  # fmt: skip
 

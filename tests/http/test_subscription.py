@@ -170,6 +170,20 @@ async def test_an_agency_is_never_referred_to_what_would_link_its_offers(world, 
         assert str(hidden).encode() not in got.body
 
 
+async def test_an_agency_hears_when_the_person_is_named_to_it_and_when_no_longer(world, worker, hook) -> None:
+    agency = world.party("agency-a")
+    referred = await world.refer("N05")
+    share = await world.accepted(referred, consent=False)
+    await subscribed(agency, hook)
+    consent = await world.consent(referred, "agency-a")
+    assert focus(await hook.next()) == f"Task/{share['id']}"
+    assert (await agency.read(f"Task/{share['id']}"))["for"]["reference"] == referred.patient
+    withdrawn = await world.party("his-a").put(consent, status="inactive")
+    assert withdrawn.status == 200, withdrawn
+    assert focus(await hook.next()) == f"Task/{share['id']}"
+    assert (await agency.read(f"Task/{share['id']}"))["for"]["reference"] != referred.patient
+
+
 async def test_an_agency_hears_of_offers_that_it_may_claim(world, worker, hook) -> None:
     await subscribed(world.party("agency-b"), hook)
     referred = await world.refer("N05")
