@@ -25,6 +25,7 @@ from service.notices.model import Outcome, Outgoing
 from service.notices.reach import Network
 from service.notices.schedule import DEFAULT, Schedule
 from service.practice import PLATFORM
+from service.referrals import consent_flow
 from service.referrals import sweeps as referrals
 from service.values import Id, new_id, utc_now
 
@@ -58,6 +59,7 @@ async def _forget(session: Session, actor: Actor, now: datetime) -> int:
 
 SWEEPS: dict[str, Sweep] = {
     "expire": Sweep(timedelta(seconds=1), referrals.expire_due),
+    "consents": Sweep(timedelta(seconds=5), consent_flow.follow_due),
     "remind": Sweep(timedelta(seconds=5), referrals.remind_due),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),

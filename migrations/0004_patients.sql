@@ -116,11 +116,14 @@ CREATE TABLE consent (
     reason_text text,
     recorded_by uuid NOT NULL,
     recorded_at timestamptz NOT NULL,
-    received integer NOT NULL
+    received integer NOT NULL,
+    due timestamptz
 );
 COMMENT ON TABLE consent IS 'Consents to disclose, and lawful bases that stand in their place';
 COMMENT ON COLUMN consent.discloses IS 'False for a Consent of another category (to treat, to process): it never opens identity';
 COMMENT ON COLUMN consent.referrals IS 'The referrals it names; empty: every referral of the patient from that hospital in the period';
+COMMENT ON COLUMN consent.due IS 'When its period begins or ends next: then the clock lets identity follow';
+CREATE INDEX consent_due ON consent (due) WHERE due IS NOT NULL;
 CREATE INDEX consent_patient ON consent (patient_id, hospital_id);
 ALTER TABLE consent ENABLE ROW LEVEL SECURITY;
 ALTER TABLE consent FORCE ROW LEVEL SECURITY;

@@ -22,6 +22,16 @@ def permits(consent: Consent, referral: Id, now: datetime) -> bool:
     )
 
 
+def next_change(consent: Consent, now: datetime) -> datetime | None:
+    """When time alone will change what this consent permits: as its period begins, then as it ends."""
+    if not (consent.active and consent.discloses):
+        return None
+    # A period begins and ends with the instants that it names.
+    if consent.valid_from is not None and consent.valid_from > now:
+        return consent.valid_from
+    return consent.valid_to if consent.valid_to is not None and consent.valid_to >= now else None
+
+
 def permitted(consents: Iterable[Consent], referral: Id, now: datetime) -> dict[Id, Consent]:
     """Agency → the ground on which identity may be disclosed to it. There is no blanket consent: only agencies named."""
     found: dict[Id, Consent] = {}

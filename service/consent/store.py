@@ -12,20 +12,20 @@ COLUMNS = """id, hospital_id, patient_id, version, kind, active, discloses, agen
  valid_from, valid_to, spoken, reason_text, received"""
 
 SAVE = f"""
-INSERT INTO consent ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+INSERT INTO consent ({COLUMNS}, due) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, active = excluded.active, discloses = excluded.discloses,
     agencies = excluded.agencies, referrals = excluded.referrals, signer = excluded.signer, valid_from = excluded.valid_from,
-    valid_to = excluded.valid_to, spoken = excluded.spoken, received = excluded.received
+    valid_to = excluded.valid_to, spoken = excluded.spoken, received = excluded.received, due = excluded.due
     WHERE consent.version = excluded.version - 1
 RETURNING version
 """
 
 
-async def save(session: Session, c: Consent) -> bool:
-    """Insert or update; False when another update came first."""
+async def save(session: Session, c: Consent, due: datetime | None = None) -> bool:
+    """Insert or update; False when another update came first. `due`: when its period begins or ends next."""
     stored = await session.fetchval(
         SAVE, c.id, c.hospital, c.patient, c.version, c.kind, c.active, c.discloses, list(c.agencies), list(c.referrals), c.signer,
-        c.recorded_by, c.recorded_at, c.valid_from, c.valid_to, c.spoken, c.reason_text, c.received,
+        c.recorded_by, c.recorded_at, c.valid_from, c.valid_to, c.spoken, c.reason_text, c.received, due,
     )  # fmt: skip
     return stored is not None
 
@@ -53,6 +53,22 @@ GET = f"SELECT {COLUMNS} FROM consent WHERE id = $1"
 async def get(session: Session, id: Id) -> Consent | None:
     row = await session.fetchrow(GET, id)
     return _consent(row) if row else None
+
+
+DUE = f"SELECT {COLUMNS} FROM consent WHERE due <= $1 ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED"
+
+
+async def due(session: Session, now: datetime, limit: int) -> list[Consent]:
+    """Consents whose period began or ended, locked."""
+    return [_consent(row) for row in await session.fetch(DUE, now, limit)]
+
+
+FOLLOWED = "UPDATE consent SET due = $2 WHERE id = $1"
+
+
+async def followed(session: Session, id: Id, due: datetime | None) -> None:
+    """The clock has seen to this consent; when it must do so again."""
+    await session.execute(FOLLOWED, id, due)
 
 
 OPEN = """
