@@ -65,10 +65,10 @@ def _permit(actor: Actor, type: str, letter: Any) -> None:
 async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, now: datetime) -> list[dict[str, Any]]:
     ids = [new_id() for _ in bundle.entry]
     names: dict[str, str] = {}
-    for entry, id in zip(bundle.entry, ids, strict=True):
+    for position, (entry, id) in enumerate(zip(bundle.entry, ids, strict=True)):
         assert entry.request is not None
         if entry.request.method == "POST" and bytes(entry.resource):
-            kind = wire.decode(entry.resource, wire.Kind, "Bundle.entry.resource")
+            kind = wire.decode(entry.resource, wire.Kind, f"Bundle.entry[{position}].resource")
             for url in references.urls(kind.resource_type, kind.id, entry.full_url):
                 names[url] = f"{kind.resource_type}/{id}"
     answers: list[dict[str, Any]] = [{} for _ in bundle.entry]

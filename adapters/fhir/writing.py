@@ -16,7 +16,7 @@ from service.casework.model import NewIntervention
 from service.consent.model import Consent, Kind
 from service.db import Session
 from service.directory import flow as directory
-from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale
+from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale, TooLarge
 from service.followup import flow as followup
 from service.patients import flow as patients
 from service.patients import identity
@@ -98,7 +98,7 @@ async def update(
                 _current(held.version if held else None, expected, type)
                 return Stored(type, id, await _procedure(session, actor, body, id, now), 200)
             case "HealthcareService":
-                return Stored(type, id, await _capacity(session, actor, body, id, now), 200)
+                return Stored(type, id, await _capacity(session, actor, body, id, expected, now), 200)
             case _ if type in UPDATED:
                 held = await records.current(session, type, id)
                 _current(held.version if held else None, expected, type)
@@ -118,19 +118,30 @@ def _current(version: int | None, expected: int | None, type: str) -> None:
         raise Stale(f"The {type} is at version {version} now; read it again.")
 
 
+MOST_CHANGES, MOST_COPIES = 100, 8
+"""Operations of a patch. Each copy may double what is there, so that thirty would fill the memory."""
+
+
 def patched(current: dict[str, Any], body: bytes) -> bytes:
     """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold."""
+    # An entry of a Bundle may have come without a resource.
+    changes = read_json(body or b"null")
+    if not isinstance(changes, list):
+        raise Malformed("A JSON Patch (RFC 6902) is a list of operations.")
+    copies = sum(isinstance(change, dict) and change.get("op") == "copy" for change in changes)
+    if len(changes) > MOST_CHANGES or copies > MOST_COPIES:
+        raise TooLarge(f"A patch has at most {MOST_CHANGES} operations, {MOST_COPIES} of them copies.")
     try:
-        return write_json(jsonpatch.JsonPatch(read_json(body)).apply(current))
+        return wire.sound(write_json(jsonpatch.JsonPatch(changes).apply(current)))
     except jsonpatch.JsonPatchTestFailed:
         raise Conflict("A test of the patch does not hold.", key="patch-test") from None
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
-        msgspec.DecodeError,
         TypeError,
         KeyError,
         AttributeError,
+        RecursionError,
     ):
         raise Malformed("The body is not a JSON Patch (RFC 6902) that fits this resource.") from None
 
@@ -159,7 +170,7 @@ async def _known_patient(
         raise Conflict(
             "Another patient of this hospital has one of these identifiers.", at="identifier", key="identity-conflict"
         )
-    stored = await patients.register(session, actor, person, body, now, expected)
+    stored = await patients.register(session, actor, person, body, now, expected, whole=True)
     return Stored("Patient", id, stored.version, 200)
 
 
@@ -348,13 +359,13 @@ async def _case_share(
 CAPACITY = "urn:yuanshe:places"
 
 
-async def _capacity(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
+async def _capacity(session: Session, actor: Actor, body: bytes, id: Id, expected: int | None, now: datetime) -> int:
     read = wire.decode(body, wire.HealthcareService, "HealthcareService")
     places = next((e.value_integer for e in read.extension if e.url == CAPACITY), None)
     status = _capacity_status(msgspec.json.decode(body))
     if places is not None and not 0 <= places <= 100_000:
         raise Invalid("The number of places is from 0 to 100,000.", at="HealthcareService.extension", code="value")
-    return (await directory.set_capacity(session, actor, id, status, places, now)).version
+    return (await directory.set_capacity(session, actor, id, status, places, now, expected)).version
 
 
 def _capacity_status(content: dict[str, Any]) -> str | None:

@@ -468,3 +468,49 @@ async def test_a_discharge_far_ahead_is_a_slip_of_the_pen(world: World) -> None:
     stay = await hospital.read((await world.refer("N05")).stay)
     ended = await hospital.put(stay, status="finished", period=stay["period"] | {"end": "9999-12-31"})
     assert ended.status == 422 and ended["issue"][0]["expression"] == ["Encounter.period.end"]
+
+
+async def test_a_patch_cannot_make_more_than_it_brings(world: World) -> None:
+    agency = world.party("agency-a")
+    offer = await world.offer(await world.refer("N05"))
+    for changes, status in (
+        ([{"op": "copy", "from": "", "path": "/x"}] * 30, 413),
+        ([{"op": "copy", "from": "", "path": "/x"}] * 8, 422),
+        ([{"op": "test", "path": "/status", "value": "requested"}] * 101, 413),
+        ([{"op": "move", "from": "/code", "path": "/code/coding"}], 400),
+        ([{"op": "replace", "path": "/code/coding/x/y", "value": 1}, 5], 400),
+        ([{"op": "add", "path": "/note/99999999999999999999", "value": 1}], 400),
+        ([{"op": "replace", "path": "", "value": None}], 422),
+        ({"op": "replace"}, 400),
+    ):
+        answer = await agency.ask("PATCH", f"Task/{offer['id']}", changes, kind="application/json-patch+json")
+        assert_in_form(answer)
+        assert answer.status == status, (changes[:1] if isinstance(changes, list) else changes, answer)
+    assert (await agency.read(f"Task/{offer['id']}"))["meta"]["versionId"] == offer["meta"]["versionId"]
+
+
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+async def test_entries_that_ask_for_nothing_sensible_are_answered_in_form(world: World, type: str) -> None:
+    agency = world.party("agency-a")
+    offer = await world.offer(await world.refer("N05"))
+    task = f"Task/{offer['id']}"
+    for method, url, resource in (
+        ("PATCH", task, None), ("PATCH", task, {}), ("PUT", task, None), ("PUT", task, {"resourceType": "Patient"}), ("POST", "Communication", None),
+        ("POST", "", {"resourceType": "Bundle", "type": "batch"}), ("POST", "陈素芬", {"resourceType": "Patient"}), ("GET", "Task/x", None),
+        ("GET", "Task?status=%00", None), ("GET", "?x", None), ("DELETE", task, None), ("HEAD", "metadata/x/y", None), ("PUT", "Task", offer),
+        ("POST", "Communication", {"resourceType": 5}), ("GET", "http://[", None),
+    ):  # fmt: skip
+        entry = {"request": {"method": method, "url": url or "/"}} | (
+            {"resource": resource} if resource is not None else {}
+        )
+        answer = await agency.post("", {"resourceType": "Bundle", "type": type, "entry": [entry, entry]})
+        assert_in_form(answer)
+        assert "陈素芬" not in json.dumps(answer, ensure_ascii=False)
+        if type == "transaction":
+            assert answer.status in (400, 404, 405, 422) and answer["issue"][0]["expression"][0].startswith(
+                "Bundle.entry[0]"
+            ), (entry, answer)
+        else:
+            assert answer.status == 200, (entry, answer)
+            for each in answer["entry"]:
+                assert each["response"]["status"][0] == "4" and each["response"]["outcome"]["issue"], (entry, each)
