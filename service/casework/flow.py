@@ -55,7 +55,7 @@ async def accept(session: Session, actor: Actor, task: Id, worker: Id | None, no
         moving.tell(move, moving.share)
         for rival in moving.loop.shares:
             if rival.id in offers and not rival.open:
-                moving.tell("lose", rival)
+                moving.tell("lose", rival, by=steps.ROUTER)
     return moving.loop
 
 
@@ -181,7 +181,7 @@ async def fail(session: Session, actor: Actor, task: Id, reason: Reason | None, 
         moving.tell("fail", moving.share, why)
         _give_up(moving)
         if why.code in NOT_OFFERED_AGAIN:
-            moving.tell("unplaced", None, why)
+            moving.tell("unplaced", None, why, by=steps.ROUTER)
         else:
             await steps.redispatch(moving, share.needs)
     return moving.loop

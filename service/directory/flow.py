@@ -10,7 +10,7 @@ from service.access.model import Actor
 from service.db import Session
 from service.directory import rows, store, unload
 from service.directory.model import CapacityStatus, Service, Table, Tally
-from service.errors import Forbidden, Invalid, NotFound
+from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.values import Id
 
 
@@ -40,18 +40,26 @@ async def export(session: Session, actor: Actor) -> dict[str, list[dict[str, str
 
 
 async def set_capacity(
-    session: Session, actor: Actor, service: Id, status: str | None, places: int | None, now: datetime
+    session: Session,
+    actor: Actor,
+    service: Id,
+    status: str | None,
+    places: int | None,
+    now: datetime,
+    expected: int | None = None,
 ) -> Service:
     """An agency says what capacity its service has, now: the status, the number of places, or both (None: as before).
 
     Fewer places than are held evict nobody: those above the number go as they are released, and none is given out
-    before. Saying the same again confirms it and is a new version.
+    before. Saying the same again confirms it and is a new version. Raises Stale when `expected` is not the current one.
     """
     found = await store.lock_service(session, service)
     if found is None:
         raise NotFound("There is no such service.")
     if actor.side != "platform" and actor.organization != found.agency:
         raise Forbidden("Only the agency itself says what capacity its service has.", key="own-service-only")
+    if expected is not None and expected != found.version:
+        raise Stale(f"The service is at version {found.version} now; read it again.")
     if status is not None and not codes.known(codes.CAPACITY_STATUS, status):
         raise Invalid("This is no capacity status.", at="capacityStatus", key="unknown-code")
     if places is not None and not 0 <= places <= 100_000:

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from service import codes, events
-from service.access.model import Actor
+from service.access.model import Actor, clock_actor
 from service.consent import grounds
 from service.consent import store as consents
 from service.db import Session, as_platform
 from service.directory import steps as directory
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.events import Event
-from service.practice import Limit, Practice
+from service.practice import PLATFORM, Limit, Practice
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import lifecycle, settling, store, transitions
@@ -23,6 +23,9 @@ from service.referrals.model import Crisis, Ground, Loop, Receipt, Referral, Tas
 from service.routing import steps as routing
 from service.routing.model import Need
 from service.values import Id, Reason, new_id
+
+ROUTER = clock_actor(PLATFORM)
+"""The service itself, where it offers, finds nobody, or ends what another was quicker to take (moves.md: router, system)."""
 
 CANNOT_TELL = "There is no such Task, or it is not yours to see."
 
@@ -56,19 +59,22 @@ class Turn:
         lifecycle.check(action, self.share, who or lifecycle_side(self.actor))
 
     def tell(
-        self, kind: str, task: Task | None = None, reason: Reason | None = None, *, sealed: bool = False, **data: Any
-    ) -> None:
-        """Append to what happened; `data` holds codes and ids only."""
+        self, kind: str, task: Task | None = None, reason: Reason | None = None, *, sealed: bool = False, by: Actor | None = None,
+        **data: Any,
+    ) -> None:  # fmt: skip
+        """Append to what happened; `data` holds codes and ids only. `by` others than the actor: what the service does of itself
+        must not tell one agency whose move it follows from."""
+        who = by or self.actor
         self.told.append(
             Event(
                 new_id(),
                 self.loop.referral.id,
                 kind,
                 self.now,
-                self.actor.id,
-                self.actor.role,
-                self.actor.organization,
-                self.actor.name,
+                who.id,
+                who.role,
+                who.organization,
+                who.name,
                 self.loop.referral.hospital,
                 task.agency if task else None,
                 task.id if task else None,
@@ -266,12 +272,12 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
         if not await directory.take_place(session, service, share.id):
             continue
         moving.loop = moving.loop.with_share(share)
-        moving.tell("offer", share, rank=candidate.rank, decision=str(decision.id))
+        moving.tell("offer", share, by=ROUTER, rank=candidate.rank, decision=str(decision.id))
         offered = True
         if not share.broadcast:
             break
     if not offered:
-        moving.tell("unplaced", questions=list(decision.questions), decision=str(decision.id))
+        moving.tell("unplaced", by=ROUTER, questions=list(decision.questions), decision=str(decision.id))
 
 
 def _reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
