@@ -181,5 +181,6 @@ CREATE POLICY record_parties ON record USING (
 );
 
 GRANT SELECT, INSERT, UPDATE ON disclosure, patient, patient_identifier, stay, consent TO yuanshe_app;
+GRANT DELETE ON patient_identifier TO yuanshe_app;
 GRANT SELECT, INSERT ON record TO yuanshe_app;
 GRANT UPDATE (current, returned) ON record TO yuanshe_app;

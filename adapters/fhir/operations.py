@@ -8,6 +8,7 @@ import msgspec
 from adapters.fhir import bundles, intake, references, submission, wire
 from service.access.model import Actor
 from service.db import Session
+from service.patients import flow as persons
 from service.patients import store as patients
 from service.referrals import flow
 from service.routing import words
@@ -24,6 +25,8 @@ async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> d
     part, person = await submission.subject(session, actor, parts, asked, read)
     if part is not None:
         person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
+        with wire.within(part.at):
+            persons.check(person)
     assert person is not None
     new, _ = intake.referral(read, asked.id, new_id(), person.id, asked.raw, now, asked.at)
     region = None

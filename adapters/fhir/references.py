@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.fhir.wire import Reference
 from service.errors import Invalid, Malformed
-from service.values import Id, write_json
+from service.values import Id, read_json, write_json
 
 _RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]+)?$")
 
@@ -51,7 +51,7 @@ def urls(type: str, id: str | None, full_url: str | None) -> set[str]:
     return found
 
 
-_REFERENCE = re.compile(rb'("reference"\s*:\s*")([^"\\]+)(")')
+_REFERENCE = re.compile(rb'("reference"\s*:\s*)("(?:[^"\\]|\\.)*")')
 
 
 def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
@@ -60,8 +60,9 @@ def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
         return body
 
     def replace(match: re.Match[bytes]) -> bytes:
-        new = names.get(match.group(2).decode("utf-8", "replace"))
-        return match.group(1) + new.encode() + match.group(3) if new else match.group(0)
+        # Some senders write a slash as `\/`.
+        new = names.get(read_json(match.group(2)))
+        return match.group(1) + write_json(new) if new else match.group(0)
 
     return _REFERENCE.sub(replace, body)
 

@@ -65,17 +65,24 @@ class Part(msgspec.Struct):
         """What this entry will be stored as. Of what a POST brings only a known Patient answers 200 (contract.md)."""
         if self.kept:
             return Stored(self.type, self.id, self.known, 200)
-        put = self.request is not None and self.request.method == "PUT"
-        return Stored(
-            self.type, self.id, self.known + 1, 200 if self.known and (put or self.type == "Patient") else 201
-        )
+        known = self.known and (self.put or self.type == "Patient")
+        return Stored(self.type, self.id, self.known + 1, 200 if known else 201)
+
+    @property
+    def put(self) -> bool:
+        return self.request is not None and self.request.method == "PUT"
 
 
 def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
     """The entries of a Bundle with the ids that they will have."""
     found: list[Part] = []
+    named: set[str] = set()
     for position, entry in enumerate(entries):
         at = f"Bundle.entry[{position}].resource"
+        if entry.full_url in named:
+            where = f"Bundle.entry[{position}].fullUrl"
+            raise Invalid("Two entries have the same fullUrl.", at=where, code="duplicate")
+        named |= {entry.full_url} if entry.full_url else set()
         raw = bytes(entry.resource)
         if not raw:
             raise Invalid("A submission's entry needs a resource.", at=at, code="required")
@@ -144,7 +151,15 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
         with wire.within(patient_part.at):
             body = references.rewritten(patient_part.raw, names)
             known = person = await patients.register(
-                session, actor, person, body, now, expected, known=patient_part.known, received=received
+                session,
+                actor,
+                person,
+                body,
+                now,
+                expected,
+                known=patient_part.known,
+                received=received,
+                whole=patient_part.put,
             )
     stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at, received)
     body = references.rewritten(request_part.raw, names)
@@ -183,23 +198,23 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
 async def _known(session: Session, actor: Actor, parts: list[Part]) -> None:
     """Find what the entries name that is stored already: by the id of a PUT, or by an ifNoneExist. An id that is not
     known here names nothing: ids are given by the service."""
+    put: dict[Id, Part] = {}
     for part in parts:
         if part.request is None or part.type == "ServiceRequest":
             continue
-        at = f"Bundle.entry[{part.position}].request"
-        if part.request.method == "PUT":
+        if part.put:
             named = references.parse(part.request.url)
-            id = references.as_id(named[1]) if named else None
-            held = await records.current(session, part.type, id) if id else None
-            if held and held.author == actor.organization:
-                part.id, part.known = held.id, held.version
+            if named and (id := references.as_id(named[1])):
+                put[id] = part
         elif part.request.if_none_exist is not None:
-            found = await conditional.existing(
-                session, actor, part.type, part.request.if_none_exist, f"{at}.ifNoneExist"
-            )
+            at = f"Bundle.entry[{part.position}].request.ifNoneExist"
+            found = await conditional.existing(session, actor, part.type, part.request.if_none_exist, at)
             if found:
                 part.id, part.known = found
                 part.kept = True
+    for held in await records.written_by(session, actor.organization, list(put)) if put else ():
+        if held.type == put[held.id].type:
+            put[held.id].id, put[held.id].known = held.id, held.version
 
 
 def _again(location: str) -> Stored:
@@ -282,7 +297,7 @@ async def _person(session: Session, actor: Actor, part: Part, now: datetime) -> 
     person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
     with wire.within(part.at):
         # The row stays locked: of parallel referrals of one person each sees what the one before it stored.
-        known = None if part.kept else await patients.find(session, actor, person.identifiers, lock=True)
+        known = None if part.kept else await patients.find(session, actor, person.identifiers, lock=not part.put)
         if known is not None and part.known and known.id != part.id:
             raise Conflict(
                 "Another patient of this hospital has one of these identifiers.",

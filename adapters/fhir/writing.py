@@ -7,7 +7,7 @@ import jsonpatch
 import jsonpointer
 import msgspec
 
-from adapters.fhir import intake, messages, references, render, submission, tasks, wire
+from adapters.fhir import intake, messages, reading, references, render, submission, tasks, wire
 from adapters.fhir.submission import Stored
 from service import codes
 from service.access.model import Actor
@@ -122,6 +122,22 @@ MOST_CHANGES, MOST_COPIES = 100, 8
 """Operations of a patch. Each copy may double what is there, so that thirty would fill the memory."""
 
 
+async def patch(session: Session, actor: Actor, type: str, id: Id, body: bytes, expected: int | None) -> bytes:
+    """The whole resource that a patch makes of the current one, to be updated to in the same transaction. Raises Stale when
+    `expected` is not its version: before the patch is tried, whose tests were meant for another."""
+    if type in ("Task", "ServiceRequest"):
+        await store.lock_of(session, id)
+    try:
+        current = await reading.read(session, actor, type, id)
+    except NotFound:
+        if type == "Task":
+            await taken(session, actor, id)
+        raise
+    if expected is not None and expected != current.version:
+        raise Stale(f"The {type} is at version {current.version} now; read it again.")
+    return patched(current.body, body)
+
+
 def patched(current: dict[str, Any], body: bytes) -> bytes:
     """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold."""
     # An entry of a Bundle may have come without a resource.
@@ -220,6 +236,7 @@ async def _request(
     session: Session, actor: Actor, content: dict[str, Any], body: bytes, id: Id, expected: int | None, now: datetime
 ) -> Stored:
     """A placer's request changes by being withdrawn or voided; a changed need is a new request that replaces it."""
+    await store.lock_of(session, id)
     referral = await store.referral(session, id)
     if referral is None:
         if await store.by_filler(session, id) is not None:

@@ -18,7 +18,8 @@ async def find(
 ) -> Patient | None:
     """The patient of the actor's hospital with any of these numbers; Conflict when they name several persons.
 
-    With `lock` nobody else changes that patient until the transaction ends.
+    With `lock`, for what will be stored over it, nobody else changes that patient until the transaction ends; and one
+    with another citizen number is another person, whatever number of the hospital's they share.
     """
     if not identifiers:
         return None
@@ -30,12 +31,28 @@ async def find(
             at="identifier",
             key="identity-conflict",
         )
-    return found[0] if found else None
+    known = found[0] if found else None
+    if known and lock and identity.contradicting(known.identifiers, numbers):
+        raise Conflict(
+            "The patient with this number has another citizen number here; correct one of them first.",
+            at="identifier",
+            key="identity-conflict",
+        )
+    return known
+
+
+def check(patient: Patient) -> tuple[Identifier, ...]:
+    """The person's numbers in the form in which they are kept. Raises Invalid with every fault of them."""
+    numbers = tuple(sorted({identity.normalised(i) for i in patient.identifiers}))
+    issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
+    if issues:
+        raise Invalid("The patient's identity does not hold.", issues=issues)
+    return numbers
 
 
 async def register(
     session: Session, actor: Actor, patient: Patient, body: bytes, now: datetime, expected: int | None = None,
-    *, known: int | None = None, received: list[Record] | None = None,
+    *, known: int | None = None, received: list[Record] | None = None, whole: bool = False,
 ) -> Patient:  # fmt: skip
     """Store a person as this hospital knows them: new, or the next version of the one with this id.
 
@@ -43,14 +60,12 @@ async def register(
     the current version. Another hospital's patient with the same number stays another patient.
 
     `known` is the version stored already (0: none) where the caller has just looked. `received` takes the resource
-    where the caller keeps it together with others.
+    where the caller keeps it together with others. `whole`: a correction, which takes back numbers that it leaves out; a
+    referral that knows fewer of them takes none back.
     """
     if actor.side != "hospital":
         raise Forbidden("Only a hospital registers its patients.", key="wrong-actor")
-    numbers = tuple(sorted({identity.normalised(i) for i in patient.identifiers}))
-    issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
-    if issues:
-        raise Invalid("The patient's identity does not hold.", issues=issues)
+    numbers = check(patient)
     if known is None:
         old = await store.get(session, patient.id)
         known = old.version if old else 0
@@ -60,7 +75,7 @@ async def register(
     patient = msgspec.structs.replace(
         patient, hospital=actor.organization, version=version, received=version, identifiers=numbers, updated_at=now
     )
-    if not await store.save(session, patient):
+    if not await store.save(session, patient, whole=whole):
         raise Stale("The patient was changed by somebody else meanwhile; read it again.")
     record = Record(
         patient.id, version, "Patient", "identity", actor.organization, body, now,

@@ -1,5 +1,6 @@
 """Whether a person's identifiers hold: pure checks of numbers, dates and the reason for having none."""
 
+from collections.abc import Iterable
 from datetime import date
 
 from stdnum.cn import ric
@@ -48,6 +49,8 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
             continue
         if birth_date is not None and born != birth_date:
             found.append(Issue("The birth date is not the one that the citizen number states.", "birthDate", "value"))
+    if len({i.value for i in identifiers if i.system == CITIZEN_NUMBER}) > 1:
+        found.append(Issue("Nobody has two citizen numbers.", "identifier", "value"))
     if reason is not None and reason not in NO_IDENTIFIER_REASONS:
         found.append(
             Issue(
@@ -65,6 +68,12 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
             )
         )
     return tuple(found)
+
+
+def contradicting(known: Iterable[Identifier], given: Iterable[Identifier]) -> bool:
+    """Whether both hold a citizen number, and not the same one: nobody has two."""
+    one, other = ({i.value for i in numbers if i.system == CITIZEN_NUMBER} for numbers in (known, given))
+    return bool(one and other and one.isdisjoint(other))
 
 
 def doubts(identifiers: tuple[Identifier, ...], gender: str) -> tuple[Issue, ...]:

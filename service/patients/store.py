@@ -56,7 +56,10 @@ def _patient(row: Row) -> Patient:
 # A number that another transaction gives to another patient meanwhile raises UniqueViolationError: the request is
 # tried again and finds that patient. The deferred reference lets both rows go in one statement.
 SAVE = f"""
-WITH numbers AS (
+WITH gone AS (
+    DELETE FROM patient_identifier WHERE patient_id = $1 AND $17
+    AND (system, value) NOT IN (SELECT * FROM unnest($15::text[], $16::text[]))
+), numbers AS (
     INSERT INTO patient_identifier (hospital_id, system, value, patient_id)
     SELECT $2, n.system, n.value, $1 FROM unnest($15::text[], $16::text[]) AS n(system, value)
     WHERE NOT EXISTS (SELECT 1 FROM patient_identifier i WHERE i.hospital_id = $2 AND i.system = n.system AND i.value = n.value
@@ -72,12 +75,13 @@ RETURNING version
 """
 
 
-async def save(session: Session, patient: Patient) -> bool:
-    """Insert or update; False when another update came first."""
+async def save(session: Session, patient: Patient, *, whole: bool = False) -> bool:
+    """Insert or update; False when another update came first. `whole`: numbers that the patient had besides are dropped."""
     p = patient
     stored = await session.fetchval(
         SAVE, p.id, p.hospital, p.version, p.name, p.phone, p.birth_date, p.gender, p.address, p.region, p.language,
         p.no_identifier_reason, p.deceased, p.received, p.updated_at, [i.system for i in p.identifiers], [i.value for i in p.identifiers],
+        whole,
     )  # fmt: skip
     return stored is not None
 

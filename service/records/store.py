@@ -52,6 +52,14 @@ async def current(session: Session, type: str, id: Id) -> Record | None:
     return record_of(row) if row else None
 
 
+WRITTEN_BY = f"SELECT {COLUMNS} FROM record WHERE id = ANY($2) AND author_id = $1 AND current"
+
+
+async def written_by(session: Session, author: Id, ids: Sequence[Id]) -> list[Record]:
+    """Those of these resources that this organisation wrote, as they stand."""
+    return [record_of(row) for row in await session.fetch(WRITTEN_BY, author, list(ids))]
+
+
 VERSION = f"SELECT {COLUMNS} FROM record WHERE id = $1 AND type = $2 AND version = $3"
 
 

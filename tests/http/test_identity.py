@@ -130,3 +130,41 @@ async def test_an_old_number_identifies_nobody(world: World) -> None:
     await world.refer("N05", mrn="ZY-1")
     old = {"identifier": [{"use": "old", "system": "urn:his-a:patient", "value": "ZY-1"}]}
     await refused(world, world.party("his-a"), "", put_in(submission(), Patient=old), 422)
+
+
+async def test_one_hospital_number_with_another_citizen_number_is_another_person(world: World) -> None:
+    hospital = world.party("his-a")
+    mine, theirs = citizen_number(1), citizen_number(2)
+    shared = {"system": "urn:his-a:patient", "value": "ZY-1"}
+    first = person(mine, birth="1952-03-15")
+    first["identifier"].append(shared)
+    assert (await hospital.post("", put_in(submission(), Patient=first))).status == 200
+    other = person(theirs, birth="1952-03-15")
+    other["identifier"].append(shared)
+    answer = await refused(world, hospital, "", put_in(submission(), Patient=other), 409)
+    assert expressions(answer) == ["Bundle.entry[0].resource.identifier"]
+    both = put_in(submission(), Patient=person(mine, theirs))
+    assert expressions(await refused(world, hospital, "", both, 422)) == ["Bundle.entry[0].resource.identifier"]
+
+
+async def test_a_corrected_number_names_the_person_no_longer(world: World) -> None:
+    hospital = world.party("his-a")
+    wrong, right = citizen_number(1), citizen_number(2)
+    made = await hospital.post("", put_in(submission(), Patient=person(wrong, birth="1952-03-15")))
+    patient = made["entry"][0]["response"]["location"].split("/_history")[0]
+    corrected = await hospital.put(await hospital.read(patient), identifier=[{"system": CITIZEN, "value": right}])
+    assert corrected.status == 200, corrected
+    assert await hospital.search(f"Patient?identifier={CITIZEN}|{wrong}") == []
+    other = await hospital.post("", put_in(submission("N01"), Patient=person(wrong, birth="1952-03-15")))
+    assert statuses(other)[0] == "201"
+
+
+async def test_a_referral_that_knows_fewer_numbers_takes_none_back(world: World) -> None:
+    hospital = world.party("his-a")
+    number = citizen_number(1)
+    whole = person(number, birth="1952-03-15")
+    whole["identifier"].append({"system": "urn:his-a:patient", "value": "ZY-1"})
+    await hospital.post("", put_in(submission(), Patient=whole))
+    assert statuses(await hospital.post("", submission("N01", mrn="ZY-1")))[0] == "200"
+    assert statuses(await hospital.post("", put_in(submission("N09"), Patient=person(number))))[0] == "200"
+    assert (await rows(world))["patient"] == 1

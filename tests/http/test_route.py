@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.http.submitting import expressions, order, put_in, resource, rows
-from tests.http.world import Answered, World, phq9, submission
+from tests.http.world import CITIZEN, Answered, World, phq9, submission
 
 
 def candidates(answer: Answered) -> list[dict[str, Any]]:
@@ -114,6 +114,9 @@ async def test_what_a_submission_would_be_refused_for_is_refused_here(world: Wor
     ):
         answer = await hospital.post("ServiceRequest/$route", put_in(submission("N05"), ServiceRequest=change))
         assert answer.status == 422 and expressions(answer)[0].endswith(where), answer
+    wrong = put_in(submission("N05"), Patient={"identifier": [{"system": CITIZEN, "value": "520502195203150021"}]})
+    answer = await hospital.post("ServiceRequest/$route", wrong)
+    assert answer.status == 422 and expressions(answer) == ["Bundle.entry[0].resource.identifier"]
     assert await rows(world) == before
 
 

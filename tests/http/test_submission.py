@@ -512,6 +512,47 @@ async def test_a_bundle_without_a_request_is_a_transaction_like_any(world: World
     ] == known.patient
 
 
+async def test_a_slash_may_be_escaped(world: World) -> None:
+    patient = (await world.party("his-a").post("Patient", resource(submission(mrn="ZY-1"), "Patient")))["id"]
+    bundle = submission("N05", mrn="ZY-1")
+    url = bundle["entry"][0]["fullUrl"]
+    text = json.dumps(bundle).replace(url, "http://his.example/fhir/Patient/p-1").replace("/", "\\/")
+    made = await world.party("his-a").post("", text)
+    assert made.status == 200 and made["entry"][0]["response"]["location"].startswith(f"Patient/{patient}/"), made
+
+
+async def test_two_entries_with_one_name_are_refused(world: World) -> None:
+    bundle = submission("N05")
+    bundle["entry"][1]["fullUrl"] = bundle["entry"][0]["fullUrl"]
+    answer = await refused(world, world.party("his-a"), "", bundle, 422)
+    assert expressions(answer) == ["Bundle.entry[1].fullUrl"]
+
+
+async def test_a_stay_is_of_the_patient_who_is_referred(world: World) -> None:
+    hospital = world.party("his-a")
+    other = await world.refer("N05", mrn="ZY-2")
+    stay = put_in(submission("N05"), Encounter={"subject": {"reference": other.patient}})
+    answer = await refused(world, hospital, "", stay, 422)
+    assert expressions(answer) == ["Bundle.entry[1].resource.subject"]
+    patient = await hospital.post("Patient", resource(submission(), "Patient"))
+    asked = order({"reference": f"Patient/{patient['id']}"}, encounter={"reference": other.stay})
+    assert expressions(await refused(world, hospital, "ServiceRequest", asked, 422)) == ["ServiceRequest.encounter"]
+
+
+async def test_a_known_stay_may_be_put(world: World) -> None:
+    hospital = world.party("his-a")
+    first = await world.refer("N05", mrn="ZY-1")
+    bundle = submission("N01", mrn="ZY-1")
+    bundle["entry"][1]["request"] = {"method": "PUT", "url": first.stay}
+    made = await hospital.post("", bundle)
+    assert statuses(made) == ["200", "200", "201"], made
+    assert made["entry"][1]["response"]["location"] == f"{first.stay}/_history/2"
+    elsewhere = submission("N05")
+    elsewhere["entry"][1]["request"] = {"method": "PUT", "url": first.stay}
+    made = await world.party("his-b").post("", elsewhere)
+    assert statuses(made)[1] == "201" and not made["entry"][1]["response"]["location"].startswith(first.stay)
+
+
 async def test_only_a_hospital_submits(world: World) -> None:
     for who in ("agency-a", "platform", "auditor"):
         before = await rows(world)
