@@ -24,6 +24,18 @@ async def lock(session: Session, referral: Id) -> bool:
     return await session.fetchval(LOCK, referral) is not None
 
 
+LOCK_OF = """
+SELECT c.referral_id FROM referral_counter c
+WHERE c.referral_id = (SELECT referral_id FROM task WHERE id = $1 UNION ALL SELECT id FROM referral WHERE id = $1 LIMIT 1) FOR UPDATE
+"""
+
+
+async def lock_of(session: Session, id: Id) -> None:
+    """Take the counter row of the referral with this id or with this Task, if the scope may see it: what is read from here
+    on stays as it is, so that a version compared before a move is still the current one when the move is made."""
+    await session.execute(LOCK_OF, id)
+
+
 # Read after the lock, in a statement of its own, so that the snapshot is newer than whoever held the lock before.
 LOOP = """
 SELECT v.snapshot AS referral,
@@ -119,6 +131,9 @@ _TASKS = f"""
         $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[]) AS n({_TASK}, filler_version, snapshot)
 """
 _ROWS = f"SELECT {_TASK} FROM new".replace("needs", "string_to_array(needs, ' ')")
+_QUEUED = "task_id, agency_id, hospital_id, urgency_rank, due_at, version, status, needs"
+_QUEUE_ROWS = """SELECT id, agency_id, hospital_id, urgency_rank, coalesce(due_at, 'infinity'), version, status, string_to_array(needs, ' ')
+    FROM new WHERE open AND kind <> 'parent' AND agency_id IS NOT NULL"""
 _STEP = "referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by"
 
 # A new referral needs none of the care that a change takes: nobody else can know of it yet.
@@ -137,6 +152,8 @@ WITH counter AS (
     INSERT INTO next_step ({_STEP}) VALUES ($22, $23, $51, $52, $53, $54, $55, $56, $57, $58, $59)
 ), new AS ({_TASKS}), rows AS (
     INSERT INTO task ({_TASK}) {_ROWS}
+), queued AS (
+    INSERT INTO open_task ({_QUEUED}) {_QUEUE_ROWS}
 )
 INSERT INTO task_version (task_id, version, hospital_id, agency_id, filler_version, at, snapshot)
 SELECT id, version, hospital_id, agency_id, filler_version, updated_at, snapshot::json FROM new
@@ -188,6 +205,12 @@ WITH new AS ({_TASKS}), rows AS (
         updated_at = excluded.updated_at, ended_at = excluded.ended_at
         WHERE task.version = excluded.version - 1
     RETURNING id
+), queued AS (
+    INSERT INTO open_task ({_QUEUED}) {_QUEUE_ROWS}
+    ON CONFLICT (task_id) DO UPDATE SET agency_id = excluded.agency_id, urgency_rank = excluded.urgency_rank, due_at = excluded.due_at,
+        version = excluded.version, status = excluded.status
+), ended AS (
+    DELETE FROM open_task USING new WHERE open_task.task_id = new.id AND NOT (new.open AND new.agency_id IS NOT NULL)
 )
 INSERT INTO task_version (task_id, version, hospital_id, agency_id, filler_version, at, snapshot)
 SELECT new.id, new.version, new.hospital_id, new.agency_id, new.filler_version, new.updated_at, new.snapshot::json FROM new JOIN rows USING (id)
@@ -332,21 +355,20 @@ async def own_open_task(session: Session, patient: Id, agency: Id) -> Id | None:
     return await session.fetchval(OWN_OPEN_TASK, patient, agency)
 
 
-# The page first, along the index and by what stands in columns; then its snapshots. A statement of its own for the next
-# page: an optional row comparison would be no condition of the index, and each page would walk all before it.
+# The page first, along the index alone; then its snapshots. A statement of its own for the next page: an optional row
+# comparison would be no condition of the index, and each page would walk all before it.
 _PAGE = """
 SELECT v.snapshot FROM (
-    SELECT t.id, t.version, t.urgency_rank, coalesce(t.due_at, 'infinity') AS due FROM task t
-    WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
-      AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]){behind}
-    ORDER BY t.urgency_rank, coalesce(t.due_at, 'infinity'), t.id LIMIT $4
-) AS t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
-ORDER BY t.urgency_rank, t.due, t.id
+    SELECT task_id, version, urgency_rank, due_at FROM open_task
+    WHERE agency_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR needs @> ARRAY[$3]){behind}
+    ORDER BY urgency_rank, due_at, task_id LIMIT $4
+) AS t JOIN task_version v USING (task_id, version)
+ORDER BY t.urgency_rank, t.due_at, t.task_id
 """
 QUEUE = _PAGE.format(behind="")
 QUEUE_NEXT = _PAGE.format(
     behind="""
-      AND (t.urgency_rank, coalesce(t.due_at, 'infinity'), t.id) > ($5::smallint, coalesce($6::timestamptz, 'infinity'), $7::uuid)"""
+      AND (urgency_rank, due_at, task_id) > ($5::smallint, coalesce($6::timestamptz, 'infinity'), $7::uuid)"""
 )
 
 
@@ -363,8 +385,8 @@ async def queue(
 
 
 QUEUE_COUNT = """
-SELECT count(*) FROM (SELECT 1 FROM task t WHERE t.agency_id = $1 AND t.open AND t.kind <> 'parent'
-  AND ($2::text IS NULL OR t.status = $2) AND ($3::text IS NULL OR t.needs @> ARRAY[$3]) LIMIT 1001) AS counted
+SELECT count(*) FROM (SELECT 1 FROM open_task
+  WHERE agency_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR needs @> ARRAY[$3]) LIMIT 1001) AS counted
 """
 
 

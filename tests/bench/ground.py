@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -101,26 +101,33 @@ class Serving(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def serving(on: Ground, port: int = 0) -> Iterator[Serving]:
-    """The real `yuanshe serve` on this ground, as its own process."""
-    port = port or free_port()
+def program(on: Ground, name: str, port: int = 0) -> Iterator["subprocess.Popen[bytes]"]:
+    """The real `yuanshe serve` or `yuanshe work` on this ground, as its own process, which ends with ours, however that ends."""
     read, lifeline = os.pipe()
-    began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "adapters.main", "serve", "--lifeline", str(read)],
+        [sys.executable, "-m", "adapters.main", name, "--lifeline", str(read)],
         env=os.environ | {"YUANSHE_HOME": str(on.home), "HOST": "127.0.0.1", "PORT": str(port)},
         pass_fds=(read,),
         start_new_session=True,
     )
     os.close(read)
     try:
+        yield process
+    finally:
+        os.close(lifeline)
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def serving(on: Ground) -> Iterator[Serving]:
+    """A running `yuanshe serve`."""
+    port = free_port()
+    began = time.perf_counter()
+    with program(on, "serve", port) as process:
         while not _ready(port):
             if process.poll() is not None or time.perf_counter() - began > 60:
                 raise RuntimeError("yuanshe serve did not become ready")
         yield Serving(process, port, time.perf_counter() - began)
-    finally:
-        os.close(lifeline)  # As it would be were this process killed: the service ends when the pipe does.
-        process.wait(30)
 
 
 def _ready(port: int) -> bool:
@@ -132,8 +139,6 @@ def _ready(port: int) -> bool:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
@@ -198,7 +203,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def say(text: str = "") -> None:
     print(text, flush=True)
-
-
-def dump(path: Path, found: Any) -> None:
-    path.write_text(json.dumps(found, ensure_ascii=False, indent=1))
