@@ -1,0 +1,66 @@
+"""`make bench`: the four benchmarks, one after another; it ends by itself, and with 1 where a promised figure is missed.
+
+`make bench ARGS="submissions queue"` runs some of them, `ARGS=--quick` all of them shorter. Nothing but loopback is used, and the
+database lies in a temporary home that goes with the run.
+"""
+
+import argparse
+import time
+
+from tests.bench import processes, queue, routes, submissions
+from tests.bench.ground import Ground, ground, machine, say
+
+LEAST_RATIO, GOAL_RATIO = 0.25, 0.35
+MOST_BUFFERS = 1.5
+PARTS = ("submissions", "queue", "routing", "processes")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    # `choices` would refuse an empty list.
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(PARTS)}; none: all")
+    parser.add_argument("--quick", action="store_true", help="shorter stretches, and 10⁵ referrals in place of 10⁶")
+    parser.add_argument("--seconds", type=float, help="length of a measured stretch of submissions")
+    parser.add_argument("--rounds", type=int, help="rounds of control and service")
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    quick: bool = asked.quick
+    seconds, rounds = asked.seconds or (5 if quick else 10), asked.rounds or (2 if quick else 3)
+    missed: list[str] = []
+    say(machine())
+    with ground() as on:
+        for part in asked.parts or PARTS:
+            began = time.monotonic()
+            say(f"\n## {part}")
+            missed += _run(part, on, quick, seconds, rounds)
+            say(f"({time.monotonic() - began:.0f} s)")
+    say("\n" + ("Missed: " + "; ".join(missed) if missed else "Every promised figure is met."))
+    return 1 if missed else 0
+
+
+def _run(part: str, on: Ground, quick: bool, seconds: float, rounds: int) -> list[str]:
+    """Run one part; what it misses of what was promised."""
+    match part:
+        case "submissions":
+            found = submissions.measure(on, seconds, rounds)
+            say(f"promised: at least {LEAST_RATIO}; the goal: {GOAL_RATIO}")
+            return [] if found["ratio"] >= LEAST_RATIO else [f"submissions at {found['ratio']:.2f} of the control"]
+        case "queue":
+            found = queue.measure(on, 10_000, 100_000 if quick else 1_000_000, 60 if quick else 200)
+            say(
+                f"worst ratio of buffers {found['worst_ratio']:.2f}; promised: the same plans, and at most {MOST_BUFFERS}"
+            )
+            wrong = [] if found["same_plan"] else ["the queue's plans differ"]
+            if found["worst_ratio"] > MOST_BUFFERS:
+                wrong.append(f"the queue touches {found['worst_ratio']:.2f} times the buffers")
+            return wrong
+        case "routing":
+            routes.measure(on, 20 if quick else 60)
+        case _:
+            processes.measure(on, 100 if quick else 500)
+    return []
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
