@@ -9,10 +9,13 @@ from fhir.resources.R4B.subscription import Subscription
 from standardwebhooks import Webhook
 
 from adapters import app, settings
+from adapters.fhir.subscriptions import TOPICS
+from adapters.worker import CLOCK, SWEEPS
 from service.db import Scope
 from service.practice import PLATFORM
 from service.values import Id
-from tests.http.outside import LOOPBACK, hearing, working
+from tests.http.outside import LOOPBACK, ROOT, hearing, working
+from tests.http.test_sweeps import later
 from tests.http.world import BASE, Answered, Party, World, reason
 from tests.notices.conftest import Listener, Received
 
@@ -395,11 +398,16 @@ async def test_a_subscription_with_an_end_is_over_then(world) -> None:
     hospital = world.party("his-a")
     made = await hospital.post("Subscription", wish("https://his.example.org/hook") | {"end": "2099-01-01T00:00:00Z"})
     assert made.status == 201 and made["end"] == "2099-01-01T00:00:00Z"
-    from adapters.worker import CLOCK, SWEEPS
-    from tests.http.test_sweeps import later
-
     async with world.database.transaction(CLOCK.scope) as session:
         assert await SWEEPS["end-subscriptions"].run(session, CLOCK, later(days=3)) == 0
     async with world.database.transaction(CLOCK.scope) as session:
         assert await SWEEPS["end-subscriptions"].run(session, CLOCK, later(days=36_500)) == 1
     assert (await hospital.read(f"Subscription/{made['id']}"))["status"] == "off"
+
+
+def test_the_page_names_every_topic_and_filter() -> None:
+    page = (ROOT / "docs" / "subscriptions.md").read_text()
+    for criteria, topic in TOPICS.items():
+        row = next(line for line in page.splitlines() if line.startswith("|") and f"`{criteria}`" in line)
+        assert all(f"`{name}`" in row for name in topic.filters)
+    assert SECRET in page
