@@ -98,13 +98,10 @@ async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, 
                     made(position, stored or await writing.create(session, actor, type, body, ids[position], now))
                 case "PUT" | "PATCH", (type, id) if named := references.as_id(id):
                     _permit(actor, type, "u")
+                    expected = references.if_match(request.if_match)
                     if request.method == "PATCH":
-                        body = writing.patched((await reading.read(session, actor, type, named)).body, body)
-                    answers[position] = _stored(
-                        await writing.update(
-                            session, actor, type, body, named, references.if_match(request.if_match), now
-                        )
-                    )
+                        body = await writing.patch(session, actor, type, named, body, expected)
+                    answers[position] = _stored(await writing.update(session, actor, type, body, named, expected, now))
                 case "GET" | "HEAD", (type, id) if named := references.as_id(id):
                     _permit(actor, type, "r")
                     found = await reading.read(session, actor, type, named)

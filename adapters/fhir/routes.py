@@ -408,21 +408,11 @@ async def _update(database: Database, actor: Actor, asked: Asked, type: str, id:
         permit(actor, type, "u")
         body = asked.body
         if asked.method == "PATCH":
-            body = await _patched(session, actor, type, _id(id), body)
+            body = await writing.patch(session, actor, type, _id(id), body, expected)
         stored = await writing.update(session, actor, type, body, _id(id), expected, now)
         return await _written(session, actor, asked, stored)
 
     return await transact(database, actor, Call("U", asked.method.lower(), type, _maybe(id)), asked, once)
-
-
-async def _patched(session: Session, actor: Actor, type: str, id: Id, body: bytes) -> bytes:
-    try:
-        current = await reading.read(session, actor, type, id)
-    except NotFound:
-        if type == "Task":
-            await writing.taken(session, actor, id)
-        raise
-    return writing.patched(current.body, body)
 
 
 async def _system(database: Database, actor: Actor, asked: Asked) -> Answer:

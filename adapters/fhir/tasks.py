@@ -35,6 +35,7 @@ async def update(
     Raises Stale when `expected` is not the current version (checked first, even on a retry), Invalid for a change that is
     no move, and what the verbs raise.
     """
+    await store.lock_of(session, id)
     current = await store.task(session, id)
     if current is None:
         if actor.side == "agency" and await store.may_claim(session, id, actor.organization):
@@ -90,7 +91,7 @@ async def _agency(
             raise Invalid(
                 "A reason goes with a move; the status is unchanged.", at="Task.statusReason", key="illegal-move"
             )
-        if asked.status == "on-hold" and not _same_end(current, asked):
+        if asked.status == "on-hold" and await _resume_by(session, current, asked):
             raise Invalid(
                 "A date to resume by goes with the move to on-hold; the status is unchanged.",
                 at="Task.restriction.period.end",
@@ -109,7 +110,7 @@ async def _agency(
         case "on-hold", "in-progress":
             await casework.resume(session, actor, current.id, worker, now)
         case "accepted" | "in-progress", "on-hold":
-            await casework.hold(session, actor, current.id, why, _resume_by(current, asked), now)
+            await casework.hold(session, actor, current.id, why, await _resume_by(session, current, asked), now)
         case "accepted" | "in-progress" | "on-hold", "cancelled" if "cancel" in current.clocks:
             await casework.confirm_cancel(session, actor, current.id, now)
         case "accepted", "cancelled":
@@ -168,23 +169,14 @@ def _worker(actor: Actor, asked: wire.Task) -> Id | None:
     raise Invalid("The owner is your own Organization or a PractitionerRole of yours.", at="Task.owner", code="value")
 
 
-def _resume_by(current: Task, asked: wire.Task) -> datetime | None:
+async def _resume_by(session: Session, current: Task, asked: wire.Task) -> datetime | None:
+    """The date to resume by, where the agency names one. A deadline that some version showed was sent back as read."""
     period = asked.restriction.period if asked.restriction else None
     if period is None or period.end is None:
         return None
     end = wire.instant(period.end, "Task.restriction.period.end")
-    # A client that sends back what it read sends the running deadline: that is no resume-by date.
-    if current.due_at is not None and abs((end - current.due_at).total_seconds()) < 1:
-        return None
-    return end
-
-
-def _same_end(current: Task, asked: wire.Task) -> bool:
-    period = asked.restriction.period if asked.restriction else None
-    if period is None or period.end is None or current.due_at is None:
-        return True
-    end = wire.instant(period.end, "Task.restriction.period.end")
-    return any(abs((end - at).total_seconds()) < 1 for at in (current.due_at, current.clocks["resume"].due))
+    shown = [version.due_at for version in await store.task_versions(session, current.id) if version.due_at]
+    return None if any(abs((end - at).total_seconds()) < 1 for at in shown) else end
 
 
 def outputs(asked: wire.Task, content: dict[str, Any]) -> tuple[Output, ...]:
