@@ -222,3 +222,22 @@ CREATE POLICY next_step_parties ON next_step USING (
 GRANT SELECT, INSERT, UPDATE ON referral, task TO yuanshe_app;
 GRANT SELECT, INSERT ON submission, referral_version, task_version, open_offer TO yuanshe_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON next_step, open_task TO yuanshe_app;
+
+-- What others wrote to an agency: all of it while identity is disclosed to it, and while its share goes on what names nobody
+-- (those messages have no patient). After the end it keeps what it wrote itself.
+ALTER POLICY record_parties ON record USING (
+    author_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (returned AND hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid))
+    OR (category IN ('supporting', 'request', 'message') AND EXISTS (
+            SELECT 1 FROM disclosure d WHERE d.referral_id = record.referral_id AND d.closed_at IS NULL
+            AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+            AND (record.category <> 'message' OR record.agency_id = d.agency_id)))
+    OR (category = 'message' AND patient_id IS NULL AND agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+        AND EXISTS (SELECT 1 FROM task t WHERE t.id = record.task_id AND t.open
+            AND t.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
+    OR (category = 'supporting' AND record.referral_id IS NULL AND EXISTS (
+            SELECT 1 FROM disclosure d WHERE d.patient_id = record.patient_id AND d.closed_at IS NULL
+            AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
+    OR category = 'setting'
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);

@@ -61,15 +61,18 @@ async def keep(
     status: str,
     now: datetime,
 ) -> None:
-    """Store a message where both sides of the share may read it; a crisis step stays with who wrote it, and the platform."""
+    """Store a message where both sides of the share may read it; a crisis step stays with who wrote it, and the platform.
+
+    What is said about a share before disclosure names nobody and has no patient: its agency reads it on that ground."""
     async with as_platform(session, "address a message"):
         whose = await store.referral(session, referral)
     hospital = task.hospital if task else whose.hospital if whose else None
     agency = task.agency if task else (actor.organization if actor.side == "agency" else None)
+    known = task is None or task.patient is not None
     await records.keep(
         session,
         [Record(id, 1, "Communication", "safety" if kind == "crisis" else "message", actor.organization, body, now, hospital=hospital,
-                agency=agency, patient=whose.patient if whose and kind != "question" else None, referral=referral,
+                agency=agency, patient=whose.patient if whose and known else None, referral=referral,
                 task=task.id if task else None, returned=kind != "crisis", status=status, code=kind)],
     )  # fmt: skip
 

@@ -426,3 +426,27 @@ async def test_an_expired_or_withdrawn_offer_of_ones_own_is_not_accepted(world: 
         assert says(await agency.read(f"Task/{offer['id']}")) == word
         refused(await agency.put(offer, status="accepted"), 422)
     assert await stored(world) == before
+
+
+async def test_a_transaction_of_answers_is_made_whole_or_not_at_all(world: World) -> None:
+    agency = world.party("agency-a")
+    one, other = await share_in(world, "requested"), await share_in(world, "requested")
+
+    def bundle(*tasks: dict[str, Any], kind: str = "transaction") -> dict[str, Any]:
+        entries = [{"resource": t, "request": {"method": "PUT", "url": f"Task/{t['id']}"}} for t in tasks]
+        return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+    async with nothing_changes(world):
+        refused(await agency.post("", bundle(moved(one, "accepted"), moved(other, "completed"))), 422, "entry[1]")
+        stale = bundle(moved(one, "accepted"), moved(other, "accepted"))
+        stale["entry"][1]["request"]["ifMatch"] = 'W/"9"'
+        refused(await agency.post("", stale), 412)
+    answers = done(await agency.post("", bundle(moved(one, "accepted"), moved(other, "completed"), kind="batch")))
+    assert [entry["response"]["status"][:3] for entry in answers["entry"]] == ["200", "422"]
+    assert (await agency.read(f"Task/{one['id']}"))["status"] == "accepted"
+    whole = done(
+        await agency.post(
+            "", bundle(moved(await agency.read(f"Task/{one['id']}"), "on-hold"), moved(other, "accepted"))
+        )
+    )
+    assert [entry["response"]["status"][:3] for entry in whole["entry"]] == ["200", "200"]

@@ -162,3 +162,20 @@ async def test_its_words_are_sealed_to_the_other_side(world: World) -> None:
     assert "床边密语" in str(await world.party("agency-a").read(f"{referred.request}/$timeline"))
     assert "床边密语" in str(await world.party("platform").read(f"{referred.request}/$timeline"))
     assert (await world.party("his-a").get(f"Communication/{told['id']}")).status == 404
+
+
+async def test_who_is_not_at_work_raises_one_but_does_not_stand_it_down(world: World) -> None:
+    referred = await up(world)
+    agency, other = world.party("agency-a"), world.party("agency-b")
+    offer = await world.offer(referred)
+    async with nothing_changes(world):
+        refused(await agency.post("Communication", crisis("acknowledged", f"Task/{offer['id']}")), 403)
+    done(await agency.put(offer, status="rejected", statusReason=reason("no-capacity")))
+    async with nothing_changes(world):
+        refused(await agency.post("Communication", crisis("acknowledged", f"Task/{offer['id']}")), 403)
+    share = await world.accepted(referred, "agency-b")
+    for step in ("acknowledged", "safety-planned", "reported", "stood-down"):
+        done(await other.post("Communication", crisis(step, f"Task/{share['id']}")))
+    done(await agency.post("Communication", crisis("raised", f"Task/{offer['id']}", "来电求助")))
+    _, step_now = await world.timeline(referred)
+    assert step_now is not None and step_now["what"] == "acknowledge"

@@ -194,3 +194,47 @@ async def test_after_its_end_an_agency_reads_its_own_tasks_and_what_it_wrote(wor
         assert all(found["id"] == offer["for"]["reference"].split("/")[1] for found in await agency.search(none))
     assert await agency.search(f"Task?patient={referred.patient}&_include=Task:patient") is not None
     assert "陈素芬" not in str(await agency.get("Task?_include=Task:patient&_include=Task:focus"))
+
+
+async def test_what_the_hospital_wrote_is_read_while_the_work_goes_on_and_not_after(world: World) -> None:
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    for named_too in (False, True):
+        referred = await world.refer("N05")
+        offer = await world.offer(referred)
+        question = done(
+            await agency.post(
+                "Communication", message("question", f"Task/{offer['id']}", payload=[{"contentString": "几楼？"}])
+            )
+        )
+        reply = message(
+            None, inResponseTo=[{"reference": f"Communication/{question['id']}"}], payload=[{"contentString": "三楼"}]
+        )
+        told = [done(await hospital.post("Communication", reply))]
+        assert (await agency.get(f"Communication/{told[0]['id']}")).status == 200
+        if named_too:
+            share = await started(world, referred)
+            told.append(
+                done(
+                    await hospital.post(
+                        "Communication",
+                        message(None, f"Task/{share['id']}", payload=[{"contentString": "陈素芬今天出院"}]),
+                    )
+                )
+            )
+            for each in told:
+                assert (await agency.get(f"Communication/{each['id']}")).status == 200
+            consent = (await hospital.search(f"Consent?patient={referred.patient}"))[0]
+            done(await hospital.put(consent, status="inactive"))
+            assert [(await agency.get(f"Communication/{each['id']}")).status for each in told] == [200, 404]
+            share = await agency.read(f"Task/{share['id']}")
+            done(
+                await agency.put(share, status="completed", output=[output()], statusReason=closed("consent-withdrawn"))
+            )
+        else:
+            from tests.http.world import reason
+
+            done(await agency.put(offer, status="rejected", statusReason=reason("waitlist")))
+        for each in told:
+            assert (await agency.get(f"Communication/{each['id']}")).status == 404
+            assert (await hospital.get(f"Communication/{each['id']}")).status == 200
+        assert (await agency.get(f"Communication/{question['id']}")).status == 200
