@@ -26,7 +26,7 @@ async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> d
     if part is not None:
         person = intake.patient(wire.decode(part.raw, wire.Patient, part.at), part.id, actor.organization, now, part.at)
         with wire.within(part.at):
-            persons.check(person)
+            person = persons.checked(person)
     assert person is not None
     new, _ = intake.referral(read, asked.id, new_id(), person.id, asked.raw, now, asked.at)
     region = None

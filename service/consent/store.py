@@ -1,12 +1,13 @@
 """SQL of consents and disclosures."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from asyncpg import Record as Row
 
 from service.consent.model import Consent
 from service.db import Session
-from service.values import Id
+from service.values import Id, new_id
 
 COLUMNS = """id, hospital_id, patient_id, version, kind, active, discloses, agencies, referrals, signer, recorded_by, recorded_at,
  valid_from, valid_to, spoken, reason_text, received"""
@@ -97,3 +98,23 @@ CLOSE = "UPDATE disclosure SET closed_at = $3 WHERE referral_id = $1 AND agency_
 
 async def close_disclosure(session: Session, referral: Id, agency: Id, now: datetime) -> None:
     await session.execute(CLOSE, referral, agency, now)
+
+
+REGROUND = """
+WITH closed AS (
+    UPDATE disclosure d SET closed_at = $6
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[]) AS now (id, agency_id, basis, basis_id)
+    WHERE d.referral_id = $1 AND d.agency_id = now.agency_id AND d.closed_at IS NULL AND d.basis_id <> now.basis_id
+    RETURNING now.id, d.referral_id, d.patient_id, d.hospital_id, d.agency_id, d.task_id, now.basis, now.basis_id
+)
+INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at)
+SELECT id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, $6 FROM closed
+"""
+
+
+async def reground(session: Session, referral: Id, grounds: Mapping[Id, tuple[str, Id]], now: datetime) -> None:
+    """Disclosures that go on, on another ground than they were opened on: the log says since when. Agency → basis and id."""
+    await session.execute(
+        REGROUND, referral, [new_id() for _ in grounds], list(grounds), [kind for kind, _ in grounds.values()],
+        [basis for _, basis in grounds.values()], now,
+    )  # fmt: skip

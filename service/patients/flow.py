@@ -41,13 +41,14 @@ async def find(
     return known
 
 
-def check(patient: Patient) -> tuple[Identifier, ...]:
-    """The person's numbers in the form in which they are kept. Raises Invalid with every fault of them."""
+def checked(patient: Patient) -> Patient:
+    """The person with their numbers in the form in which they are kept. Raises Invalid with every fault of them."""
     numbers = tuple(sorted({identity.normalised(i) for i in patient.identifiers}))
     issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
     if issues:
         raise Invalid("The patient's identity does not hold.", issues=issues)
-    return numbers
+    born = patient.birth_date or identity.stated_birth(numbers)
+    return msgspec.structs.replace(patient, identifiers=numbers, birth_date=born)
 
 
 async def register(
@@ -65,7 +66,7 @@ async def register(
     """
     if actor.side != "hospital":
         raise Forbidden("Only a hospital registers its patients.", key="wrong-actor")
-    numbers = check(patient)
+    patient = checked(patient)
     if known is None:
         old = await store.get(session, patient.id)
         known = old.version if old else 0
@@ -73,7 +74,7 @@ async def register(
         raise Stale("The patient was changed by somebody else meanwhile; read it again.")
     version = known + 1
     patient = msgspec.structs.replace(
-        patient, hospital=actor.organization, version=version, received=version, identifiers=numbers, updated_at=now
+        patient, hospital=actor.organization, version=version, received=version, updated_at=now
     )
     if not await store.save(session, patient, whole=whole):
         raise Stale("The patient was changed by somebody else meanwhile; read it again.")

@@ -70,6 +70,12 @@ def faults(identifiers: tuple[Identifier, ...], birth_date: date | None, reason:
     return tuple(found)
 
 
+def stated_birth(identifiers: Iterable[Identifier]) -> date | None:
+    """The birth date that a valid citizen number states, where nobody gave one: how old somebody is decides who signs."""
+    number = next((i.value for i in identifiers if i.system == CITIZEN_NUMBER), None)
+    return ric.get_birth_date(number) if number else None
+
+
 def contradicting(known: Iterable[Identifier], given: Iterable[Identifier]) -> bool:
     """Whether both hold a citizen number, and not the same one: nobody has two."""
     one, other = ({i.value for i in numbers if i.system == CITIZEN_NUMBER} for numbers in (known, given))

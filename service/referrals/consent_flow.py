@@ -116,6 +116,12 @@ async def _follow(
                 agencies=[str(agency) for agency in consent.agencies],
             )
             _tell_agencies(moving)
+            known = {
+                task.agency for task in (*moving.loop.shares, *moving.loop.follow_ups) if task.patient and task.open
+            }
+            permitted = {agency: (g.kind, g.id) for agency, g in moving.loop.permitted.items() if agency in known}
+            if permitted:
+                await consents.reground(session, referral, permitted, now)
 
 
 def _tell_agencies(moving: steps.Turn) -> None:

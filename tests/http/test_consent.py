@@ -8,8 +8,8 @@ import pytest
 from service.access.model import clock_actor
 from service.practice import PLATFORM
 from service.referrals import consent_flow
-from tests.http.submitting import expressions, refused, statuses
-from tests.http.world import Answered, Referred, World, output, reason
+from tests.http.submitting import expressions, put_in, refused, statuses
+from tests.http.world import CITIZEN, Answered, Referred, World, citizen_number, output, reason, submission
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -326,6 +326,44 @@ async def test_a_consent_that_is_changed_covers_what_it_says_now_and_no_more(wor
     treat = [{"coding": [{"system": ACT_CODE, "code": "ICOL"}]}]
     assert (await hospital.put(current, category=treat)).status == 200
     assert not await disclosed(world, referred)
+
+
+async def test_consent_without_data_covers_a_later_referral_to_an_agency_that_it_names(world: World) -> None:
+    first = await waiting(world, mrn="ZY-1")
+    whole = await form(world, first)
+    del whole["provision"]["data"]
+    assert (await world.party("his-a").post("Consent", whole)).status == 201
+    later = await world.refer("N01", mrn="ZY-1")
+    taken = await world.accepted(later, consent=False)
+    assert taken["for"]["reference"] == later.patient
+    other = await world.refer("N06", mrn="ZY-1")
+    taken = await world.accepted(other, "agency-b", consent=False)
+    assert taken["for"]["reference"] != other.patient
+
+
+async def test_what_one_ground_no_longer_permits_another_may(world: World) -> None:
+    hospital = world.party("his-a")
+    referred = await waiting(world)
+    first = await hospital.post("Consent", await form(world, referred))
+    made = await world.party("platform").post("Provenance", basis(world, referred, "ETREAT"))
+    assert made.status == 201
+    await hospital.put(await hospital.read(f"Consent/{first['id']}"), status="inactive")
+    assert await disclosed(world, referred)
+    async with world.as_owner() as connection:
+        log = await connection.fetch("SELECT basis, closed_at IS NULL AS open FROM disclosure ORDER BY opened_at")
+    assert [tuple(row) for row in log] == [("consent", False), ("emergency", True)]
+
+
+async def test_a_child_who_is_known_by_citizen_number_alone_does_not_sign(world: World) -> None:
+    today = datetime.now(UTC).date()
+    number = citizen_number(3, birth=f"{today.year - 10}0101")
+    child = {"birthDate": None, "identifier": [{"system": CITIZEN, "value": number}]}
+    bundle = put_in(submission("N05"), Patient=child)
+    referred = Referred(bundle, await world.party("his-a").post("", bundle))
+    person = await world.party("agency-a").read((await world.offer(referred))["for"]["reference"])
+    assert person["extension"][0]["valueCode"] == "6-13"
+    answer = await refused(world, world.party("his-a"), "Consent", await form(world, referred), 422)
+    assert expressions(answer) == ["Consent.performer"]
 
 
 async def test_a_consent_ends_with_its_period(world: World) -> None:
