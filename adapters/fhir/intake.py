@@ -94,15 +94,7 @@ def stay(
     where = going.destination.reference if going and going.destination else None
     destination = (contained | dict(places)).get(where or "")
     addresses = destination.address if destination else ()
-    disposition = None
-    if going and going.discharge_disposition:
-        disposition = going.discharge_disposition.code(codes.DISPOSITION)
-        if disposition is not None and disposition not in DISPOSITIONS:
-            raise Invalid(
-                "The way of leaving is one of 1, 2, 3, 4, 5, 9.",
-                at=f"{at}.hospitalization.dischargeDisposition",
-                code="code-invalid",
-            )
+    disposition = _disposition(going.discharge_disposition, at) if going and going.discharge_disposition else None
     number = identifiers(read.identifier)
     if read.status == "finished" and not (period and period.end):
         raise Invalid("A finished stay has an end.", at=f"{at}.period.end", code="required")
@@ -111,6 +103,28 @@ def stay(
         started_at=wire.instant(period.start, f"{at}.period.start") if period and period.start else None,
         ended_at=wire.instant(period.end, f"{at}.period.end") if period and period.end else None, disposition=disposition,
         region=region(addresses if isinstance(addresses, tuple) else (addresses,)),
+    )  # fmt: skip
+
+
+HL7_DISPOSITIONS = {
+    "home": "1", "alt-home": "1", "long": "2", "hosp": "2", "oth": "9", "other-hcf": "2", "psy": "2", "rehab": "2", "snf": "2",
+    "aadvice": "4", "exp": "5",
+}  # fmt: skip
+"""The codes of HL7's discharge-disposition in the words of the national list (离院方式)."""
+
+
+def _disposition(said: wire.Concept, at: str) -> str:
+    """The national code of the way of leaving; HL7's own codes are read too. Anything else is refused rather than lost:
+    the follow-up depends on it."""
+    national = said.code(codes.DISPOSITION)
+    for code in [national] if national else [coding.code for coding in said.coding]:
+        if code in DISPOSITIONS:
+            return code
+        if code in HL7_DISPOSITIONS and national is None:
+            return HL7_DISPOSITIONS[code]
+    raise Invalid(
+        f"The way of leaving is 1, 2, 3, 4, 5 or 9 of {codes.DISPOSITION}, or a code of HL7's discharge-disposition.",
+        at=f"{at}.hospitalization.dischargeDisposition", code="code-invalid",
     )  # fmt: skip
 
 
@@ -214,7 +228,9 @@ def answers(read: wire.Observation | wire.QuestionnaireResponse) -> list[Answer]
             if coding.code and (coding.system or "").endswith("loinc.org")
         ]
     return [
-        Answer(item.link_id.rpartition("/")[2], _score(given), _code((given.value_coding,) if given.value_coding else ()))
+        Answer(
+            item.link_id.rpartition("/")[2], _score(given), _code((given.value_coding,) if given.value_coding else ())
+        )
         for item in _items(read.item)
         for given in item.answer
     ]

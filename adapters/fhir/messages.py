@@ -21,7 +21,7 @@ CRISIS = "urn:yuanshe:crisis"
 async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> None:
     """Store a Communication and do what it means."""
     asked = wire.decode(body, wire.Communication, "Communication")
-    kind = next((code for concept in asked.category if (code := concept.code(MESSAGE))), "message")
+    kind = _kind(asked)
     task, referral, objects = await _object(session, asked)
     content: dict[str, Any] = read_json(body)
     # The object stands in both, whichever was used, so that either finds it again (contract.md).
@@ -37,11 +37,35 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     if kind == "crisis":
         await _crisis(session, actor, asked, referral, now)
     elif kind == "question":
-        await messaging.question(session, actor, _needed(task), now)
-    elif kind == "answer" or asked.in_response_to:
-        await messaging.answer(session, actor, _needed(task), now)
-        kind = "answer"
+        if not (asked.payload or asked.note):
+            raise Invalid("A question says what is asked.", at="Communication.payload", code="required")
+        await messaging.ask(session, actor, _needed(task), id, now)
+    elif kind == "answer":
+        questions = [
+            found
+            for r in asked.in_response_to
+            if (found := references.ours(r, "Communication", at="Communication.inResponseTo[0]"))
+        ]
+        await messaging.answer(session, actor, _needed(task), tuple(questions), now)
     await messaging.keep(session, actor, referral, task, kind, id, body, asked.status, now)
+
+
+def _kind(asked: wire.Communication) -> str:
+    """What it is, by its category. A word of ours that is misspelt, or a crisis that does not say so, must not pass for a
+    plain message: nobody would act on it."""
+    said = next((code for concept in asked.category if (code := concept.code(MESSAGE))), None)
+    if said is not None and not codes.known(codes.MESSAGE, said):
+        raise Invalid(f"The category is not a code of {MESSAGE}.", at="Communication.category", code="code-invalid")
+    if said != "crisis" and any(concept.code(CRISIS) for concept in asked.reason_code):
+        raise Invalid(
+            f"A step of a crisis has the category {MESSAGE}|crisis.",
+            at="Communication.category",
+            code="required",
+            key="crisis-category",
+        )
+    if said in (None, "message") and asked.in_response_to:
+        return "answer"
+    return said or "message"
 
 
 NO_WORDS = frozenset({"reference", "system", "code", "url", "id", "meta", "resourceType", "status", "sent", "received"})

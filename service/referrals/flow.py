@@ -160,25 +160,6 @@ async def decline(session: Session, actor: Actor, task: Id, reason: Reason | Non
     return moving.loop
 
 
-async def ask(session: Session, actor: Actor, task: Id, now: datetime) -> Loop:
-    """The agency (or the coordinator) needs to know more; its clock pauses until the hospital answers."""
-    async with steps.turn(session, actor, task, now) as moving:
-        steps.own_agency(moving)
-        moving.permit("ask")
-        moving.loop = transitions.asked(moving.loop, moving.share, now, session.practice)
-        moving.tell("ask", moving.share)
-    return moving.loop
-
-
-async def answer(session: Session, actor: Actor, task: Id, now: datetime) -> Loop:
-    """The hospital answers; the agency's clock runs on with what was left."""
-    async with steps.turn(session, actor, task, now) as moving:
-        moving.permit("answer")
-        moving.loop = transitions.answered(moving.loop, moving.share, now, session.practice)
-        moving.tell("answer", moving.share)
-    return moving.loop
-
-
 async def withdraw(session: Session, actor: Actor, referral: Id, reason: Reason | None, now: datetime) -> Loop:
     """The hospital takes its referral back: at once before acceptance, afterwards as a request that the agency confirms
     or overrides by completing. A referral that has ended cannot be withdrawn."""

@@ -10,22 +10,31 @@ from service.errors import Invalid
 from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import flow, steps, store
-from service.referrals.model import Task
+from service.referrals import steps, store, transitions
+from service.referrals.model import Loop, Task
 from service.values import Id
 
 
-async def question(session: Session, actor: Actor, task: Id, now: datetime) -> None:
-    """The agency needs to know more: see `flow.ask`."""
-    await flow.ask(session, actor, task, now)
+async def ask(session: Session, actor: Actor, task: Id, question: Id, now: datetime) -> Loop:
+    """The agency (or the coordinator) needs to know more; its clock pauses until the hospital has answered every question."""
+    async with steps.turn(session, actor, task, now) as moving:
+        steps.own_agency(moving)
+        moving.permit("ask")
+        moving.loop = transitions.asked(moving.loop, moving.share, question, now, session.practice)
+        moving.tell("ask", moving.share)
+    return moving.loop
 
 
-async def answer(session: Session, actor: Actor, task: Id, now: datetime) -> None:
-    """The hospital answers; the agency's clock runs on where a question had stopped it."""
+async def answer(session: Session, actor: Actor, task: Id, questions: tuple[Id, ...], now: datetime) -> Loop:
+    """The hospital answers the `questions` named, or all where it names none; with the last of them the agency's clock
+    runs on with what was left. An answer to nothing that is open is a message like any other."""
     steps.only(actor, "hospital", "platform")
-    share = await store.task(session, task)
-    if share is not None and "information" in share.clocks:
-        await flow.answer(session, actor, task, now)
+    async with steps.turn(session, actor, task, now) as moving:
+        if "information" in moving.share.clocks:
+            moving.permit("answer")
+            moving.loop = transitions.answered(moving.loop, moving.share, questions, now, session.practice)
+            moving.tell("answer", moving.share)
+    return moving.loop
 
 
 async def names_nobody(session: Session, share: Task, words: Iterable[str]) -> None:

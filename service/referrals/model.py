@@ -118,6 +118,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: tuple[Output, ...] = ()
     notes: tuple[dict[str, Any], ...] = ()
     clocks: dict[str, Clock] = {}
+    questions: tuple[Id, ...] = ()
+    """Messages that ask something and are not answered yet."""
     item: str | None = None
     window_from: datetime | None = None
     window_to: datetime | None = None

@@ -22,7 +22,15 @@ def _changed(task: Task, now: datetime, **values: object) -> Task:
 
 def _ended(task: Task, now: datetime, status: str, business_status: str | None, reason: Reason | None) -> Task:
     return _changed(
-        task, now, status=status, business_status=business_status, reason=reason, clocks={}, item=None, ended_at=now
+        task,
+        now,
+        status=status,
+        business_status=business_status,
+        reason=reason,
+        clocks={},
+        questions=(),
+        item=None,
+        ended_at=now,
     )
 
 
@@ -182,20 +190,25 @@ def cancel_requested(loop: Loop, share: Task, reason: Reason, now: datetime, pra
     return loop.with_share(_changed(share, now, reason=reason, clocks=share.clocks | {"cancel": clock}))
 
 
-def asked(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+def asked(loop: Loop, share: Task, question: Id, now: datetime, practice: Practice) -> Loop:
     """The next move is the referrer's: the agency's own clocks pause; asking again starts no second clock."""
+    questions = (*share.questions, question)
     if "information" in share.clocks:
-        return loop
+        return loop.with_share(_changed(share, now, questions=questions))
     stopped = clocks.paused(share.clocks, WORK, now, practice)
     waiting = {"information": clocks.begin(practice.information, now, practice)}
-    return loop.with_share(_changed(share, now, clocks=stopped | waiting))
+    return loop.with_share(_changed(share, now, questions=questions, clocks=stopped | waiting))
 
 
-def answered(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+def answered(loop: Loop, share: Task, questions: tuple[Id, ...], now: datetime, practice: Practice) -> Loop:
+    """These questions are answered, or all where none is named; while one is open the next move stays the referrer's."""
+    left = tuple(question for question in share.questions if question not in questions) if questions else ()
+    if left:
+        return loop.with_share(_changed(share, now, questions=left))
     running = {name: clock for name, clock in share.clocks.items() if name != "information"}
     if "consent" not in running and share.status != "on-hold":
         running = clocks.resumed(running, WORK, now, practice)
-    return loop.with_share(_changed(share, now, clocks=running))
+    return loop.with_share(_changed(share, now, questions=(), clocks=running))
 
 
 def voided(loop: Loop, task: Task, reason: Reason, now: datetime) -> Loop:

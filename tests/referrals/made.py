@@ -74,8 +74,8 @@ def apply(made: Loop, id: Id, action: str, now: datetime, output: transitions.Ou
         "withdraw": lambda: transitions.withdrawn(made, share, WHY, now),
         "request-cancel": lambda: transitions.cancel_requested(made, share, WHY, now, PRACTICE),
         "confirm-cancel": lambda: transitions.withdrawn(made, share, share.reason, now),
-        "ask": lambda: transitions.asked(made, share, now, PRACTICE),
-        "answer": lambda: transitions.answered(made, share, now, PRACTICE),
+        "ask": lambda: transitions.asked(made, share, new_id(), now, PRACTICE),
+        "answer": lambda: transitions.answered(made, share, (), now, PRACTICE),
         "void": lambda: transitions.voided(made, share, WHY, now),
         "consent": lambda: transitions.disclosed(
             msgspec.structs.replace(made, permitted={AGENCY: Ground("consent", new_id())}), share, now, PRACTICE
