@@ -1,9 +1,12 @@
 """`yuanshe demo`: the whole network on this machine, one referral from submission to closed follow-up, then serving."""
 
 import asyncio
+import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +42,30 @@ def command(serve_only: bool, fresh: bool) -> None:
     serve.listen(read.host, read.port).close()
     home = read.home
     home.mkdir(parents=True, exist_ok=True)
+    with _alone(home):
+        _run(read, home, serve_only, fresh)
+
+
+def _run(read: settings.Settings, home: Path, serve_only: bool, fresh: bool) -> None:
     if fresh:
         embedded.discard(home)
         (home / "demo.json").unlink(missing_ok=True)
     with settings.databases(read) as found:
         demo = asyncio.run(_prepare(found, home, settings.base_url(read, read.port)))
         _supervise(read, found, demo, serve_only)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One demo a home: two would write one `demo.json`, and those who read it would meet the wrong one."""
+    with (home / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError(
+                f"A demo runs in {home} already; stop it, or set YUANSHE_HOME to another folder."
+            ) from None
+        yield
 
 
 async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict[str, Any]:
@@ -73,7 +94,7 @@ def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[st
         "WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128",
         "DOCS": os.environ.get("DOCS") or "1",
     }
-    watching = supervisor.Supervisor(environ)
+    watching = supervisor.Supervisor(environ, found.attached)
     watching.start()
     try:
         _wait_until_ready(demo["base_url"], watching)

@@ -9,6 +9,9 @@ import threading
 import time
 from collections import deque
 
+from service.db.embedded import Attached
+from service.errors import SetupError
+
 log = logging.getLogger(__name__)
 
 MOST_STARTS = 5
@@ -69,20 +72,27 @@ class Child:
             self._lifeline = -1
 
 
-class Supervisor:
-    """Starts the children, and watches them on a thread of its own until `stop`."""
+LOOK = 1.0
+"""Seconds between two looks at PostgreSQL: it is nobody's child here, so nothing tells of its end."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+
+class Supervisor:
+    """Starts the children, and watches them and the embedded database on threads of its own until `stop`."""
+
+    def __init__(self, environ: dict[str, str], database: Attached | None) -> None:
+        self._database = database
         self.children = [Child("serve", environ), Child("work", environ)]
         self.broken = threading.Event()
         """Set when a child dies too often: the demo cannot go on."""
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._look = threading.Thread(target=self._keep_database, name="database", daemon=True)
 
     def start(self) -> None:
         for child in self.children:
             child.start()
         self._watch.start()
+        self._look.start()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -103,8 +113,27 @@ class Supervisor:
                         os.kill(os.getpid(), signal.SIGTERM)
                         return
 
+    def _keep_database(self) -> None:
+        starts: deque[float] = deque(maxlen=MOST_STARTS)
+        while self._database is not None and not self._stopping.wait(LOOK):
+            if self._database.alive():
+                continue
+            log.warning("PostgreSQL ended; starting it again")
+            starts.append(time.monotonic())
+            try:
+                self._database.ensure_running()
+            except SetupError as fault:
+                log.error("%s", fault)
+                starts.extend([time.monotonic()] * MOST_STARTS)
+            if len(starts) == MOST_STARTS and starts[-1] - starts[0] < 60:
+                self.broken.set()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
     def stop(self) -> None:
         """End both, and wait until they have."""
         self._stopping.set()
+        if self._look.is_alive():
+            self._look.join()
         for child in self.children:
             child.stop()

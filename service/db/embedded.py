@@ -91,6 +91,21 @@ class Attached:
         """Let the server outlive its last user, until `stop`."""
         self._server.pinned.touch(mode=0o600)
 
+    def alive(self) -> bool:
+        """Whether the server's process is there."""
+        try:
+            os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), 0)
+        except PermissionError:
+            return True
+        except (OSError, ValueError, IndexError):
+            return False
+        return True
+
+    def ensure_running(self) -> None:
+        """Start the server again if it died. Raises SetupError when it does not come back."""
+        with self._server.alone():
+            self._server.ensure_running(None, SETTINGS)
+
     def leave(self) -> None:
         # After a fork the lock is the parent's to give up.
         if self._left or os.getpid() != self._process:

@@ -146,6 +146,34 @@ def test_what_dies_is_started_again_and_nothing_outlives_a_killed_supervisor(hom
     assert [pid for pid in (*second, server) if not gone(pid)] == []
 
 
+def test_a_database_that_dies_is_started_again(home: Path) -> None:
+    demo = Demo(home, "--serve-only")
+    demo.until("Serving")
+    server = demo.postgres()
+    assert server is not None
+    os.kill(server, signal.SIGKILL)
+    demo.until("PostgreSQL ended")
+    demo.until("started PostgreSQL")
+    # Whoever asks meanwhile is told to try again; the next who gets through finds what was stored.
+    token = demo.said["clients"]["his-a"]["access_token"]
+    with httpx.Client(transport=httpx.HTTPTransport(retries=3), timeout=30) as http:
+        while (
+            found := http.get(f"http://127.0.0.1:{demo.port}/fhir/Task", headers={"authorization": f"Bearer {token}"})
+        ).status_code == 503:
+            assert found.headers["retry-after"]
+    assert found.status_code == 200
+
+
+def test_two_demos_do_not_share_a_home(home: Path) -> None:
+    demo = Demo(home, "--serve-only")
+    demo.until("Serving")
+    said = demo.said
+    other = Demo(home, "--serve-only")
+    with pytest.raises(AssertionError, match="A demo runs in"):
+        other.until("Serving")
+    assert demo.said == said and demo.ready() == 200
+
+
 def test_a_taken_port_is_named_before_anything_is_started(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
