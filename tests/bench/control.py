@@ -183,6 +183,23 @@ def run(on: Ground, what: Script, connections: int, warm: float, seconds: float,
 
     The first `warm` seconds are not counted: new backends read catalogues and plan, which those of a pool did long ago.
     """
+    options = ["-c", str(connections), "-j", "2", "-T", str(round(warm + seconds))]
+    with tempfile.TemporaryDirectory() as place:
+        _pgbench(on, what, [*options, "-l", "--log-prefix", str(Path(place) / "log")], base)
+        # client, transaction, microseconds, script, and when it ended: seconds and microseconds
+        lines = [line.split() for log in Path(place).glob("log*") for line in log.read_text().splitlines()]
+    ends = [(int(line[4]) + int(line[5]) / 1e6, int(line[2]) / 1e6) for line in lines]
+    last = max(end for end, _ in ends)
+    counted = [took for end, took in ends if end > last - seconds]
+    return Bench(len(lines), seconds, counted)
+
+
+def repeat(on: Ground, what: Script, times: int, base: int) -> None:
+    """Run the script on one connection, so many times."""
+    _pgbench(on, what, ["-c", "1", "-t", str(times)], base)
+
+
+def _pgbench(on: Ground, what: Script, options: Sequence[str], base: int) -> None:
     parts = urlsplit(on.app_dsn)
     query = parse_qs(parts.query)
     env = os.environ | {
@@ -193,18 +210,11 @@ def run(on: Ground, what: Script, connections: int, warm: float, seconds: float,
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "submission.sql"
         file.write_text(what.text)
-        command = [on.attached.binaries.program("pgbench"), "-n", "-M", "prepared", "-c", str(connections), "-j", "2",
-                   "-T", str(round(warm + seconds)), "-f", str(file), "-l", "--log-prefix", str(Path(place) / "log")]  # fmt: skip
+        command = [on.attached.binaries.program("pgbench"), "-n", "-M", "prepared", "-f", str(file), *options]
         command += [f"-D{name}={value}" for name, value in variables.items()]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode != 0 or "number of failed transactions: 0" not in done.stdout:
-            raise RuntimeError(f"pgbench failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
-        # client, transaction, microseconds, script, and when it ended: seconds and microseconds
-        lines = [line.split() for log in Path(place).glob("log*") for line in log.read_text().splitlines()]
-    ends = [(int(line[4]) + int(line[5]) / 1e6, int(line[2]) / 1e6) for line in lines]
-    last = max(end for end, _ in ends)
-    counted = [took for end, took in ends if end > last - seconds]
-    return Bench(len(lines), seconds, counted)
+    if done.returncode != 0 or "number of failed transactions: 0" not in done.stdout:
+        raise RuntimeError(f"pgbench failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
 
 
 ROWS = """
