@@ -249,7 +249,10 @@ async def _request(
     read = wire.decode(body, wire.ServiceRequest, "ServiceRequest")
     held = await records.version(session, "ServiceRequest", id, referral.received)
     shown = render.placer_request(referral, read_json(held.body) if held else None, "hospital")
-    unread = {"meta", "text", "id", "status", "note", "extension"}
+    unread = {"meta", "text", "id", "status"}
+    if read.status != referral.status:
+        # A withdrawal brings its reason along, in a note or an extension.
+        unread |= {"note", "extension"}
     changed = sorted(k for k in (content.keys() | shown.keys()) - unread if content.get(k) != shown.get(k))
     if changed:
         raise Invalid(

@@ -135,14 +135,23 @@ def next_step(loop: Loop, now: datetime, practice: Practice) -> NextStep | None:
     if not is_open(loop):
         return None
     steps = [step for share in loop.shares if share.open and (step := _share_step(loop, share, now, practice))]
-    if loop.parent.open and not steps:
-        # Nobody has it: the coordinator places or refuses it within the reply limit; the clock runs on from where it began.
+    if loop.parent.open and (not steps or _unplaced(loop)):
+        # Nobody has it, or a part of it: the coordinator places or refuses it within the reply limit; the clock runs on from where it began.
         old = loop.next
         kept = old is not None and old.what == "place" and old.task == loop.parent.id
         clock = clocks.begin(practice.reply[referral.effective_urgency], old.since if kept and old else now, practice)
         steps.append(_step(loop, "coordinator", None, "place", loop.parent, clock, now, practice))
     steps += [_follow_up_step(loop, task, now, practice) for task in loop.follow_ups if task.open]
     return min(steps, key=lambda step: (step.by, step.task))
+
+
+def _unplaced(loop: Loop) -> bool:
+    """Whether a need has no share that is out, goes on, succeeded or was taken back: of a split referral no part is forgotten."""
+    placed = {
+        need for share in loop.shares if share.open or share.status == "completed" or share.business_status == "withdrawn"
+        for need in share.needs
+    }  # fmt: skip
+    return not placed.issuperset(loop.referral.needs)
 
 
 def _share_step(loop: Loop, share: Task, now: datetime, practice: Practice) -> NextStep | None:

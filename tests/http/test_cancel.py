@@ -180,3 +180,12 @@ async def test_a_hospitals_reason_on_a_share_needs_words(world: World) -> None:
         refused(await hospital.put(seen, status="in-progress"), 403)
         refused(await hospital.put(seen, status="rejected", statusReason=reason("waitlist")), 403)
         refused(await hospital.put(seen, status="ready"), 422)
+
+
+async def test_what_is_not_stored_is_not_taken_in_silence(world: World) -> None:
+    hospital = world.party("his-a")
+    request = await hospital.read((await world.refer("N05")).request)
+    async with nothing_changes(world):
+        refused(await hospital.put(request, note=[{"text": "补充说明"}]), 422)
+        refused(await hospital.put(request, extension=[{"url": "urn:x", "valueString": "y"}]), 422)
+        done(await hospital.put(request))

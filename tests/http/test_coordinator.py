@@ -286,3 +286,20 @@ async def test_when_nobody_is_left_the_coordinator_has_it_with_a_limit(world: Wo
     _, step = await world.timeline(referred)
     assert step is not None and step["what"] == "place" and step["who"]["reference"] == world.organizations["platform"]
     assert step["by"] == parent["restriction"]["period"]["end"].replace("Z", "+00:00")
+
+
+async def test_of_a_split_referral_no_part_is_forgotten(world: World) -> None:
+    platform, agency = world.party("platform"), world.party("agency-a")
+    referred = await world.refer("N02", "N06")
+    parent = await world.parent(referred, "platform")
+    first = done(await platform.post("Task", by_hand(world, parent, "agency-a", **needs("N02"))))
+    done(await agency.put(await agency.read(f"Task/{first['id']}"), status="accepted"))
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] == "place", "nobody has N06 yet"
+    second = done(await platform.post("Task", by_hand(world, parent, "agency-b", **needs("N06"))))
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] != "place"
+    other = world.party("agency-b")
+    done(await other.put(await other.read(f"Task/{second['id']}"), status="rejected", statusReason=reason("waitlist")))
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] == "place"
