@@ -15,7 +15,7 @@ from service.practice import PLATFORM
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import store
-from service.referrals.model import Output, Receipt, Referral, Task
+from service.referrals.model import NextStep, Output, Receipt, Referral, Task
 from service.values import Id, Reason, new_id, unlinkable_id
 
 NOW = datetime(2026, 3, 2, 1, 30, 0, 250, tzinfo=UTC)
@@ -94,10 +94,12 @@ class World:
             parent, "parent", 1, id, self.hospital.organization, "requested", "urgent", referral.needs, at, at, patient=self.patient.id,
             received=1, business_status="offered", due_at=at + timedelta(hours=4),
         )  # fmt: skip
+        step = NextStep(
+            id, self.hospital.organization, None, "coordinator", PLATFORM, None, "place", parent, at, at + timedelta(hours=3), at + timedelta(hours=4)
+        )  # fmt: skip
         async with self.database.transaction(self.hospital.scope) as session:
             await store.claim_number(session, self.hospital.organization, PLACER, number, b"x" * 32, id, ())
-            await store.save_referral(session, referral, True)
-            await store.save_tasks(session, [whole])
+            await store.insert(session, referral, [whole], step)
             await records.keep(
                 session,
                 [Record(one, 1, type, "request", self.hospital.organization, body(**content), at, hospital=self.hospital.organization,
