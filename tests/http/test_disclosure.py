@@ -112,6 +112,22 @@ async def test_two_offers_of_one_person_cannot_be_linked(world: World) -> None:
     assert one["id"] not in repr(second) and other["id"] not in repr(first)
 
 
+async def test_an_offer_is_its_own_agencys_alone(world: World) -> None:
+    referred = await world.refer("N05")
+    offer = await world.offer(referred)
+    for reference in (f"Task/{offer['id']}", offer["focus"]["reference"], offer["for"]["reference"]):
+        for party, status in (
+            ("agency-a", 200),
+            ("his-a", 200),
+            ("platform", 200),
+            ("agency-b", 404),
+            ("agency-c", 404),
+            ("his-b", 404),
+        ):
+            assert (await world.party(party).get(reference)).status == status, (party, reference)
+    assert await world.party("agency-b").search(f"Patient?_id={offer['for']['reference'].split('/')[1]}") == []
+
+
 async def test_what_an_agency_may_not_know_of_is_404(world: World) -> None:
     agency = world.party("agency-a")
     referred = await world.refer(
