@@ -15,6 +15,7 @@ from service.casework import work_flow
 from service.casework.model import NewIntervention
 from service.consent.model import Consent, Kind
 from service.db import Session
+from service.db.finding import Condition
 from service.directory import flow as directory
 from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale, TooLarge
 from service.followup import flow as followup
@@ -24,7 +25,8 @@ from service.patients import store as patient_rows
 from service.practice import PLATFORM
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import consent_flow, flow, store
+from service.referrals import consent_flow, finding, flow, store
+from service.referrals.model import Referral, Task
 from service.values import Id, Reason, read_json, write_json
 
 HEALTH_LEGAL, EMERGENCY = "HLEGAL", "ETREAT"
@@ -301,7 +303,7 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
     )
     ended = wire.instant(period.end, "Procedure.performedPeriod.end") if period and period.end else None
     new = NewIntervention(
-        id=id, task=share, service_type=code, status=read.status, started_at=started, ended_at=ended,
+        id=id, task=share.id, about=references.required(read.subject, "Patient", at="Procedure.subject"), service_type=code, status=read.status, started_at=started, ended_at=ended,
         worker=next((w for p in read.performer if (f := references.parse(p.actor.reference)) and f[0] == "PractitionerRole" and (w := references.as_id(f[1]))), None),
         method=(read.category.code(codes.METHOD) if read.category else None) or "casework",
         minutes=next((e.value_integer for e in read.extension if e.url == "urn:yuanshe:minutes"), None),
@@ -310,7 +312,7 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
     return (await work_flow.record_intervention(session, actor, new, body, now)).version
 
 
-async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], type: str) -> Id:
+async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], type: str) -> Task:
     """Which of the agency's shares a piece of work belongs to: by its filler request, or the placer's once disclosed."""
     if actor.side != "agency":
         raise Forbidden("Work is recorded by the agency that does it.", key="wrong-actor")
@@ -323,7 +325,7 @@ async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Refere
             share = await store.own_share(session, id, actor.organization)
         if share is None:
             raise NotFound("This is based on nothing that is yours to see.", at=f"{type}.basedOn[{position}]")
-        return share.id
+        return share
     raise Invalid("Work is based on the ServiceRequest of your Task.", at=f"{type}.basedOn", code="required")
 
 
@@ -332,39 +334,61 @@ async def _record(
 ) -> None:
     """Another resource about a person: a hospital's is kept for who takes the referral, an agency's belongs to its case."""
     read = wire.decode(body, wire.Subject, type)
-    about = references.ours(read.subject or read.patient, "Patient", at=f"{type}.subject")
+    named = read.subject or read.patient
+    about = references.ours(named, "Patient", at=f"{type}.subject")
+    if about is None and (actor.side == "hospital" or (named and named.reference)):
+        raise Invalid("The subject is not a patient that is known here.", at=f"{type}.subject", code="not-found")
     if actor.side == "agency":
         based = wire.decode(body, wire.Procedure if type == "Procedure" else _Based, type)
         share = held.task if held else await _case_share(session, actor, based.based_on, about, type)
         record = Record(id, held.version + 1 if held else 1, type, held.category if held else "case-note", actor.organization, body, now,
-                        agency=actor.organization, task=share, status=read.status)  # fmt: skip
+                        agency=actor.organization, patient=about, task=share, status=read.status)  # fmt: skip
         await work_flow.record_work(session, actor, record, share, now)
         return
-    if actor.side != "hospital":
+    if actor.side != "hospital" or about is None:
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
-    if (
-        about is None
-        or (person := await patient_rows.get(session, about)) is None
-        or person.hospital != actor.organization
-    ):
-        raise Invalid("The subject is not a patient that is known here.", at=f"{type}.subject", code="not-found")
-    session.patients.add(about)
-    await records.keep(
-        session,
-        [Record(id, held.version + 1 if held else 1, type, "supporting", actor.organization, body, now, hospital=actor.organization,
-                patient=about, referral=held.referral if held else None, status=read.status)],
-    )  # fmt: skip
+    referral = await _said_referral(session, about, wire.decode(body, _Based, type), type)
+    await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now)
+
+
+async def _said_referral(session: Session, patient: Id, said: "_Based", type: str) -> Id | None:
+    """The hospital's referral that a resource belongs to by its own words: by basedOn, or by the stay of its encounter
+    when the patient was referred once from that stay."""
+    for position, reference in enumerate(said.based_on):
+        found = references.parse(reference.reference)
+        if found is None or found[0] not in ("ServiceRequest", "Task") or (id := references.as_id(found[1])) is None:
+            continue
+        if found[0] == "Task":
+            task = await store.task(session, id)
+            id = task.referral if task else id
+        referral = await store.referral(session, id)
+        if referral is None:
+            continue  # An order of the hospital's own, for something else: nothing of ours.
+        if referral.patient != patient:
+            raise Invalid(
+                "This is about another patient than the request.", at=f"{type}.basedOn[{position}]", code="value"
+            )
+        return referral.id
+    stay = references.parse(said.encounter.reference) if said.encounter else None
+    if stay is None or stay[0] != "Encounter" or (id := references.as_id(stay[1])) is None:
+        return None
+    placed = await finding.requests(session, [Condition("patient", (patient,))], 200)
+    of_stay = [each.id for each in placed if isinstance(each, Referral) and each.stay == id]
+    return of_stay[0] if len(of_stay) == 1 else None
 
 
 class _Based(msgspec.Struct, frozen=True):
+    """What a resource says that it belongs to."""
+
     based_on: tuple[wire.Reference, ...] = msgspec.field(default=(), name="basedOn")
+    encounter: wire.Reference | None = None
 
 
 async def _case_share(
     session: Session, actor: Actor, based_on: tuple[wire.Reference, ...], about: Id | None, type: str
 ) -> Id:
     if based_on:
-        return await _own_share(session, actor, based_on, type)
+        return (await _own_share(session, actor, based_on, type)).id
     share = await store.share_for(session, about, actor.organization) if about else None
     if share is None:
         raise Invalid(

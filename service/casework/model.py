@@ -35,7 +35,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class NewIntervention(msgspec.Struct, frozen=True):
-    """What was done with or for the person (a Procedure). `task` is the share; `service_type` a code of
+    """What was done with or for the person (a Procedure). `task` is the share, `about` its person; `service_type` a code of
     urn:yuanshe:service-type, `method` of urn:yuanshe:method; `minutes` the time spent; `outcome` what came of it.
 
     `worker` None: the share's worker. The id of one's own intervention makes its next version.
@@ -43,6 +43,7 @@ class NewIntervention(msgspec.Struct, frozen=True):
 
     id: Id
     task: Id
+    about: Id
     service_type: str
     status: Status
     method: str = "casework"

@@ -36,6 +36,7 @@ async def record_intervention(
     async with steps.turn(session, actor, new.task, now) as moving:
         share = files.own_share(moving, new.task)
         patient = _disclosed(share)
+        _about(share, new.about)
         old = await store.intervention(session, new.id)
         kept = await records.current(session, "Procedure", new.id)
         if old is not None and (old.agency != actor.organization or old.task != share.id):
@@ -112,6 +113,8 @@ async def record_work(session: Session, actor: Actor, record: Record, task: Id |
             raise NotFound("There is no such resource of this agency.")
         if old is not None and old.referral != own.referral:
             raise Invalid("The resource belongs to another referral.", at="basedOn", key="foreign-referral")
+        if record.patient is not None:
+            _about(own, record.patient)
         kept = msgspec.structs.replace(
             record, version=old.version + 1 if old else 1, category="case-note", author=actor.organization, at=now,
             hospital=own.hospital, agency=actor.organization, patient=patient, referral=own.referral, task=own.id,
@@ -138,6 +141,12 @@ def _disclosed(task: Task) -> Id:
     if not going_on or task.patient is None:
         raise _not_disclosed("basedOn")
     return task.patient
+
+
+def _about(task: Task, person: Id) -> None:
+    """Work is about the Task's person, by their own id or the one that the offer gave in its place."""
+    if person not in (task.patient, task.stand_in):
+        raise Invalid("The work is about another person than the Task.", at="subject", key="other-subject")
 
 
 def _not_disclosed(at: str) -> Invalid:

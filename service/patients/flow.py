@@ -1,4 +1,4 @@
-"""What a hospital does with its patients: register, correct, and record their stays."""
+"""What a hospital does with its patients: register, correct, record their stays and what else it knows of them."""
 
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from service.patients import identity, store
 from service.patients.model import Identifier, Patient, Stay
 from service.records import store as records
 from service.records.model import Record
+from service.values import Id
 
 
 async def find(
@@ -128,3 +129,35 @@ async def admit(
     await _keep(session, record, received)
     session.patients.add(stay.patient)
     return stay
+
+
+async def add_supporting(
+    session: Session, actor: Actor, id: Id, type: str, patient: Id, referral: Id | None, status: str | None, body: bytes, now: datetime,
+) -> Record:  # fmt: skip
+    """Keep another resource of the hospital's about its patient (Observation, Condition, …), new or its next version.
+
+    `referral` is the one that the resource says it belongs to, by its request or its stay; then only the agencies to
+    which the patient is disclosed for that referral read it. One that says neither speaks of the patient as such: every
+    agency to which this hospital's patient is disclosed reads it, for as long as it is. What once belonged to a
+    referral stays with it. Raises Invalid for a patient of another hospital or a changed subject, Forbidden, NotFound.
+    """
+    if actor.side != "hospital":
+        raise Forbidden("This is recorded by a hospital.", key="wrong-actor")
+    person = await store.get(session, patient)
+    if person is None or person.hospital != actor.organization:
+        raise Invalid("The subject is not a patient that is known here.", at="subject", code="not-found")
+    old = await records.current(session, type, id)
+    if old is not None:
+        if old.author != actor.organization:
+            raise NotFound("There is no such resource of this hospital.")
+        if old.patient != patient:
+            raise Invalid("The resource is about another patient; what is written stays about its person.", at="subject", key="other-subject")  # fmt: skip
+        if old.referral is not None and referral not in (None, old.referral):
+            raise Invalid("The resource belongs to another referral.", at="basedOn", key="foreign-referral")
+    kept = Record(
+        id, old.version + 1 if old else 1, type, "supporting", actor.organization, body, now, hospital=actor.organization,
+        patient=patient, referral=(old.referral if old else None) or referral, status=status,
+    )  # fmt: skip
+    await records.keep(session, [kept])
+    session.patients.add(patient)
+    return kept

@@ -153,8 +153,9 @@ class Town:
     def visit(self, task: Task, **values: Any) -> NewIntervention:
         given = {"service_type": "companionship", "status": "completed", "started_at": self.now, "minutes": 45} | values
         return NewIntervention(
-            values.pop("id", None) or new_id(), task.id, **{k: v for k, v in given.items() if k != "id"}
-        )
+            values.pop("id", None) or new_id(), task.id, values.pop("about", None) or task.patient or task.stand_in,
+            **{k: v for k, v in given.items() if k not in ("id", "about")},
+        )  # fmt: skip
 
     def call(self, task: Task, reached: bool = False, channel: str = "phone", **values: Any) -> NewAttempt:
         reason = None if reached else Reason(None, "Nobody answered.")

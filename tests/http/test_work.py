@@ -126,6 +126,44 @@ async def test_an_intervention_is_corrected_by_its_agency(world: World) -> None:
     assert len((await agency.get(f"Procedure/{made['id']}/_history"))["entry"]) == 2
 
 
+@pytest.mark.parametrize("type", ["Procedure", *NOTE])
+async def test_work_is_about_the_person_of_its_task(world: World, type: str) -> None:
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05"))
+    body = procedure(share) if type == "Procedure" else note(type, share) | {"basedOn": [share["focus"]]}
+    made = done(await agency.post(type, body))
+    for stranger in ("00000000-0000-4000-8000-000000000000", "1"):
+        about = {"subject": {"reference": f"Patient/{stranger}"}}
+        async with nothing_changes(world):
+            refused(await agency.post(type, body | about), 422)
+            refused(await agency.put(made, **about), 422)
+
+
+async def test_what_a_hospital_adds_is_read_for_the_referral_that_it_names(world: World) -> None:
+    hospital = world.party("his-a")
+    mrn = "ZY-two-referrals"
+    one, other = await world.refer("N05", mrn=mrn), await world.refer("N06", mrn=mrn)
+    assert one.patient == other.patient
+    await world.accepted(one, "agency-a")
+    await world.accepted(other, "agency-b")
+    seen: dict[str, Any] = {"resourceType": "Observation", "subject": {"reference": one.patient}} | NOTE["Observation"]
+    named = done(await hospital.post("Observation", seen | {"basedOn": [{"reference": one.request}]}))
+    stayed = done(await hospital.post("Observation", seen | {"encounter": {"reference": other.stay}}))
+    at_large = done(await hospital.post("Observation", seen))
+    for made, readers in ((named, {"agency-a"}), (stayed, {"agency-b"}), (at_large, {"agency-a", "agency-b"})):
+        for agency in ("agency-a", "agency-b"):
+            status = (await world.party(agency).get(f"Observation/{made['id']}")).status
+            assert status == (200 if agency in readers else 404)
+    changed = done(await hospital.put(named, status="amended"))
+    assert (await world.party("agency-b").get(f"Observation/{changed['id']}")).status == 404
+    stranger = await world.refer("N05")
+    async with nothing_changes(world):
+        for said in ({"subject": {"reference": stranger.patient}}, {"basedOn": [{"reference": stranger.request}]}):
+            refused(await hospital.put(named, **said), 422)
+            refused(await hospital.post("Observation", seen | {"basedOn": [{"reference": one.request}]} | said), 422)
+        refused(await hospital.put(named, basedOn=[{"reference": other.request}]), 422)
+
+
 async def test_after_the_share_has_ended_nothing_more_is_written(world: World) -> None:
     agency = world.party("agency-a")
     share = await started(world, await world.refer("N05"))
