@@ -84,7 +84,7 @@ async def test_no_other_hospital_or_agency_reads_or_finds_any_of_it(world: World
         clean(await other.get(f"{type}?_id={','.join(ids)}"))
     patient, request = all_of_it.names[0], all_of_it.names[1]
     for query in (
-        f"Task?patient={patient}", f"Task?focus={request}", f"Task?based-on={request}", f"Task?_include=Task:patient&_include=Task:focus",
+        f"Task?patient={patient}", f"Task?focus={request}", f"Task?based-on={request}", "Task?_include=Task:patient&_include=Task:focus",
         f"ServiceRequest?patient={patient}", f"Communication?about={request}", f"Communication?based-on={request}", f"Procedure?patient={patient}",
         f"Observation?subject={patient}", f"Encounter?patient={patient}", f"Consent?patient={patient}",
         "Patient?name=陈素芬", "Patient?identifier=MRN-4711", "Task?patient.name=陈素芬", "Patient?phone=13800000001",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.http.loop import crisis, done, follow_ups, discharge, outcome, says, started
+from tests.http.loop import crisis, discharge, done, follow_ups, outcome, says, started
 from tests.http.world import World, closed, output, reason
 
 
