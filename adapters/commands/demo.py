@@ -117,7 +117,8 @@ def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[st
 
 def _wait_until_ready(base_url: str, watching: supervisor.Supervisor) -> None:
     until = time.monotonic() + READY_WITHIN
-    with httpx.Client(timeout=5) as http:
+    # A proxy of the environment has no part in what this machine says to itself.
+    with httpx.Client(timeout=5, trust_env=False) as http:
         while time.monotonic() < until and not watching.broken.is_set():
             try:
                 if http.get(f"{base_url}/health/ready").status_code == 200:

@@ -108,7 +108,8 @@ def submission(organization: str, number: str, now: datetime) -> dict[str, Any]:
 
 def run(demo: dict[str, Any], say: Callable[[str], None]) -> None:
     """Drive the referral and print its timeline; raises when any step is refused."""
-    with httpx.Client(timeout=30) as http:
+    # It speaks to this machine alone: a proxy of the environment has no part in it.
+    with httpx.Client(timeout=30, trust_env=False) as http:
         hospital = Party(http, demo["fhir_url"], demo["clients"]["his-a"])
         agency = Party(http, demo["fhir_url"], demo["clients"]["agency-a"])
         referral = _referral(hospital, agency, demo)
