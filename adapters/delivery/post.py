@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from standardwebhooks import Webhook
@@ -29,13 +30,15 @@ async def posting(
 ) -> AsyncIterator[Post]:
     """A function that posts, while the block lasts; `timeout` in seconds bounds a whole attempt with its look-up."""
     # No connection is kept: two hosts may share an address, and a kept one was verified for one name alone. No proxy of
-    # the environment is used: it would resolve the name again.
+    # the environment is used: it would resolve the name again. No cookie is taken: subscribers at one address would be
+    # handed one another's.
     async with httpx.AsyncClient(
         verify=httpx.create_ssl_context(),  # SSL_CERT_FILE may name authorities of the operator's own
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     ) as client:
 
         async def post(sent: Outgoing, content_type: str, body: bytes, now: datetime) -> Outcome:

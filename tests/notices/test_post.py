@@ -138,3 +138,12 @@ async def test_retry_after_is_read_as_seconds_or_a_date(listener, said, seconds)
         assert outcome.retry_after < 0
     else:
         assert outcome.retry_after == seconds
+
+
+async def test_a_cookie_of_one_subscriber_is_sent_to_nobody(listener):
+    port = listener.url.rpartition(":")[2]
+    listener.answers["/hook"] = ["204 No Content\r\nset-cookie: session=of-the-first"]
+    async with posting(LOOPBACK, 10, resolver=Names(("127.0.0.1",), ("127.0.0.1",))) as post:
+        for host in ("first.example", "second.example"):
+            assert (await post(outgoing(f"http://{host}:{port}/hook"), "application/json", b"{}", NOW)).arrived
+    assert ["cookie" in (await listener.next()).headers for _ in range(2)] == [False, False]
