@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -80,7 +81,12 @@ async def log_failure(
             await store.write(own, line)
     except Exception as second:
         # The caller learns of the first failure. Nothing was done: what cannot be logged was rolled back.
-        log.error("an attempt could not be logged: %s (request %s)", type(second).__name__, call.request_id)
+        log.error("an attempt could not be logged: %s (request %s)", type(second).__name__, _request_id(call))
+
+
+def _request_id(call: Call) -> str | None:
+    """The caller's own name for the request, as far as it is one: whatever else stands there could be a person's."""
+    return re.sub(r"[^A-Za-z0-9._-]", "", call.request_id[:64]) or None if call.request_id else None
 
 
 def _line(
@@ -104,7 +110,7 @@ def _line(
         resource_id=call.resource_id,
         outcome=outcome,
         why=why,
-        request_id=call.request_id[:64] if call.request_id else None,
+        request_id=_request_id(call),
         patients=tuple(sorted(session.patients)) if session else (),
         referrals=tuple(sorted(session.referrals)) if session else (),
         platform_reasons=tuple(session.platform_reasons) if session else (),

@@ -322,3 +322,15 @@ async def test_a_refusal_that_cannot_be_logged_because_the_database_went_away_is
 
 def line(id: uuid.UUID) -> Any:
     return msgspec.structs.replace(flow._line(HIS, READ, utc_now(), None, "success", None), id=id)
+
+
+async def test_a_callers_name_for_a_request_is_kept_only_as_far_as_it_is_one(pool, caplog):
+    call = Call("R", "read", "Task", request_id="r-8 陈素芬\n13800000001;" + "x" * 100)
+    with pytest.raises(NotFound):
+        async with flow.open(pool, HIS, call, utc_now()):
+            raise NotFound("There is no such Task.")
+    kept = (await lines(pool))[-1]["request_id"]
+    assert kept.startswith("r-813800000001x") and len(kept) <= 64
+    await pool.close()
+    await flow.log_failure(pool, HIS, call, utc_now(), NotFound("There is no such Task."))
+    assert "could not be logged" in caplog.text and "陈素芬" not in caplog.text and "r-813800000001x" in caplog.text
