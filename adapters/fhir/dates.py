@@ -1,7 +1,7 @@
 """FHIR date parameters as conditions on an instant or a day."""
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from service.db.finding import Condition, either
@@ -11,6 +11,9 @@ from service.values import SHANGHAI
 _FORM = re.compile(
     r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z"
 )
+
+EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Beyond, a change of zone leaves the years that Python and PostgreSQL can both name."""
 
 
 def condition(field: str, value: str, name: str, *, day: bool = False) -> Condition:
@@ -29,6 +32,8 @@ def condition(field: str, value: str, name: str, *, day: bool = False) -> Condit
         start, end = _span(*found.groups()[1:])
     except (ValueError, OverflowError):
         raise Malformed(f"A date of the parameter {name} does not exist.", code="invalid") from None
+    if not EARLIEST <= start <= end <= LATEST:
+        raise Malformed(f"A date of the parameter {name} is not of these times.", code="invalid")
     low: Any = start.astimezone(SHANGHAI).date() if day else start
     high: Any = _after(end) if day else end
     point = found[5] is not None and not day

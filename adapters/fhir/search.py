@@ -5,6 +5,7 @@ import binascii
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -37,7 +38,7 @@ MODIFIERS = {
     "code": ("not", "missing"),
     "reference": ("missing",),
     "date": ("missing",),
-    "string": ("exact", "missing"),
+    "string": ("missing",),
     "uri": ("missing",),
     "boolean": ("not", "missing"),
 }
@@ -210,11 +211,16 @@ def _cursor(value: str) -> After:
     try:
         after = msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), type=After)
         uuid.UUID(after.id)
-        if after.at is not None:
-            dates.condition("at", after.at, "_cursor")
+        if after.at is not None and not (
+            _MOMENT.match(after.at) and dates.EARLIEST <= datetime.fromisoformat(after.at) <= dates.LATEST
+        ):
+            raise ValueError("no moment of ours")
     except (msgspec.MsgspecError, binascii.Error, ValueError):
         raise Malformed("This page link is not one of ours.", code="invalid") from None
     return after
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 def _chained(param: Param, tail: str) -> Param | None:

@@ -1,5 +1,6 @@
 """Searches: every parameter of the surface works, and nobody finds more than they may see."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -269,7 +270,7 @@ async def test_what_is_not_known_is_ignored_and_left_out_of_self_or_refused_when
         with pytest.raises(Malformed):
             await ask(world, world.hospital, query, handling_strict=True)
     for query in ("Task?status:exact=requested", "Task?_lastUpdated=yesterday", "Task?_lastUpdated=2026-02-30", "Task?_count=many",
-                  "Task?_sort=colour", "Task?_cursor=abc", "Task?owner:missing=perhaps"):  # fmt: skip
+                  "Task?_sort=colour", "Task?_cursor=abc", "Task?owner:missing=perhaps", "Patient?name:exact=王"):  # fmt: skip
         with pytest.raises(Malformed):
             await ask(world, world.hospital, query)
     with pytest.raises(NotFound):
@@ -391,3 +392,18 @@ async def test_code_systems_are_found_by_their_url(world: World) -> None:
         id: Id = Id(entry["resource"]["id"])
         again = await world.in_scope(world.a, lambda session, id=id: reading.read(session, world.a, "CodeSystem", id))
         assert again.body == entry["resource"]
+
+
+@pytest.mark.parametrize("value", ["ge0001-01-01", "0001", "lt0001-01-01T00:00:00+08:00", "le9999-12-31", "9999", "ge9999-12-31T23:59:59Z"])  # fmt: skip
+async def test_a_date_outside_the_years_that_can_be_kept_is_refused(world: World, value: str) -> None:
+    for query in (f"Task?_lastUpdated={value.replace('+', '%2B')}", f"Patient?birthdate={value.replace('+', '%2B')}"):
+        with pytest.raises(Malformed):
+            await ask(world, world.hospital, query)
+
+
+@pytest.mark.parametrize("at", ["2026", "2026-03-02", "2026-03-02T01:30", "2026-03-02T01:30:00", "0001-01-01T00:00:00+14:00",
+                                "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "infinity", "now", ""])  # fmt: skip
+async def test_a_page_link_that_is_not_one_of_ours_is_refused(world: World, at: str) -> None:
+    cursor = base64.urlsafe_b64encode(msgspec.json.encode([str(new_id()), at])).decode().rstrip("=")
+    with pytest.raises(Malformed):
+        await ask(world, world.hospital, f"Task?_sort=_lastUpdated&_cursor={cursor}")
