@@ -12,7 +12,7 @@ import msgspec
 from service import events
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.events import Placed
 from service.notices import reach, store
 from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber, Wish
@@ -75,11 +75,19 @@ async def renew(
     networks: Sequence[reach.Network],
     since: timedelta = AGAIN_SINCE,
 ) -> Subscriber:
-    """Change a subscription, or ask for one in error again: a new handshake, then what was given up within `since`."""
+    """Change a subscription, or ask for one in error again: a new handshake, then what was given up within `since`.
+
+    Only its own client may: another one would turn notices, with the headers and the secret of the first, to an address
+    of its own choice. Raises Forbidden, Invalid, NotFound, Stale.
+    """
     _permit(actor)
     found = await subscriber(session, actor, id)
+    if actor.id != found.client:
+        raise Forbidden("Only the client that subscribed changes its subscription; others may end it.", key="wrong-actor")  # fmt: skip
     wish = _checked(wish, addresses, networks)
-    await store.change(session, id, wish, now)
+    if not await store.change(session, id, found.version, wish, now):
+        raise Stale("The subscription was changed by somebody else meanwhile; read it again.")
+    await store.give_up_handshakes(session, id)
     await store.insert_handshake(session, new_id(), found, now)
     await store.revive(session, id, now - since, now)
     session.stirred = True
@@ -198,16 +206,17 @@ async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: S
     next_at = None if over else next_attempt(waits, notice.attempts + 1, now, outcome.retry_after)
     state = "sent" if outcome.arrived else "waiting" if next_at else "not-delivered"
     # The subscriber's row before its deliveries' rows, everywhere: so no two can wait for each other.
+    settled = False
     if outcome.gone:
-        await store.set_state(session, to.id, "off", "gone", now)
+        settled = await store.settle(session, to, "off", "gone", now)
     elif handshake and state != "waiting":
-        await store.set_state(session, to.id, "active" if outcome.arrived else "error", error, now)
+        settled = await store.settle(session, to, "active" if outcome.arrived else "error", error, now)
     elif not outcome.arrived or to.failures:
         await store.save_failures(session, to.id, outcome.arrived, error)
     await store.save_outcome(session, notice, outcome, error, state, next_at, now)
-    if outcome.gone:
+    if settled and outcome.gone:
         await store.give_up_waiting(session, [to.id], "gone")
-    elif handshake and state == "not-delivered":
+    elif settled and state == "not-delivered":
         await store.give_up_waiting(session, [to.id], "subscription-in-error")
 
 

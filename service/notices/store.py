@@ -85,16 +85,30 @@ async def set_state(session: Session, id: Id, state: str, error: str | None, now
     return await session.execute(SET_STATE, id, state, error, now) != "UPDATE 0"
 
 
+# Only while it is as it was when the post was taken: an answer that comes after the subscription was ended or asked for
+# anew says nothing of how it is now.
+SETTLE = """
+UPDATE subscriber SET state = $3, last_error = $4, failures = 0, version = version + 1, changed_at = $5
+WHERE id = $1 AND version = $2 AND state <> 'off'
+"""
+
+
+async def settle(session: Session, to: Subscriber, state: str, error: str | None, now: datetime) -> bool:
+    """Change the state by the answer to a post; whether it was still the subscription that was posted to."""
+    return await session.execute(SETTLE, to.id, to.version, state, error, now) != "UPDATE 0"
+
+
 CHANGE = """
 UPDATE subscriber SET state = 'requested', last_error = NULL, failures = 0, endpoint = $2, headers = $3, format = $4,
     topic = $5, about = $6, kinds = $7, filters = $8::text::json, secret = coalesce($9, secret),
     terms = $10::text::json, ends_at = $11, version = version + 1, changed_at = $12
-WHERE id = $1
+WHERE id = $1 AND version = $13
 """
 
 
-async def change(session: Session, id: Id, wish: Wish, now: datetime) -> None:
-    await session.execute(
+async def change(session: Session, id: Id, version: int, wish: Wish, now: datetime) -> bool:
+    """Whether it was still at this version."""
+    done = await session.execute(
         CHANGE,
         id,
         wish.endpoint,
@@ -108,7 +122,9 @@ async def change(session: Session, id: Id, wish: Wish, now: datetime) -> None:
         msgspec.json.encode(wish.terms).decode(),
         wish.ends_at,
         now,
+        version,
     )
+    return done != "UPDATE 0"
 
 
 END_DUE = """
@@ -144,6 +160,17 @@ WHERE subscriber_id = ANY ($1) AND state = 'waiting'
 async def give_up_waiting(session: Session, subscribers: list[Id], error: str) -> None:
     """What still waits for these subscribers will not be sent; it stays visible."""
     await session.execute(GIVE_UP_WAITING, subscribers, error)
+
+
+GIVE_UP_HANDSHAKES = """
+UPDATE delivery SET state = 'not-delivered', next_at = NULL, last_error = 'asked-again'
+WHERE subscriber_id = $1 AND state = 'waiting' AND event_id IS NULL
+"""
+
+
+async def give_up_handshakes(session: Session, subscriber: Id) -> None:
+    """Handshakes that wait are overtaken by a new one."""
+    await session.execute(GIVE_UP_HANDSHAKES, subscriber)
 
 
 REVIVE = """
@@ -315,9 +342,13 @@ async def told(session: Session, to: Subscriber, since: int, until: int, limit: 
     return [_notice(row, to) for row in await session.fetch(TOLD, to.id, since, until, limit)]
 
 
+# The same conditions as of CLAIM, or the worker would wake for what it does not take.
 NEXT_DUE = """
 SELECT min(d.next_at) FROM subscriber s
-CROSS JOIN LATERAL (SELECT min(next_at) AS next_at FROM delivery WHERE subscriber_id = s.id AND state = 'waiting') AS d
+CROSS JOIN LATERAL (
+    SELECT min(next_at) AS next_at FROM delivery
+    WHERE subscriber_id = s.id AND state = 'waiting' AND (event_id IS NULL) = (s.state = 'requested')
+) AS d
 WHERE s.state IN ('requested', 'active')
 """
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from standardwebhooks import Webhook
 
@@ -13,7 +14,7 @@ from service import events
 from service.access.model import Actor
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.notices import flow, schedule
-from service.notices.model import Wish
+from service.notices.model import Outcome, Wish
 from service.practice import PLATFORM
 from service.values import new_id
 
@@ -206,6 +207,55 @@ async def test_an_event_during_the_handshake_is_not_lost(service, turn, listener
     await turn(NOW)
     await turn(NOW)
     assert (await listener.next_event()).json["data"]["number"] == 1
+
+
+async def renewed(service, to, listener, path="/hook", actor=HOSPITAL):
+    async with service.transaction(actor.scope) as session:
+        await flow.renew(
+            session, actor, to.id, Wish(endpoint=listener.url + path), NOW, addresses=(), networks=LOOPBACK
+        )
+
+
+async def answered(service, claimed, outcome):
+    await as_platform(
+        service, lambda session: flow.settle(session, claimed, outcome, schedule.DEFAULT, NOW + timedelta(seconds=1))
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome(status=204), Outcome(status=410), Outcome(status=400)])
+async def test_an_answer_that_comes_late_changes_no_subscription_that_was_ended_or_asked_for_anew(
+    service, turn, listener, outcome
+):
+    to, _ = await subscribe(service, HOSPITAL, f"{listener.url}/old")
+    [first] = await turn.claim(NOW)
+    await renewed(service, to, listener)
+    await answered(service, first, outcome)
+    assert (await state_of(service, to)).state == "requested", "the new address has not answered yet"
+    [second] = await turn.claim(NOW)
+    assert second.notice.subscriber.endpoint == f"{listener.url}/hook"
+    async with service.transaction(HOSPITAL.scope) as session:
+        await flow.unsubscribe(session, HOSPITAL, to.id, NOW)
+    await answered(service, second, outcome)
+    assert (await state_of(service, to)).state == "off"
+
+
+async def test_asked_for_twice_it_is_greeted_once_and_nothing_waits_for_ever(service, turn, listener):
+    to, _ = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
+    await renewed(service, to, listener)
+    await renewed(service, to, listener)
+    assert await turn(NOW) == 1
+    assert (await state_of(service, to)).state == "active"
+    assert await as_platform(service, flow.next_due) is None
+
+
+async def test_another_client_of_the_organisation_ends_a_subscription_and_changes_none(service, turn, listener):
+    to, _ = await hears(service, turn, listener)
+    colleague = msgspec.structs.replace(HOSPITAL, id=new_id())
+    with pytest.raises(Forbidden):
+        await renewed(service, to, listener, "/elsewhere", colleague)
+    assert (await state_of(service, to)).endpoint == f"{listener.url}/hook"
+    async with service.transaction(colleague.scope) as session:
+        assert (await flow.unsubscribe(session, colleague, to.id, NOW)).state == "off"
 
 
 async def test_each_hears_of_its_own_and_no_body_holds_more_than_ids(service, turn, listener):
