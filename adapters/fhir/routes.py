@@ -57,8 +57,6 @@ FHIR_JSON = "application/fhir+json"
 JSON = frozenset({FHIR_JSON, "application/json"})
 PATCH = frozenset({"application/json-patch+json"})
 FORM = "application/x-www-form-urlencoded"
-LARGEST = 5 * 1024 * 1024
-"""Octets of a body; a larger one is refused with 413."""
 TRIES = 4
 """How often a request is done anew when another one got in its way (a number taken meanwhile, a deadlock)."""
 IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -129,16 +127,16 @@ def _head(scope: Any, base_url: str) -> Asked:
 
 async def _body(asked: Asked, receive: Receive) -> bytes:
     length = asked.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > LARGEST):
-        raise TooLarge(f"A body has at most {LARGEST} octets.")
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > wire.LARGEST):
+        raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
     chunks: list[bytes] = []
     size = 0
     while True:
         message: Any = await receive()
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > LARGEST:
-            raise TooLarge(f"A body has at most {LARGEST} octets.")
+        if size > wire.LARGEST:
+            raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.errors import Invalid, Issue, Malformed, Refusal
+from service.errors import Invalid, Issue, Malformed, Refusal, TooLarge
 from service.values import SHANGHAI
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -452,6 +452,10 @@ class Kind(Struct, frozen=True):
     contained: tuple[dict[str, Any], ...] = ()
 
 
+LARGEST = 5 * 1024 * 1024
+"""Octets of a body, or of what a patch makes; a larger one is refused with 413."""
+MOST_PARTS = 200_000
+"""Objects and lists in a body. Each costs time to look at, however few octets it has: five million of `[],` seconds."""
 DEEPEST = 100
 """Levels of nesting that are read; forms nest some twenty."""
 
@@ -460,9 +464,12 @@ def sound(body: bytes) -> bytes:
     """The body, shown to be JSON that can be kept; a byte order mark is dropped.
 
     Structs skip what they do not read, so this looks at all of it: its form, its letters and numbers, its depth. Raises
-    Malformed, for the character NUL (which FHIR forbids and PostgreSQL cannot keep) with the place.
+    Malformed, for the character NUL (which FHIR forbids and PostgreSQL cannot keep) with the place; TooLarge.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
+    # Brackets within texts are counted along: a bound is wanted before anything is built, and forms stay far below.
+    if body.count(b"[") + body.count(b"{") > MOST_PARTS:
+        raise TooLarge(f"A body has at most {MOST_PARTS} objects and lists.")
     try:
         whole: Any = msgspec.json.decode(body)
     except msgspec.ValidationError:

@@ -121,7 +121,7 @@ def _current(version: int | None, expected: int | None, type: str) -> None:
 
 
 MOST_CHANGES, MOST_COPIES = 100, 8
-"""Operations of a patch. Each copy may double what is there, so that thirty would fill the memory."""
+"""Operations of a patch. Each copy may double what is there, so what it makes is measured as it grows, too."""
 
 
 async def patch(session: Session, actor: Actor, type: str, id: Id, body: bytes, expected: int | None) -> bytes:
@@ -141,7 +141,8 @@ async def patch(session: Session, actor: Actor, type: str, id: Id, body: bytes, 
 
 
 def patched(current: dict[str, Any], body: bytes) -> bytes:
-    """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold."""
+    """The resource after a JSON Patch (RFC 6902). Raises Malformed for no patch, Conflict when a test in it does not hold,
+    TooLarge before it grows beyond LARGEST."""
     # An entry of a Bundle may have come without a resource.
     changes = read_json(body or b"null")
     if not isinstance(changes, list):
@@ -150,7 +151,19 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
     if len(changes) > MOST_CHANGES or copies > MOST_COPIES:
         raise TooLarge(f"A patch has at most {MOST_CHANGES} operations, {MOST_COPIES} of them copies.")
     try:
-        return wire.sound(write_json(jsonpatch.JsonPatch(changes).apply(current)))
+        jsonpatch.JsonPatch(changes)  # Every operation is one, before the first is tried.
+        whole = write_json(current)
+        size, made = len(whole), read_json(whole)
+        for change in changes:
+            if change["op"] == "copy":
+                size += len(write_json(jsonpointer.resolve_pointer(made, change["from"])))
+                if size > wire.LARGEST:
+                    raise TooLarge(f"What the patch makes has more than {wire.LARGEST} octets.")
+            made = jsonpatch.JsonPatch([change]).apply(made, in_place=True)
+        whole = write_json(made)
+        if len(whole) > wire.LARGEST:
+            raise TooLarge(f"What the patch makes has more than {wire.LARGEST} octets.")
+        return wire.sound(whole)
     except jsonpatch.JsonPatchTestFailed:
         raise Conflict("A test of the patch does not hold.", key="patch-test") from None
     except (

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.fhir import writing
+from service.errors import TooLarge
 from tests.http.world import BASE, FHIR_JSON, Answered, Party, World, closed, output, phq9, reason, submission
 
 SILENT = frozenset({"audit", "audit_patient"})
@@ -487,6 +489,28 @@ async def test_a_patch_cannot_make_more_than_it_brings(world: World) -> None:
         assert_in_form(answer)
         assert answer.status == status, (changes[:1] if isinstance(changes, list) else changes, answer)
     assert (await agency.read(f"Task/{offer['id']}"))["meta"]["versionId"] == offer["meta"]["versionId"]
+
+
+def test_what_a_patch_makes_is_measured_as_it_grows() -> None:
+    large = {"resourceType": "Task", "note": [{"text": "x" * 1_500_000}]}
+    doubling = [{"op": "copy", "from": "", "path": f"/copy-{n}"} for n in range(8)]
+    with pytest.raises(TooLarge):
+        writing.patched(large, json.dumps(doubling).encode())
+    added = [{"op": "add", "path": "/x", "value": "x" * 4_000_000}]
+    with pytest.raises(TooLarge):
+        writing.patched(large, json.dumps(added).encode())
+    # A small part of a large resource may be copied as often as any.
+    few = [{"op": "add", "path": "/y", "value": {"z": 1}}] + [{"op": "copy", "from": "/y", "path": f"/y-{n}"} for n in range(8)]
+    assert json.loads(writing.patched(large, json.dumps(few).encode())) == large | {"y": {"z": 1}} | {f"y-{n}": {"z": 1} for n in range(8)}
+    assert large.keys() == {"resourceType", "note"}
+
+
+@pytest.mark.parametrize("part", ["[]", "{}", "[[]]", '{"a":{}}'])
+async def test_a_body_of_very_many_parts_is_refused_before_it_is_read(world: World, part: str) -> None:
+    body = '{"resourceType": "Patient", "x": [' + ",".join([part] * 500_000) + "]}"
+    answer = await world.party("his-a").post("Patient", body)
+    assert_in_form(answer)
+    assert answer.status == 413 and "200000" in answer["issue"][0]["details"]["text"]
 
 
 @pytest.mark.parametrize("type", ["batch", "transaction"])
