@@ -179,6 +179,10 @@ async def fail(session: Session, actor: Actor, task: Id, reason: Reason | None, 
         moving.loop = transitions.failed(moving.loop, share, why, now)
         await files.closed(moving, "fail", why)
         moving.tell("fail", moving.share, why)
+        if "cancel" in share.clocks:
+            # The hospital wants it back: nobody else is offered it, and with the last share it is withdrawn.
+            await _taken_back(moving, share)
+            return moving.loop
         _give_up(moving)
         if why.code in NOT_OFFERED_AGAIN:
             moving.tell("unplaced", None, why, by=steps.ROUTER)
@@ -195,16 +199,24 @@ async def confirm_cancel(session: Session, actor: Actor, task: Id, now: datetime
         if share.status == "cancelled" and share.business_status == "withdrawn" and share.accepted_at is not None:
             return moving.loop
         moving.permit("confirm-cancel")
-        why = share.reason or Reason(None, "withdrawn by the placer")
+        why = _why_taken_back(share)
         moving.loop = transitions.withdrawn(moving.loop, share, why, now)
         await files.closed(moving, "confirm-cancel", why)
         moving.tell("confirm-cancel", moving.share, why)
-        # Another share that goes on or has succeeded, or an offer that is out, keeps the referral.
-        if any(other.open or other.status == "completed" for other in moving.loop.shares):
-            _give_up(moving)
-        else:
-            await steps.end(moving, "cancelled", "withdrawn", why, "withdraw")
+        await _taken_back(moving, share)
     return moving.loop
+
+
+def _why_taken_back(share: Task) -> Reason:
+    return share.cancel_reason or Reason(None, "withdrawn by the placer")
+
+
+async def _taken_back(moving: steps.Turn, share: Task) -> None:
+    """The referral ends as withdrawn, unless another share goes on or has succeeded, or an offer is out."""
+    if any(other.open or other.status == "completed" for other in moving.loop.shares):
+        _give_up(moving)
+    else:
+        await steps.end(moving, "cancelled", "withdrawn", _why_taken_back(share), "withdraw")
 
 
 async def amend(

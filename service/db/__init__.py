@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from service.errors import Unavailable
+from service.errors import SetupError, Unavailable
 from service.practice import Practice
 from service.values import Id
 
@@ -128,6 +128,19 @@ async def as_platform(session: Session, reason: str) -> AsyncIterator[None]:
     await session.execute("SELECT set_config('yuanshe.platform', '', true)")
 
 
+@asynccontextmanager
+async def savepoint(session: Session) -> AsyncIterator[None]:
+    """A part of a transaction that may fail by itself: an exception undoes the block alone, and goes on to the caller."""
+    await session.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if not session.connection.is_closed():
+            await session.execute("ROLLBACK TO SAVEPOINT part")
+        raise
+    await session.execute("RELEASE SAVEPOINT part")
+
+
 async def _nothing(connection: Any) -> None:
     """No reset on release: no session state is ever set, only transaction-local settings."""
 
@@ -135,6 +148,13 @@ async def _nothing(connection: Any) -> None:
 async def connect(
     dsn: str, *, size: int = 16, practice: Practice | None = None, on_commit: Callable[[], None] | None = None
 ) -> Database:
-    """Open a pool on `dsn` as the service role."""
-    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60)
+    """Open a pool on `dsn` as the service role. Raises SetupError when the database cannot be reached or refuses us."""
+    try:
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60)
+    except asyncpg.InvalidAuthorizationSpecificationError as refused:
+        raise SetupError("The database refuses this user or password.") from refused
+    except asyncpg.InvalidCatalogNameError as absent:
+        raise SetupError("There is no database of this name on the server.") from absent
+    except AWAY as away:
+        raise SetupError("The database cannot be reached; is it running, and is its address right?") from away
     return Database(pool, practice, on_commit)

@@ -84,6 +84,14 @@ def resume(clock: Clock, now: datetime, practice: Practice) -> Clock:
     return Clock(clock.minutes, clock.since, _after(now, clock.left, clock.working, practice), clock.working)
 
 
+def shortened(clock: Clock, limit: Limit, now: datetime, practice: Practice) -> Clock:
+    """The clock with no more left than the limit from now: something became more urgent."""
+    fresh = begin(limit, now, practice)
+    if clock.left is not None:
+        return Clock(limit.minutes, clock.since, fresh.due, limit.working, min(clock.left, limit.minutes * 60))
+    return fresh if fresh.due < clock.due else clock
+
+
 def warn_at(clock: Clock, now: datetime, practice: Practice) -> datetime:
     """When `practice.warn_at` (0.8: 80 %) of the limit has passed, counted back from its due time."""
     rest = clock.minutes * 60 * (1 - practice.warn_at)

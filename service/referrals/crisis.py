@@ -7,7 +7,7 @@ import msgspec
 from service.errors import Invalid
 from service.practice import Limit, Practice
 from service.referrals import clocks
-from service.referrals.model import Crisis, CrisisOwner, CrisisState, Loop
+from service.referrals.model import Crisis, CrisisOwner, CrisisState, Loop, Task
 from service.values import Reason
 
 STEPS: dict[str, tuple[str, ...]] = {
@@ -27,10 +27,20 @@ def raised(loop: Loop, now: datetime, practice: Practice, owner: CrisisOwner = "
     if referral.crisis is not None:
         return loop
     crisis = _state("raised", practice.crisis_acknowledge, owner, now, now, practice)
-    shares = tuple(msgspec.structs.replace(share, urgency="stat") if share.open else share for share in loop.shares)
+    shares = tuple(_urgent(share, now, practice) if share.open else share for share in loop.shares)
     return msgspec.structs.replace(
         loop, referral=msgspec.structs.replace(referral, crisis=crisis, effective_urgency="stat"), shares=shares
     )
+
+
+def _urgent(share: Task, now: datetime, practice: Practice) -> Task:
+    """The share as stat: what is left to answer and to make contact is no more than a stat's limit."""
+    limits = {"reply": practice.reply["stat"], "contact": practice.first_contact["stat"]}
+    shorter = {
+        name: clocks.shortened(clock, limits[name], now, practice) if name in limits else clock
+        for name, clock in share.clocks.items()
+    }
+    return msgspec.structs.replace(share, urgency="stat", clocks=shorter)
 
 
 def stepped(loop: Loop, step: str, reason: Reason, now: datetime, practice: Practice) -> Loop:

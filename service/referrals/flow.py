@@ -202,15 +202,22 @@ async def refuse(session: Session, actor: Actor, referral: Id, reason: Reason | 
 
 
 async def give_up(session: Session, actor: Actor, referral: Id, reason: Reason | None, now: datetime) -> Loop:
-    """Every share failed and the coordinator gives up, with a reason."""
+    """Every share has ended and the coordinator gives up what is left, with a reason: the referral has failed, or is
+    completed where another part of it was."""
     steps.only(actor, "platform")
     if reason is None or not reason.text:
         raise Invalid("A reason with text is required.", at="statusReason.text", code="required")
     async with steps.on_referral(session, actor, referral, now) as moving:
         if not moving.loop.parent.open or any(share.open for share in moving.loop.shares):
             raise Invalid("Giving up needs every share to have ended.", at="status", key="illegal-move")
-        status = "rejected" if moving.loop.parent.status == "requested" else "failed"
-        await steps.end(moving, status, "failed", reason, "give-up")
+        if any(share.status == "completed" for share in moving.loop.shares):
+            moving.loop = steps.to_coordinator(
+                msgspec.structs.replace(moving.loop, parent=settling.completed(moving.loop, now))
+            )
+            moving.tell("give-up", moving.loop.parent, reason)
+        else:
+            status = "rejected" if moving.loop.parent.status == "requested" else "failed"
+            await steps.end(moving, status, "failed", reason, "give-up")
     return moving.loop
 
 
@@ -310,7 +317,10 @@ async def offer(
                     at="statusReason.text",
                     key="override-reason",
                 )
-            share = transitions.offered(loop.referral, agency, now, session.practice, needs=needs, task=task)
+            if any(share.open and share.agency == agency for share in loop.shares):
+                raise Conflict("This agency already has a share of this referral.", at="owner", key="has-share")
+            reply = steps.agreed_reply(candidate.reply_limits, loop.referral.effective_urgency)
+            share = transitions.offered(loop.referral, agency, now, session.practice, reply, needs=needs, task=task)
             if candidate.service is None or not await directory.take_place(session, candidate.service, share.id):
                 raise Conflict("That agency has no free place.", at="owner", key="no-capacity")
             moving.loop = loop.with_share(share)

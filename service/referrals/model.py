@@ -115,6 +115,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     gender: str | None = None
     contact_prohibited: bool = False
     reason: Reason | None = None
+    cancel_reason: Reason | None = None
+    """Why the hospital asked to cancel: a hold in between has a reason of its own."""
     outputs: tuple[Output, ...] = ()
     notes: tuple[dict[str, Any], ...] = ()
     clocks: dict[str, Clock] = {}

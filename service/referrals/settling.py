@@ -73,12 +73,9 @@ def _parent_status(loop: Loop, now: datetime) -> Task:
     taken = [share for share in loop.shares if share.accepted_at is not None and share.status != "entered-in-error"]
     live = [share for share in loop.shares if share.open]
     status = parent.status
-    if not live and any(share.status == "completed" for share in taken):
-        last = next(share for share in reversed(loop.shares) if share.status == "completed")
-        return msgspec.structs.replace(
-            parent, status="completed", reason=last.reason, ended_at=now, updated_at=now,
-            outputs=tuple(output for share in loop.shares if share.status == "completed" for output in share.outputs),
-        )  # fmt: skip
+    if not live and not unplaced(loop) and loop.referral.crisis is None:
+        if any(share.status == "completed" for share in taken):
+            return completed(loop, now)
     at_work = [share for share in live if share.accepted_at is not None]
     if at_work and len(at_work) == len(live) and all(share.status == "on-hold" for share in at_work):
         status = "on-hold"
@@ -89,6 +86,15 @@ def _parent_status(loop: Loop, now: datetime) -> Task:
     return parent if status == parent.status else msgspec.structs.replace(parent, status=status, updated_at=now)
 
 
+def completed(loop: Loop, now: datetime) -> Task:
+    """The parent with everything that its completed shares brought about."""
+    done = [share for share in loop.shares if share.status == "completed"]
+    return msgspec.structs.replace(
+        loop.parent, status="completed", reason=done[-1].reason, ended_at=now, updated_at=now,
+        outputs=tuple(output for share in done for output in share.outputs),
+    )  # fmt: skip
+
+
 REQUEST_STATUS = {"draft": "draft", "on-hold": "on-hold", "completed": "completed", "cancelled": "revoked", "rejected": "revoked",
                   "failed": "revoked", "entered-in-error": "entered-in-error"}  # fmt: skip
 
@@ -96,6 +102,8 @@ REQUEST_STATUS = {"draft": "draft", "on-hold": "on-hold", "completed": "complete
 def _request(loop: Loop, now: datetime) -> Referral:
     referral = loop.referral
     status = REQUEST_STATUS.get(loop.parent.status, "active")
+    if status == "on-hold" and any(share.open and share.status != "on-hold" for share in loop.shares):
+        status = "active"  # The parent has no edge back from on-hold; the request is being placed again all the same.
     reason = loop.parent.reason if status == "revoked" else referral.reason
     follow_up = any(task.open for task in loop.follow_ups)
     return msgspec.structs.replace(referral, status=status, reason=reason, follow_up=follow_up)
@@ -135,8 +143,9 @@ def next_step(loop: Loop, now: datetime, practice: Practice) -> NextStep | None:
     if not is_open(loop):
         return None
     steps = [step for share in loop.shares if share.open and (step := _share_step(loop, share, now, practice))]
-    if loop.parent.open and (not steps or _unplaced(loop)):
-        # Nobody has it, or a part of it: the coordinator places or refuses it within the reply limit; the clock runs on from where it began.
+    if loop.parent.open and (not steps or unplaced(loop)):
+        # Nobody has it, or a part of it: the coordinator places or refuses it within the reply limit, counted from when
+        # that began.
         old = loop.next
         kept = old is not None and old.what == "place" and old.task == loop.parent.id
         clock = clocks.begin(practice.reply[referral.effective_urgency], old.since if kept and old else now, practice)
@@ -145,12 +154,15 @@ def next_step(loop: Loop, now: datetime, practice: Practice) -> NextStep | None:
     return min(steps, key=lambda step: (step.by, step.task))
 
 
-def _unplaced(loop: Loop) -> bool:
-    """Whether a need has no share that is out, goes on, succeeded or was taken back: of a split referral no part is forgotten."""
+def unplaced(loop: Loop) -> bool:
+    """Whether a need has found nobody: no share of it is out, goes on, succeeded, failed after it was taken, or was taken
+    back. Of a split referral no part is forgotten, and none completes over a part that all have declined (moves.md)."""
     placed = {
-        need for share in loop.shares if share.open or share.status == "completed" or share.business_status == "withdrawn"
+        need
+        for share in loop.shares
+        if share.open or share.status in ("completed", "failed") or share.business_status == "withdrawn"
         for need in share.needs
-    }  # fmt: skip
+    }
     return not placed.issuperset(loop.referral.needs)
 
 

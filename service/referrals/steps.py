@@ -121,7 +121,8 @@ async def on_referral(
         if not await store.lock(session, referral):
             raise NotFound("There is no such referral, or it is not yours to see.")
         before = await load(session, referral, now)
-        moving = Turn(session, actor, before, before, task, now)
+        # What the move decides on is what the grounds permit now, not what they permitted when the Tasks were last written.
+        moving = Turn(session, actor, before, disclosed(before, now, session.practice), task, now)
         yield moving
         await save(moving)
 
@@ -145,11 +146,24 @@ async def with_grounds(session: Session, loop: Loop, now: datetime) -> Loop:
     return msgspec.structs.replace(loop, permitted=permitted)
 
 
+def disclosed(loop: Loop, now: datetime, practice: Practice) -> Loop:
+    """Every share and follow-up with the person in it where a ground permits it now, and without where none does."""
+    for share in loop.shares:
+        loop = transitions.disclosed(loop, share, now, practice)
+    for task in loop.follow_ups:
+        if task.open and task.agency:
+            patient = loop.referral.patient if task.agency in loop.permitted else None
+            if patient != task.patient:
+                loop = loop.with_follow_up(msgspec.structs.replace(task, patient=patient, updated_at=now))
+    return loop
+
+
 async def save(moving: Turn) -> None:
     """Settle the loop, store what changed, open and close disclosures, free places, and append the events."""
     session, now, before = moving.session, moving.now, moving.before
     if not moving.told:
         return
+    _tell_disclosure(moving)
     loop = settling.settle(moving.loop, now, session.practice)
     old_tasks = {task.id: task for task in (before.parent, *before.shares, *before.follow_ups)} if before else {}
     changed: list[Task] = []
@@ -164,7 +178,7 @@ async def save(moving: Turn) -> None:
         await store.insert(session, referral, changed, loop.next)
     else:
         referral = await _save_changes(session, before, loop, changed, now)
-    await _follow_disclosure(session, loop, old_tasks, now)
+        await _follow_disclosure(session, loop, now)
     freed = [task.id for task in changed if task.kind == "share" and not task.open and task.id in old_tasks]
     if freed:
         await directory.release_places(session, freed)
@@ -208,40 +222,42 @@ def _newest(task: Task, changed: list[Task]) -> Task:
     return next((new for new in changed if new.id == task.id), task)
 
 
-async def _follow_disclosure(session: Session, loop: Loop, old: dict[Id, Task], now: datetime) -> None:
-    """The grant rows follow the loop: an agency sees identity while its share or follow-up is open and a ground permits."""
-    before = {
-        task.agency for task in old.values() if task.agency and task.patient and task.kind != "parent" and task.open
-    }
-    after = {
-        task.agency: task
+def _tell_disclosure(moving: Turn) -> None:
+    """An agency hears of its own Task alone that the person is named in it now, or no longer: not when it accepts, which
+    says so itself, but whenever a ground begins or ends to hold afterwards."""
+    before = moving.before
+    known = {task.id: task for task in (*before.shares, *before.follow_ups)} if before else {}
+    by = ROUTER if moving.actor.side == "agency" else None
+    for task in (*moving.loop.shares, *moving.loop.follow_ups):
+        old = known.get(task.id)
+        if old and old.agency and old.agency == task.agency and old.accepted_at and old.patient != task.patient:
+            moving.tell("disclose" if task.patient else "conceal", task, by=by)
+
+
+async def _follow_disclosure(session: Session, loop: Loop, now: datetime) -> None:
+    """The grant rows follow the loop: an agency sees identity while its share or follow-up is open and a ground permits,
+    and the log says on which ground."""
+    wanted = {
+        task.agency: task.id
         for task in (*loop.follow_ups, *loop.shares)
         if task.agency and task.patient and task.open and task.agency in loop.permitted
     }
-    for agency in before - after.keys():
-        await consents.close_disclosure(session, loop.referral.id, agency, now)
-    for agency in after.keys() - before:
-        ground, task = loop.permitted[agency], after[agency]
-        await consents.open_disclosure(
-            session,
-            new_id(),
-            loop.referral.id,
-            loop.referral.patient,
-            loop.referral.hospital,
-            agency,
-            task.id,
-            ground.kind,
-            ground.id,
-            now,
-        )
+    referral = loop.referral
+    await consents.disclose(
+        session, referral.id, referral.patient, referral.hospital,
+        [(agency, task, loop.permitted[agency].kind, loop.permitted[agency].id) for agency, task in wanted.items()], now,
+    )  # fmt: skip
 
 
 def need_of(loop: Loop, wanted: tuple[str, ...] | None = None) -> Need:
     """What routing asks the directory for; agencies that had a share of it are out."""
     referral = loop.referral
     needs = wanted or referral.needs
+    # An agency has one live share of a referral at most, and has had its turn once it had these needs.
     tried = frozenset(
-        s.agency for s in loop.shares if s.agency and s.status != "entered-in-error" and set(s.needs) & set(needs)
+        s.agency
+        for s in loop.shares
+        if s.agency and (s.open or (s.status != "entered-in-error" and set(s.needs) & set(needs)))
     )
     return Need(
         hospital=referral.hospital, needs=needs, urgency=referral.effective_urgency, region=referral.region, language=referral.language,
@@ -260,13 +276,10 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
     decision = await routing.route(session, need_of(moving.loop, wanted), referral.id, now)
     await routing.keep(session, referral.id, decision, moving.actor, now)
     offered = False
-    # Places of several services are taken in the order of the services, so that no two broadcasts wait for each other.
     chosen = [(each, each.service) for each in decision.offers if each.service is not None]
-    if decision.mode == "broadcast":
-        chosen.sort(key=lambda pair: pair[1])
     for candidate, service in chosen:
         share = transitions.offered(
-            referral, candidate.agency, now, session.practice, _reply(candidate.reply_limits, referral.effective_urgency),
+            referral, candidate.agency, now, session.practice, agreed_reply(candidate.reply_limits, referral.effective_urgency),
             needs=wanted, broadcast=candidate.mode == "broadcast",
         )  # fmt: skip
         if not await directory.take_place(session, service, share.id):
@@ -280,7 +293,7 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
         moving.tell("unplaced", by=ROUTER, questions=list(decision.questions), decision=str(decision.id))
 
 
-def _reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
+def agreed_reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
     return limits.get(urgency) if limits else None
 
 

@@ -1,14 +1,20 @@
 """What the clock does: expire offers nobody answered, remind, escalate."""
 
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from service.access.model import Actor
-from service.db import Session
+from service.db import Session, savepoint
 from service.referrals import clocks, steps, store, transitions
 from service.referrals.model import Loop
 from service.values import Id
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BATCH = 50
 """How many referrals one sweep's transaction moves: it holds their locks until it commits."""
@@ -21,9 +27,22 @@ async def expire_due(session: Session, actor: Actor, now: datetime) -> int:
     coordinator is paged (moves.md).
     """
     found = await store.expired_offers(session, now, BATCH, ())
-    for task, referral in found:
-        await _expire(session, actor, task, referral, now)
-    return len(found)
+    return await _each(session, found, lambda pair: _expire(session, actor, *pair, now))
+
+
+async def _each(session: Session, found: Sequence[T], handle: Callable[[T], Awaitable[None]]) -> int:
+    """Handle each by itself, so that one that fails holds up no other; how many were handled."""
+    handled = 0
+    for one in found:
+        try:
+            async with savepoint(session):
+                await handle(one)
+            handled += 1
+        except Exception as fault:
+            if session.connection.is_closed():
+                raise
+            log.error("a sweep could not handle one referral: %s", type(fault).__name__)
+    return handled
 
 
 async def _expire(session: Session, actor: Actor, task: Id, referral: Id, now: datetime) -> None:
@@ -56,18 +75,22 @@ WHO_IS_TOLD = {1: "owner", 2: "supervisor", 3: "coordinator"}
 async def remind_due(session: Session, actor: Actor, now: datetime) -> int:
     """Remind at 80 % of a step's limit and escalate when it has passed; how many were handled."""
     found = await store.late_steps(session, now, BATCH)
-    for referral in found:
-        async with steps.on_referral(session, actor, referral, now) as moving:
-            step = moving.loop.next
-            if step is None:
-                continue
-            level = await store.reminded_level(session, referral)
-            reached = 1 if now < step.by else 2 if level < 2 else 3
-            if reached <= level:
-                continue
-            task = next((t for t in (*moving.loop.shares, *moving.loop.follow_ups) if t.id == step.task), None)
-            moving.tell(
-                "remind" if reached == 1 else "escalate", task, what=step.what, who=step.who, told=WHO_IS_TOLD[reached]
-            )
-            await store.set_reminded(session, referral, reached)
-    return len(found)
+    return await _each(session, found, lambda referral: _remind(session, actor, referral, now))
+
+
+async def _remind(session: Session, actor: Actor, referral: Id, now: datetime) -> None:
+    async with steps.on_referral(session, actor, referral, now) as moving:
+        step = moving.loop.next
+        if step is None:
+            return
+        level = await store.reminded_level(session, referral)
+        reached = 1 if now < step.by else 2 if level < 2 else 3
+        if reached <= level:
+            return
+        task = next((t for t in (*moving.loop.shares, *moving.loop.follow_ups) if t.id == step.task), None)
+        moving.tell(
+            "remind" if reached == 1 else "escalate", task, what=step.what, who=step.who, told=WHO_IS_TOLD[reached]
+        )
+        await store.set_reminded(session, referral, reached)
+        if reached == 3 and task is not None and step.what == task.item:
+            moving.loop = transitions.advanced(moving.loop, task, now, session.practice)

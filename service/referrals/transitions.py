@@ -71,7 +71,10 @@ def offered(
 
 def accepted(loop: Loop, share: Task, agency: Id, worker: Id | None, now: datetime, practice: Practice) -> Loop:
     """The agency takes the share; the other offers of the same needs lose. Identity opens when a ground permits it."""
-    contact = clocks.begin(practice.first_contact[share.urgency], now, practice)
+    contact = {"contact": clocks.begin(practice.first_contact[share.urgency], now, practice)}
+    if "information" in share.clocks:
+        # What was asked is still to be answered: the next move stays the referrer's.
+        contact = clocks.paused(contact, WORK, now, practice) | {"information": share.clocks["information"]}
     taken = _changed(
         share,
         now,
@@ -79,7 +82,7 @@ def accepted(loop: Loop, share: Task, agency: Id, worker: Id | None, now: dateti
         agency=agency,
         worker=worker or share.worker,
         accepted_at=now,
-        clocks={"contact": contact},
+        clocks=contact,
     )
     loop = loop.with_share(taken)
     for rival in loop.shares:
@@ -119,9 +122,8 @@ def expired(loop: Loop, share: Task, now: datetime) -> Loop:
 
 def started(loop: Loop, share: Task, worker: Id, now: datetime, practice: Practice) -> Loop:
     """Service begins: the first item of the case is the assessment."""
-    item = clocks.begin(practice.assessment, now, practice)
     return loop.with_share(
-        _changed(share, now, status="in-progress", worker=worker, started_at=now, clocks=_kept(share) | {"item": item},
+        _changed(share, now, status="in-progress", worker=worker, started_at=now, clocks=_with_item(share, now, practice),
                  item="assessment", reason=None)
     )  # fmt: skip
 
@@ -137,13 +139,26 @@ def held(
 
 
 def resumed(loop: Loop, share: Task, worker: Id, now: datetime, practice: Practice) -> Loop:
-    running = clocks.resumed(_kept(share), WORK, now, practice)
-    if "item" not in running:
-        running = running | {"item": clocks.begin(practice.assessment, now, practice)}
+    running = _with_item(share, now, practice)
     return loop.with_share(
         _changed(share, now, status="in-progress", worker=worker, started_at=share.started_at or now, clocks=running,
                  item=share.item or "assessment", reason=None)
     )  # fmt: skip
+
+
+def _with_item(share: Task, now: datetime, practice: Practice) -> dict[str, Clock]:
+    """The clocks of service: the case's item runs, from where it stood, unless a question is still to be answered."""
+    running = _kept(share)
+    running = running | {"item": running.get("item") or clocks.begin(practice.assessment, now, practice)}
+    change = clocks.paused if "information" in running else clocks.resumed
+    return change(running, WORK, now, practice)
+
+
+def advanced(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop:
+    """The case's item was not done though everybody was told: it moves on to the next review, so that the share is looked
+    at again and again (moves.md: the assessment limit, then a review every 30 days)."""
+    item = clocks.begin(practice.review, now, practice)
+    return loop.with_share(_changed(share, now, item="review", clocks=share.clocks | {"item": item}))
 
 
 def _kept(share: Task) -> dict[str, Clock]:
@@ -187,7 +202,8 @@ def withdrawn(loop: Loop, share: Task, reason: Reason | None, now: datetime) -> 
 
 def cancel_requested(loop: Loop, share: Task, reason: Reason, now: datetime, practice: Practice) -> Loop:
     clock = clocks.begin(practice.reply[share.urgency], now, practice)
-    return loop.with_share(_changed(share, now, reason=reason, clocks=share.clocks | {"cancel": clock}))
+    asked = share.clocks | {"cancel": clock}
+    return loop.with_share(_changed(share, now, reason=reason, cancel_reason=reason, clocks=asked))
 
 
 def asked(loop: Loop, share: Task, question: Id, now: datetime, practice: Practice) -> Loop:
