@@ -1,6 +1,6 @@
 """SQL of consents and disclosures."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Record as Row
@@ -72,49 +72,31 @@ async def followed(session: Session, id: Id, due: datetime | None) -> None:
     await session.execute(FOLLOWED, id, due)
 
 
-OPEN = """
-INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
-"""
-
-
-async def open_disclosure(
-    session: Session,
-    id: Id,
-    referral: Id,
-    patient: Id,
-    hospital: Id,
-    agency: Id,
-    task: Id,
-    basis: str,
-    basis_id: Id,
-    now: datetime,
-) -> None:
-    await session.execute(OPEN, id, referral, patient, hospital, agency, task, basis, basis_id, now)
-
-
-CLOSE = "UPDATE disclosure SET closed_at = $3 WHERE referral_id = $1 AND agency_id = $2 AND closed_at IS NULL"
-
-
-async def close_disclosure(session: Session, referral: Id, agency: Id, now: datetime) -> None:
-    await session.execute(CLOSE, referral, agency, now)
-
-
-REGROUND = """
-WITH closed AS (
-    UPDATE disclosure d SET closed_at = $6
-    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[]) AS now (id, agency_id, basis, basis_id)
-    WHERE d.referral_id = $1 AND d.agency_id = now.agency_id AND d.closed_at IS NULL AND d.basis_id <> now.basis_id
-    RETURNING now.id, d.referral_id, d.patient_id, d.hospital_id, d.agency_id, d.task_id, now.basis, now.basis_id
+# The insertion waits for the closing: of one agency one disclosure is open.
+DISCLOSE = """
+WITH wanted AS (
+    SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::uuid[]) AS w (id, agency_id, task_id, basis, basis_id)
+), closed AS (
+    UPDATE disclosure d SET closed_at = $9 WHERE d.referral_id = $1 AND d.closed_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.agency_id = d.agency_id AND w.basis_id = d.basis_id)
+    RETURNING d.id
 )
 INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at)
-SELECT id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, $6 FROM closed
+SELECT w.id, $1, $2, $3, w.agency_id, w.task_id, w.basis, w.basis_id, $9 FROM wanted w
+WHERE (SELECT count(*) FROM closed) >= 0 AND NOT EXISTS (
+    SELECT 1 FROM disclosure d
+    WHERE d.referral_id = $1 AND d.closed_at IS NULL AND d.agency_id = w.agency_id AND d.basis_id = w.basis_id)
 """
 
 
-async def reground(session: Session, referral: Id, grounds: Mapping[Id, tuple[str, Id]], now: datetime) -> None:
-    """Disclosures that go on, on another ground than they were opened on: the log says since when. Agency → basis and id."""
-    await session.execute(
-        REGROUND, referral, [new_id() for _ in grounds], list(grounds), [kind for kind, _ in grounds.values()],
-        [basis for _, basis in grounds.values()], now,
-    )  # fmt: skip
+async def disclose(
+    session: Session, referral: Id, patient: Id, hospital: Id, wanted: Sequence[tuple[Id, Id, str, Id]], now: datetime
+) -> None:
+    """Let the open disclosures of a referral be those `wanted` (agency, its Task, the ground's kind and id) and no others.
+
+    One that goes on is left as it is; one that goes on, on another ground than it was opened on, is closed and opened
+    anew, so that the log says since when which ground holds.
+    """
+    agencies, tasks, kinds, bases = ([row[n] for row in wanted] for n in range(4))
+    ids = [new_id() for _ in wanted]
+    await session.execute(DISCLOSE, referral, patient, hospital, ids, agencies, tasks, kinds, bases, now)

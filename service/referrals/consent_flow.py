@@ -13,8 +13,7 @@ from service.errors import Invalid, NotFound, Stale
 from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import steps, store, transitions
-from service.referrals.model import Loop
+from service.referrals import steps, store
 from service.values import Id
 
 
@@ -103,9 +102,7 @@ async def _follow(
         async with steps.on_referral(session, actor, referral, now) as moving:
             if moving.loop.referral.patient != consent.patient or moving.loop.referral.hospital != consent.hospital:
                 raise Invalid("The consent names a referral of another patient.", at="provision.data")
-            for share in moving.loop.shares:
-                moving.loop = transitions.disclosed(moving.loop, share, now, session.practice)
-            moving.loop = _follow_ups_disclosed(moving)
+            # The turn has let the Tasks follow what the grounds permit now.
             if changed_alone and moving.loop == moving.before:
                 continue
             moving.tell(
@@ -115,29 +112,3 @@ async def _follow(
                 consent=str(consent.id),
                 agencies=[str(agency) for agency in consent.agencies],
             )
-            _tell_agencies(moving)
-            known = {
-                task.agency for task in (*moving.loop.shares, *moving.loop.follow_ups) if task.patient and task.open
-            }
-            permitted = {agency: (g.kind, g.id) for agency, g in moving.loop.permitted.items() if agency in known}
-            if permitted:
-                await consents.reground(session, referral, permitted, now)
-
-
-def _tell_agencies(moving: steps.Turn) -> None:
-    """Each agency hears of its own Task alone that the person is named in it now, or no longer."""
-    assert moving.before is not None
-    known = {task.id: task.patient for task in (*moving.before.shares, *moving.before.follow_ups)}
-    for task in (*moving.loop.shares, *moving.loop.follow_ups):
-        if task.agency and task.patient != known.get(task.id):
-            moving.tell("disclose" if task.patient else "conceal", task)
-
-
-def _follow_ups_disclosed(moving: steps.Turn) -> Loop:
-    loop = moving.loop
-    for task in loop.follow_ups:
-        if task.open and task.agency:
-            patient: Id | None = loop.referral.patient if task.agency in loop.permitted else None
-            if patient != task.patient:
-                loop = loop.with_follow_up(msgspec.structs.replace(task, patient=patient, updated_at=moving.now))
-    return loop

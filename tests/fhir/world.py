@@ -145,18 +145,8 @@ class World:
         """Identity opens: the grant row, and the share's next version that names the person."""
         async with self.database.transaction(self.platform.scope) as session:
             assert share.agency
-            await consents.open_disclosure(
-                session,
-                new_id(),
-                share.referral,
-                self.patient.id,
-                share.hospital,
-                share.agency,
-                share.id,
-                "consent",
-                new_id(),
-                at,
-            )
+            wanted = [(share.agency, share.id, "consent", new_id())]
+            await consents.disclose(session, share.referral, self.patient.id, share.hospital, wanted, at)
         return await self.move(
             share, at, status="accepted", business_status="accepted", patient=self.patient.id, accepted_at=at
         )
@@ -165,7 +155,7 @@ class World:
         """The share is completed and identity closes."""
         async with self.database.transaction(self.platform.scope) as session:
             assert share.agency
-            await consents.close_disclosure(session, share.referral, share.agency, at)
+            await consents.disclose(session, share.referral, self.patient.id, share.hospital, [], at)
         done = await self.move(
             share, at, status="completed", business_status="closed", reason=Reason("goals-met", "已安置"), ended_at=at, due_at=None,
             outputs=(Output("resulting-activity", {"type": {"text": "结果"}, "valueString": "已入住"}),),
