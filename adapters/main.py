@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -60,8 +61,20 @@ def main() -> None:
     try:
         yuanshe()
     except YuansheError as error:
-        click.echo(f"yuanshe: {error}", err=True)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:
+        # A folder that cannot be made, a full disk: the operator's to mend, and the path says where.
+        _stop(f"{error.strerror or type(error).__name__}: {error.filename}" if error.filename else str(error))
+    except Exception as error:
+        # Told apart by name, so that `yuanshe db` need not load the database driver.
+        if type(error).__name__ != "UndefinedTableError":
+            raise
+        _stop("The database is not at the schema of this version: run `yuanshe migrate`.")
+
+
+def _stop(why: str) -> NoReturn:
+    click.echo(f"yuanshe: {why}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
 """`yuanshe client`: lets programs in, lists them, and shuts them out."""
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
-from adapters import settings
-from service import db
+from adapters.commands import operated
 from service.access import flow
 from service.access.model import CLIENT_ROLES, NOBODY, Call, Client, NewClient, operator
 from service.db import Session
+from service.directory import store as directory
+from service.directory.model import PLACERS, TAKERS
 from service.errors import SetupError
 from service.values import utc_now
 
-T = TypeVar("T")
+ACTS_FOR = {"hospital": PLACERS, "agency": TAKERS, "platform": ("platform",), "auditor": ("platform",)}
+"""Role of a client → the kinds of organisation that it may act for."""
 
 
 @click.group("client")
@@ -37,13 +37,22 @@ def add(organization: str, role: str, name: str, scope: str, jwks: Path | None, 
 
     Its keys are a JWK Set: RSA (RS384) or EC P-384 (ES384) public keys, each with a kid.
     """
+    if jwks_url is not None and not jwks_url.startswith("https://"):
+        raise SetupError("The address of its keys begins with https://.")
     keys = None if jwks is None else _keys(jwks)
     new = NewClient(_organization(organization), role, name, scope, keys, jwks_url)
 
     async def act(session: Session) -> Client:
+        known = await directory.organization(session, new.organization)
+        if known is None:
+            raise SetupError("The directory knows no organisation of this id.")
+        if known.kind not in ACTS_FOR[role]:
+            raise SetupError(
+                f"A client of the role {role} acts for {' or '.join(ACTS_FOR[role])}; this is a {known.kind}."
+            )
         return await flow.add_client(session, operator(), new, utc_now())
 
-    click.echo(_run(Call("C", "client-add"), act).client_id)
+    click.echo(operated.run(Call("C", "client-add"), act).client_id)
 
 
 @command.command("list")
@@ -57,7 +66,7 @@ def list_(as_json: bool) -> None:
             found += page
         return found
 
-    for client in _run(Call("R", "client-list"), act):
+    for client in operated.run(Call("R", "client-list"), act):
         state = "in use" if client.revoked_at is None else f"revoked {client.revoked_at:%Y-%m-%d %H:%M}Z"
         if as_json:
             click.echo(msgspec.json.encode(client))
@@ -73,21 +82,8 @@ def revoke(client_id: str) -> None:
     async def act(session: Session) -> None:
         await flow.revoke_client(session, operator(), client_id, utc_now())
 
-    _run(Call("U", "client-revoke"), act)
+    operated.run(Call("U", "client-revoke"), act)
     click.echo(f"{client_id} is revoked.")
-
-
-def _run(call: Call, act: Callable[[Session], Awaitable[T]]) -> T:
-    async def audited(dsn: str) -> T:
-        database = await db.connect(dsn, size=1)
-        try:
-            async with flow.open(database, operator(), call, utc_now()) as session:
-                return await act(session)
-        finally:
-            await database.close()
-
-    with settings.databases(settings.read()) as found:
-        return asyncio.run(audited(found.app))
 
 
 def _organization(text: str) -> uuid.UUID:

@@ -38,7 +38,9 @@ def stop() -> None:
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write the database and the attachments to FILE, a tar archive of mode 0600."""
+    """Write the database and the attachments to FILE, a tar archive of mode 0600. A file that is there is not written over."""
+    if file.exists():
+        raise SetupError(f"{file} is there already; name another file.")
     read = settings.read()
     with settings.databases(read) as found:
         backups.write(found.owner or found.app, file, read.attachments)

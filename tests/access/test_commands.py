@@ -32,6 +32,18 @@ def yuanshe(database: Any, tmp_path: Path):
     return run
 
 
+@pytest.fixture(autouse=True)
+async def hospital(database: Any) -> None:
+    """The organisation that the clients act for."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute(
+        """INSERT INTO organization (id, key, kind, lineage, name_zh, name_en, updated_at)
+           VALUES ($1::uuid, 'hospital-a', 'hospital', ARRAY[$1]::uuid[], '甲院', 'Hospital A', now())""",
+        HOSPITAL,
+    )
+    await owner.close()
+
+
 async def added(yuanshe: Any, tmp_path: Path) -> str:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(KEYS))
@@ -62,6 +74,9 @@ async def test_a_client_is_added_listed_used_and_revoked(yuanshe, tmp_path, http
     ("changed", "says"),
     [
         (("--organization", "hospital-a"), "Organization/<uuid>"),
+        (("--organization", "00000000-0000-4000-8000-0000000000ee"), "knows no organisation"),
+        (("--role", "agency"), "acts for agency"),
+        (("--jwks-url", "http://his.example.org/jwks"), "begins with https"),
         (("--scope", "user/*.rs"), "system scopes"),
         (("--jwks-url", "https://his.example.org/jwks"), "either public keys or the address"),
     ],

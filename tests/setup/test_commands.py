@@ -129,7 +129,10 @@ async def test_a_backup_is_restored_whole_with_its_attachments(home: Path, datab
 
     # Twice, because a restored database has to be as good as the first one.
     assert yuanshe(home, "db", "restore", file, DATABASE_URL=database.owner_dsn).returncode == 0
-    assert yuanshe(home, "db", "backup", file, DATABASE_URL=database.owner_dsn).returncode == 0
+    again = tmp_path / "again.tar"
+    assert yuanshe(home, "db", "backup", again, DATABASE_URL=database.owner_dsn).returncode == 0
+    refused = yuanshe(home, "db", "backup", file, DATABASE_URL=database.owner_dsn)
+    assert refused.returncode == 2 and "is there already" in refused.stderr
 
     (attachments / "scan.pdf").write_bytes(b"second")
     (attachments / "later.pdf").write_bytes(b"later")
