@@ -12,7 +12,18 @@ from service.practice import Practice
 from service.values import Id
 
 AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
-"""What asyncpg raises when the database cannot be reached or went away."""
+"""What asyncpg raises when the database cannot be reached or went away: of its InterfaceErrors only some, see `lost`."""
+
+GONE = ("closed", "closing", "released back to the pool")
+"""How asyncpg says that a connection is gone; the pool takes back one that is lost while somebody uses it."""
+
+
+def lost(fault: BaseException) -> bool:
+    """Whether the database is away. An InterfaceError may as well say that a value does not fit or that there are too
+    many of them: only one of no narrower kind that speaks of a connection gone is an outage."""
+    if isinstance(fault, asyncpg.InterfaceError):
+        return type(fault) is asyncpg.InterfaceError and any(word in str(fault) for word in GONE)
+    return isinstance(fault, AWAY)
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -58,6 +69,15 @@ class Session:
         await self.connection.executemany(query, rows)
 
 
+async def _roll_back(connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
+    try:
+        await connection.execute("ROLLBACK")
+    except (*AWAY, asyncpg.PostgresError):
+        # The next request must not find itself in this one's transaction: what cannot be rolled back is given up.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+
+
 def _begin(scope: Scope) -> str:
     # Literals are safe here: an id prints as hex digits, a role is a word of ours. One simple-protocol message begins
     # the transaction and sets its scope, so no statement can ever run between the two.
@@ -93,12 +113,11 @@ class Database:
                 session = Session(connection, scope, self.practice)
                 yield session
                 await connection.execute("COMMIT")
-            except AWAY as away:
-                raise Unavailable("The database went away; nothing is certain to be stored. Try again.") from away
-            except BaseException:
+            except BaseException as fault:
                 # A dead connection has rolled back, too (asyncpg then refuses even to be asked): the first failure counts.
-                with suppress(*AWAY):
-                    await connection.execute("ROLLBACK")
+                await _roll_back(connection)
+                if lost(fault):
+                    raise Unavailable("The database went away; nothing is certain to be stored. Try again.") from fault
                 raise
         finally:
             await self.pool.release(connection)
