@@ -11,9 +11,10 @@ from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.followup import flow as followup
 from service.practice import PLATFORM
+from service.records import store as records
 from service.referrals import flow, store
 from service.referrals.model import Output, Task
-from service.values import Id, Reason, write_json
+from service.values import Id, Reason, read_json, write_json
 
 READ = frozenset({"status", "statusReason", "owner", "output", "note"})
 """From an agency's PUT only these are read (and `restriction` on hold); the rest must equal a version that it could read."""
@@ -47,8 +48,7 @@ async def update(
     asked = wire.decode(write_json(content), wire.Task, "Task")
     if asked.status in ("received", "ready"):
         raise Invalid("This service does not use the status received or ready.", at="Task.status", code="value")
-    if actor.side == "agency" or (current.kind == "follow-up" and actor.side == "hospital"):
-        await _compare(session, current, content, asked)
+    await _compare(session, actor, current, content, asked)
     if current.kind == "follow-up":
         await _follow_up(session, actor, current, asked, content, now)
     elif actor.side == "agency":
@@ -262,24 +262,34 @@ async def _follow_up(
         await casework.assign(session, actor, current.id, worker, now)
 
 
-async def _compare(session: Session, current: Task, content: dict[str, Any], asked: wire.Task) -> None:
+async def _compare(session: Session, actor: Actor, current: Task, content: dict[str, Any], asked: wire.Task) -> None:
     """Whatever is not read must equal some version that the sender could read; anything else would be lost in silence."""
-    read = READ | {"restriction"} if asked.status == "on-hold" else READ
+    # Of a follow-up, the verb says who works on it.
+    works = actor.side == "agency" or current.kind == "follow-up"
+    if works:
+        read = READ | {"restriction"} if asked.status == "on-hold" else READ
+    else:
+        # Who has not the work says that it shall end, and why; a reason goes with that move.
+        read = {"status", "statusReason"} if asked.status != current.status else {"status"}
     foreign = {
         key: value
         for key, value in content.items()
         if key not in read and key not in UNREAD and not key.startswith("_")
     }
-    open_keys = _differing(foreign, render.task(current))
+    kept = await records.version(session, "Task", current.id, current.received) if current.received else None
+    received = read_json(kept.body) if kept else None
+    open_keys = _differing(foreign, render.task(current, received))
     if not open_keys:
         return
     for version in await store.task_versions(session, current.id):
-        open_keys -= {key for key in open_keys if foreign[key] == render.task(version).get(key)}
+        open_keys -= {key for key in open_keys if foreign[key] == render.task(version, received).get(key)}
         if not open_keys:
             return
     first = sorted(open_keys)[0]
     raise Invalid(
-        "An agency may change only status, statusReason, owner, output and note.",
+        "An agency may change only status, statusReason, owner, output and note."
+        if works
+        else "Of a Task that is not yours to work on, only status changes, with its statusReason.",
         at=f"Task.{first}",
         code="business-rule",
         key="not-yours",

@@ -8,6 +8,7 @@ import jsonpointer
 import msgspec
 
 from adapters.fhir import intake, messages, reading, references, render, submission, tasks, wire
+from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
 from service.access.model import Actor
@@ -227,6 +228,8 @@ async def _basis(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     ]
     if not coded:
         raise Invalid("A lawful basis has the reason HLEGAL or ETREAT.", at="Provenance.reason", code="required")
+    if read.target[1:]:
+        raise Invalid("A lawful basis is for one referral; send one for each.", at="Provenance.target[1]", code="value")
     kind: Kind = "legal-duty" if coded[0][0] == HEALTH_LEGAL else "emergency"
     referral = references.required(read.target[0], "ServiceRequest", at="Provenance.target[0]")
     # Others who had a part in it (who decided, who recorded) stand there too; it opens to agencies alone.
@@ -413,16 +416,33 @@ async def _case_share(
     return share.id
 
 
-CAPACITY = "urn:yuanshe:places"
+SAID_OF_CAPACITY = frozenset({CAPACITY, PLACES, CONFIRMED})
+"""Extensions of a HealthcareService that its agency sets; the last is set by saying the others."""
 
 
 async def _capacity(session: Session, actor: Actor, body: bytes, id: Id, expected: int | None, now: datetime) -> int:
-    read = wire.decode(body, wire.HealthcareService, "HealthcareService")
-    places = next((e.value_integer for e in read.extension if e.url == CAPACITY), None)
-    status = _capacity_status(msgspec.json.decode(body))
+    read, content = wire.decode(body, wire.HealthcareService, "HealthcareService"), read_json(body)
+    places = next((e.value_integer for e in read.extension if e.url == PLACES), None)
     if places is not None and not 0 <= places <= 100_000:
         raise Invalid("The number of places is from 0 to 100,000.", at="HealthcareService.extension", code="value")
-    return (await directory.set_capacity(session, actor, id, status, places, now, expected)).version
+    before = await reading.read(session, actor, "HealthcareService", id)
+    said = await directory.set_capacity(session, actor, id, _capacity_status(content), places, now, expected)
+    changed = [key for key, value in _directory_part(content).items() if _directory_part(before.body).get(key) != value]
+    if changed:
+        raise Invalid(
+            "An agency changes the capacity of its service alone; the rest is the directory's.",
+            at=f"HealthcareService.{changed[0]}", code="business-rule", key="not-yours",
+        )  # fmt: skip
+    return said.version
+
+
+def _directory_part(content: dict[str, Any]) -> dict[str, Any]:
+    """What of a HealthcareService does not speak of capacity: it has to be as it is."""
+    others = [each for each in content.get("extension", ()) if each.get("url") not in SAID_OF_CAPACITY]
+    unread = {"meta", "text", "implicitRules", "language", "extension"}
+    return {key: value for key, value in content.items() if key not in unread} | (
+        {"extension": others} if others else {}
+    )
 
 
 def _capacity_status(content: dict[str, Any]) -> str | None:

@@ -1,5 +1,9 @@
 """Withdrawing: at once before acceptance, by agreement after it, and never a crisis along with it (contract.md)."""
 
+from typing import Any
+
+import pytest
+
 from tests.http.loop import crisis, done, nothing_changes, refused, says, started
 from tests.http.test_coordinator import by_hand, needs
 from tests.http.world import World, closed, output, reason
@@ -189,3 +193,22 @@ async def test_what_is_not_stored_is_not_taken_in_silence(world: World) -> None:
         refused(await hospital.put(request, note=[{"text": "补充说明"}]), 422)
         refused(await hospital.put(request, extension=[{"url": "urn:x", "valueString": "y"}]), 422)
         done(await hospital.put(request))
+
+
+@pytest.mark.parametrize("party", ["his-a", "platform"])
+@pytest.mark.parametrize("which", ["parent", "share"])
+async def test_who_has_not_the_work_changes_nothing_but_the_status(world: World, party: str, which: str) -> None:
+    who, referred = world.party(party), await world.refer("N05")
+    share = await world.accepted(referred)
+    task = await who.read(f"Task/{(await world.parent(referred))['id'] if which == 'parent' else share['id']}")
+    async with nothing_changes(world):
+        for element, value in (
+            ("priority", "stat"), ("note", [{"text": "补充说明"}]), ("output", [output()]), ("statusReason", {"text": "x"}),
+            ("for", {"reference": "Patient/00000000-0000-4000-8000-000000000000"}), ("description", "另有所求"),
+        ):  # fmt: skip
+            answer = refused(await who.put(task, **{element: value}), 422)
+            assert answer["issue"][0]["expression"] == [f"Task.{element}"]
+            if element != "statusReason":
+                end: dict[str, Any] = {"status": "cancelled", "statusReason": {"text": "家属自行办理"}, element: value}
+                refused(await who.put(task, **end), 422)
+    done(await who.put(task))

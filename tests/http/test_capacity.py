@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.http.loop import done, nothing_changes, refused, says
 from tests.http.world import Answered, World, closed, output, reason
 
@@ -42,6 +44,21 @@ async def test_only_the_agency_itself_says_it_and_on_the_current_version(world: 
             assert answer.status in (400, 422)
         refused(await world.party("agency-a").put(read, if_match='W/"99"', extension=with_places(read, 7)), 412)
         refused(await world.party("agency-a").put(read | {"id": "00000000-0000-4000-8000-000000000000"}), 404)
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [("name", "另一个名称"), ("active", False), ("coverageArea", []), ("comment", "暂停"), ("extension", "more")],
+)
+async def test_what_is_not_capacity_is_not_changed_and_not_lost_in_silence(
+    world: World, element: str, value: Any
+) -> None:
+    read = await service(world)
+    if value == "more":
+        value = [*read["extension"], {"url": "urn:x:more", "valueString": "y"}]
+    async with nothing_changes(world):
+        answer = refused(await world.party("agency-a").put(read, **{element: value}), 422)
+        assert answer["issue"][0]["expression"] == [f"HealthcareService.{element}"]
 
 
 async def test_with_no_place_left_the_next_agency_is_asked(world: World) -> None:

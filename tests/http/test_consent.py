@@ -463,6 +463,13 @@ async def test_a_basis_without_reason_text_or_agency_is_refused(
     assert not await disclosed(world, referred)
 
 
+async def test_a_basis_is_for_one_referral(world: World) -> None:
+    referred, other = await waiting(world), await waiting(world)
+    both = basis(world, referred, target=[{"reference": referred.request}, {"reference": other.request}])
+    answer = await refused(world, world.party("platform"), "Provenance", both, 422)
+    assert expressions(answer) == ["Provenance.target[1]"]
+
+
 @pytest.mark.parametrize("party", ["his-a", "his-b", "agency-a", "agency-b", "auditor"])
 async def test_only_the_platform_records_a_basis(world: World, party: str) -> None:
     referred = await waiting(world)
