@@ -22,6 +22,8 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     """Store a Communication and do what it means."""
     asked = wire.decode(body, wire.Communication, "Communication")
     kind = _kind(asked)
+    if asked.sent:
+        wire.instant(asked.sent, "Communication.sent")
     task, referral, objects = await _object(session, asked)
     content: dict[str, Any] = read_json(body)
     # The object stands in both, whichever was used, so that either finds it again (contract.md).

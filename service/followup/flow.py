@@ -26,6 +26,8 @@ DEAD = Reason("deceased", "The stay ended in death.")
 CALLED_OFF = Reason(None, "The discharge was called off.")
 LATE_CLOCK = timedelta(minutes=5)
 """How far a sender's clock may run ahead of ours."""
+LONGEST_AGO = timedelta(days=366)
+"""How long ago an attempt may have been made; an earlier one is a slip of the pen, and the next would be reckoned from it."""
 
 
 async def discharge(
@@ -101,6 +103,8 @@ async def attempt(session: Session, actor: Actor, new: NewAttempt, body: bytes, 
             raise Invalid(f"The channel needs a code of {codes.CHANNEL}.", at="medium", code="code-invalid")
         if new.at > now + LATE_CLOCK:
             raise Invalid("An attempt is recorded after it was made.", at="sent")
+        if new.at < now - LONGEST_AGO:
+            raise Invalid("An attempt is recorded within a year.", at="sent", code="value")
         if not new.reached and not (new.reason and (new.reason.code or new.reason.text)):
             raise Invalid("Say why nobody was reached.", at="statusReason", code="required")
         if task.patient is None:

@@ -92,7 +92,8 @@ async def test_attempts_may_come_before_the_window_and_propose_the_next(world: W
 
 
 @pytest.mark.parametrize("changes", [
-    {"status": "preparation"}, {"medium": None}, {"status": "not-done"}, {"sent": "2099-01-01T00:00:00Z"},
+    {"status": "preparation"}, {"medium": None}, {"status": "not-done"}, {"sent": "2099-01-01T00:00:00Z"}, {"sent": "nonsense"},
+    {"sent": "1024-01-01T00:00:00Z"}, {"sent": "0001-01-01T00:00:00Z"},
 ])  # fmt: skip
 async def test_an_attempt_says_how_whether_and_why_not(world: World, changes: dict[str, Any]) -> None:
     _, made = await planned(world)

@@ -27,6 +27,13 @@ async def test_a_crisis_that_is_misspelt_is_refused_and_not_kept_as_a_note(world
     assert await world.party("agency-a").search("Communication?status=completed") == []
 
 
+@pytest.mark.parametrize("sent", ["nonsense", "2026-02-30T10:00:00Z", "0001-01-01T00:00:00+14:00"])
+async def test_a_message_was_sent_at_a_time_that_there_is(world: World, sent: str) -> None:
+    offer = await world.offer(await world.refer("N05"))
+    answer = await world.party("agency-a").post("Communication", message(f"Task/{offer['id']}", sent=sent))
+    assert answer.status == 422 and answer["issue"][0]["expression"] == ["Communication.sent"]
+
+
 async def test_the_clock_waits_until_every_question_is_answered(world: World) -> None:
     hospital, agency = world.party("his-a"), world.party("agency-a")
     offer = await world.offer(await world.refer("N05"))

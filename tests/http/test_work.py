@@ -102,6 +102,9 @@ async def test_before_disclosure_only_words_and_coded_outputs_are_written(world:
     {"basedOn": [{"reference": "ServiceRequest/00000000-0000-4000-8000-000000000000"}]},
     {"status": "finished"},
     {"performer": [{"actor": {"reference": "PractitionerRole/00000000-0000-4000-8000-000000000000"}}]},
+    {"extension": [{"url": "urn:yuanshe:minutes", "valueInteger": 2**31}]},
+    {"extension": [{"url": "urn:yuanshe:minutes", "valueInteger": -1}]},
+    {"extension": [{"url": "urn:yuanshe:minutes", "valueInteger": 10**30}]},
 ])  # fmt: skip
 async def test_an_intervention_says_what_when_and_on_which_request(world: World, changes: dict[str, Any]) -> None:
     share = await started(world, await world.refer("N05"))
