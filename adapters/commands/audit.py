@@ -6,7 +6,7 @@ import sys
 import click
 
 from adapters import settings
-from service import db
+from adapters.commands import operated
 from service.access import flow
 from service.access.model import ChainReport, operator
 from service.values import utc_now
@@ -34,8 +34,7 @@ def verify() -> None:
 
 
 async def _verify(dsn: str) -> ChainReport:
-    database = await db.connect(dsn, size=1)
-    try:
+    async with operated.database(dsn) as database:
         # Chained first, so that what has happened until now is part of what is verified.
         scope, now = operator().scope, utc_now()
         async with database.transaction(scope) as session:
@@ -43,5 +42,3 @@ async def _verify(dsn: str) -> ChainReport:
                 pass
         async with database.transaction(scope) as session:
             return await flow.verify(session)
-    finally:
-        await database.close()

@@ -1,24 +1,17 @@
 """`yuanshe delivery`: shows notices and how they fare, and sends one again."""
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import click
 import msgspec
 
-from adapters import relay, settings
-from service import db
-from service.access import flow as access
+from adapters.commands import operated
 from service.access.model import Call, operator
 from service.db import Session
 from service.errors import SetupError
 from service.notices import flow
 from service.notices.model import Delivery
 from service.values import Id, utc_now
-
-T = TypeVar("T")
 
 
 @click.group("delivery")
@@ -52,7 +45,7 @@ def list_(state: str, limit: int, as_json: bool) -> None:
             found += page
         return found
 
-    found = _run(Call("R", "delivery-list"), act)
+    found = operated.run(Call("R", "delivery-list"), act)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return
@@ -72,26 +65,8 @@ def resend(id: str) -> None:
     async def act(session: Session) -> Delivery:
         return await flow.resend(session, operator(), _id(id), utc_now())
 
-    sent = _run(Call("U", "delivery-resend", resource_id=_id(id)), act)
+    sent = operated.run(Call("U", "delivery-resend", resource_id=_id(id)), act)
     click.echo(f"{sent.id} is sent again to {sent.to} as #{sent.number}.")
-
-
-def _run(call: Call, act: Callable[[Session], Awaitable[T]]) -> T:
-    async def audited(dsn: str) -> T:
-        database = await db.connect(dsn, size=1)
-        try:
-            async with access.open(database, operator(), call, utc_now()) as session:
-                done = await act(session)
-                stirred = session.stirred
-            if stirred:
-                async with database.pool.acquire() as connection:
-                    await connection.execute("SELECT pg_notify($1, '')", relay.COMMITTED)
-            return done
-        finally:
-            await database.close()
-
-    with settings.databases(settings.read()) as found:
-        return asyncio.run(audited(found.app))
 
 
 def _id(text: str) -> Id:

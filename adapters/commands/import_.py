@@ -1,17 +1,16 @@
 """`yuanshe import`: loads the directory from plain files, all of them or nothing."""
 
-import asyncio
 import sys
 from pathlib import Path
 
 import click
 
-from adapters import network, settings
-from service import db
-from service.access import flow as access
+from adapters import network
+from adapters.commands import operated
 from service.access.model import Call, operator
+from service.db import Session
 from service.directory import flow as directory
-from service.directory.model import Table, Tally
+from service.directory.model import Tally
 from service.errors import Invalid
 from service.values import utc_now
 
@@ -25,10 +24,13 @@ def command(paths: tuple[Path, ...]) -> None:
     the first line names the columns, lists are separated by spaces. Every bad row is reported with its file, line and
     reason, and then nothing is loaded. Loading the same files again changes nothing.
     """
+
+    async def load(session: Session) -> list[Tally]:
+        return await directory.load(session, operator(), tables, utc_now())
+
     try:
         tables = network.read(paths)
-        with settings.databases(settings.read()) as found:
-            done = asyncio.run(_load(found.app, tables))
+        done = operated.run(Call("U", "import"), load)
     except Invalid as refusal:
         for issue in refusal.issues:
             click.echo(f"{issue.at}: {issue.text}", err=True)
@@ -38,12 +40,3 @@ def command(paths: tuple[Path, ...]) -> None:
         click.echo(f"{tally.table:<14} {tally.added} added, {tally.changed} changed, {tally.unchanged} unchanged")
     if not any(tally.added or tally.changed for tally in done):
         click.echo("Nothing changed: the directory says all of this already.")
-
-
-async def _load(dsn: str, tables: list[Table]) -> list[Tally]:
-    database = await db.connect(dsn, size=1)
-    try:
-        async with access.open(database, operator(), Call("U", "import"), utc_now()) as session:
-            return await directory.load(session, operator(), tables, utc_now())
-    finally:
-        await database.close()

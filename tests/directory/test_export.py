@@ -11,7 +11,9 @@ from adapters import network
 
 def yuanshe(database: Any, *words: str) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"DATABASE_URL": database.app_dsn}
-    return subprocess.run([sys.executable, "-m", "adapters.main", *words], env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "adapters.main", *words], env=environ, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_what_is_written_out_loads_again_and_changes_nothing(database: Any, tmp_path: Path) -> None:
@@ -21,6 +23,7 @@ def test_what_is_written_out_loads_again_and_changes_nothing(database: Any, tmp_
     again = yuanshe(database, "import", str(tmp_path / "out"))
     assert again.returncode == 0, again.stderr
     assert "Nothing changed" in again.stdout
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "out").iterdir()} == {0o600}, "workers are named in them"
     third = yuanshe(database, "export", str(tmp_path / "again"))
     assert third.returncode == 0
     for file in sorted((tmp_path / "out").iterdir()):

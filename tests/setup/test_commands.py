@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from adapters.main import COMMANDS
+from adapters.network import DEMO
 from service.db import embedded
 from tests.conftest import Clone
 from tests.setup.conftest import ROOT
@@ -111,6 +112,19 @@ def test_one_url_alone_gets_the_service_a_role_of_its_own(home: Path, empty_data
     assert refused.returncode == 2
     assert "YUANSHE_OWNER_DATABASE_URL" in refused.stderr
     assert yuanshe(home, "migrate", "--check", DATABASE_URL=empty_database.app_dsn).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("client", "list"), ("delivery", "list"), ("audit", "verify"), ("import", DEMO), ("export", "out")],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_database_that_was_not_migrated_is_named_in_one_line(
+    home: Path, empty_database: Clone, words: tuple[object, ...]
+) -> None:
+    refused = yuanshe(home, *words, DATABASE_URL=empty_database.app_dsn)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("yuanshe: ") and refused.stderr.count("\n") == 1, refused.stderr
+    assert "yuanshe migrate" in refused.stderr
 
 
 async def test_a_backup_is_restored_whole_with_its_attachments(home: Path, database: Clone, tmp_path: Path) -> None:
