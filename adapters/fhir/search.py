@@ -22,7 +22,7 @@ from service.access.scopes import may
 from service.db import Session
 from service.db.finding import COUNT_MOST, NEVER, After, Condition, Order, either
 from service.directory import finding as directory_finding
-from service.errors import Issue, Malformed, NotFound
+from service.errors import Forbidden, Issue, Malformed, NotFound
 from service.patients import finding as patient_finding
 from service.records import finding as record_finding
 from service.referrals import finding
@@ -31,6 +31,9 @@ from service.values import Id
 PAGE, LARGEST_PAGE = 50, 200
 PERSONAL_PAGE = 1000
 """A search by what may identify a person answers in one page, since no link may carry its values."""
+
+MOST_VALUES = 200
+"""Values of all parameters of a search together: each is looked for by itself."""
 
 FORMAT = frozenset({"_format", "_pretty"})
 MODIFIERS = {
@@ -75,9 +78,11 @@ async def search(
     """
     if type not in SURFACE:
         raise NotFound("This server has no resources of that type.", code="not-supported")
-    asked = await _understood(session, type, params)
+    asked = await _understood(session, actor, type, params)
     if asked.ignored and handling_strict:
-        names = ", ".join(name for name in asked.ignored if re.fullmatch(r"[_a-z][a-z:.\-]{0,40}", name)) or "one of them"
+        names = (
+            ", ".join(name for name in asked.ignored if re.fullmatch(r"[_a-z][a-z:.\-]{0,40}", name)) or "one of them"
+        )
         raise Malformed(f"These search parameters are not known for {type}: {names}.", code="not-supported")
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
@@ -142,7 +147,9 @@ def _next(asked: Asked, last: Read) -> list[tuple[str, str]]:
 # ---- understanding -----------------------------------------------------------------------------------------------------
 
 
-async def _understood(session: Session, type: str, params: Sequence[tuple[str, str]]) -> Asked:
+async def _understood(session: Session, actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> Asked:
+    if len(params) + sum(value.count(",") for _, value in params) > MOST_VALUES:
+        raise Malformed(f"A search has at most {MOST_VALUES} values.", code="too-costly")
     asked = Asked([], [], [], [])
     surface = SURFACE[type]
     for name, value in params:
@@ -162,7 +169,7 @@ async def _understood(session: Session, type: str, params: Sequence[tuple[str, s
         if value == "":
             continue
         if tail:
-            asked.conditions.append(await _through(session, type, param, tail, modifier, value))
+            asked.conditions.append(await _through(session, actor, type, param, tail, modifier, value))
             asked.personal = True
         else:
             asked.conditions.append(await _condition(session, type, param, modifier, value))
@@ -228,8 +235,13 @@ def _chained(param: Param, tail: str) -> Param | None:
     return SURFACE["Patient"].param(tail) if param.field == "person" or param.targets == ("Patient",) else None
 
 
-async def _through(session: Session, type: str, param: Param, tail: str, modifier: str, value: str) -> Condition:
-    """A chain: the persons first, as far as the reader may see them, then whatever is theirs."""
+async def _through(
+    session: Session, actor: Actor, type: str, param: Param, tail: str, modifier: str, value: str
+) -> Condition:
+    """A chain: the persons first, as far as the reader may see them, then whatever is theirs. Raises Forbidden where the
+    token may not search persons: the chain would tell who they are."""
+    if not may(actor, "Patient", "s"):
+        raise Forbidden("The token's scopes do not allow this chain: it searches Patient.", key="insufficient-scope")
     wanted = _chained(param, tail)
     assert wanted is not None
     condition = await _condition(session, "Patient", wanted, modifier, value)

@@ -407,3 +407,13 @@ async def test_a_page_link_that_is_not_one_of_ours_is_refused(world: World, at: 
     cursor = base64.urlsafe_b64encode(msgspec.json.encode([str(new_id()), at])).decode().rstrip("=")
     with pytest.raises(Malformed):
         await ask(world, world.hospital, f"Task?_sort=_lastUpdated&_cursor={cursor}")
+
+
+async def test_a_search_has_a_bounded_number_of_values(world: World) -> None:
+    _, parent = await world.refer("N05")
+    many = ",".join([str(parent.id), *(str(new_id()) for _ in range(199))])
+    assert ids(await ask(world, world.hospital, f"Task?_id={many}")) == named(parent)
+    for query in (f"Task?_id={many},{parent.id}", "Task?" + "&".join(["status=requested"] * 201)):
+        with pytest.raises(Malformed) as refused:
+            await ask(world, world.hospital, query)
+        assert refused.value.issues[0].code == "too-costly"
