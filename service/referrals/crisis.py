@@ -16,9 +16,10 @@ STEPS: dict[str, tuple[str, ...]] = {
     "reported": ("safety-planned",),
     "stood-down": ("safety-planned", "reported"),
 }
-"""Each step and the states that it may follow; `reported` can be passed over, with a reason."""
+"""Each step and the states that it may follow; `reported` can be passed over, with a reason in text (each step has one)."""
 
-NEEDS_REPORT_REASON = "safety-planned"
+REPORTED_ALWAYS = frozenset({"N13"})
+"""Child abuse is reported at once by law (domain, table of needs): nobody's reason passes the report over."""
 
 
 def raised(loop: Loop, now: datetime, practice: Practice, owner: CrisisOwner = "hospital") -> Loop:
@@ -52,6 +53,8 @@ def stepped(loop: Loop, step: str, reason: Reason, now: datetime, practice: Prac
         raise Invalid("Each step of a crisis says what was done, in text.", at="reasonCode.text", code="required")
     if crisis.state not in STEPS[step]:
         raise Invalid(f"“{step}” cannot follow “{crisis.state}”.", at="reasonCode", key="illegal-move")
+    if step == "stood-down" and crisis.state != "reported" and not REPORTED_ALWAYS.isdisjoint(loop.referral.needs):
+        raise Invalid("Child abuse is reported before its crisis is stood down.", at="reasonCode", key="report-first")
     if step == "stood-down":
         return msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, crisis=None))
     limit = {

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from service.access.model import Actor
-from service.db import Session, as_platform
+from service.db import Session
 from service.errors import Invalid
 from service.patients import store as patients
 from service.records import store as records
@@ -72,16 +72,14 @@ async def keep(
 ) -> None:
     """Store a message where both sides of the share may read it; a crisis step stays with who wrote it, and the platform.
 
-    What is said about a share before disclosure names nobody and has no patient: its agency reads it on that ground."""
-    async with as_platform(session, "address a message"):
-        whose = await store.referral(session, referral)
-    hospital = task.hospital if task else whose.hospital if whose else None
+    What is said about a share before disclosure names nobody and has no patient: its agency reads it on that ground. What
+    is said of a share while the person is disclosed has the patient, and its agency reads it for as long as they are."""
+    whose = task or await store.referral(session, referral)
     agency = task.agency if task else (actor.organization if actor.side == "agency" else None)
-    known = task is None or task.patient is not None
     await records.keep(
         session,
-        [Record(id, 1, "Communication", "safety" if kind == "crisis" else "message", actor.organization, body, now, hospital=hospital,
-                agency=agency, patient=whose.patient if whose and known else None, referral=referral,
+        [Record(id, 1, "Communication", "safety" if kind == "crisis" else "message", actor.organization, body, now,
+                hospital=whose.hospital if whose else None, agency=agency, patient=whose.patient if whose else None, referral=referral,
                 task=task.id if task else None, returned=kind != "crisis", status=status, code=kind)],
     )  # fmt: skip
 

@@ -158,18 +158,6 @@ def disclosed(loop: Loop, now: datetime, practice: Practice) -> Loop:
     return loop
 
 
-def disclosed(loop: Loop, now: datetime, practice: Practice) -> Loop:
-    """Every share and follow-up with the person in it where a ground permits it now, and without where none does."""
-    for share in loop.shares:
-        loop = transitions.disclosed(loop, share, now, practice)
-    for task in loop.follow_ups:
-        if task.open and task.agency:
-            patient = loop.referral.patient if task.agency in loop.permitted else None
-            if patient != task.patient:
-                loop = loop.with_follow_up(msgspec.structs.replace(task, patient=patient, updated_at=now))
-    return loop
-
-
 async def save(moving: Turn) -> None:
     """Settle the loop, store what changed, open and close disclosures, free places, and append the events."""
     session, now, before = moving.session, moving.now, moving.before

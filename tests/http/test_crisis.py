@@ -164,7 +164,7 @@ async def test_its_words_are_sealed_to_the_other_side(world: World) -> None:
     assert (await world.party("his-a").get(f"Communication/{told['id']}")).status == 404
 
 
-async def test_who_is_not_at_work_raises_one_but_does_not_stand_it_down(world: World) -> None:
+async def test_who_is_not_at_work_does_not_move_it_on_and_who_has_ended_raises_none(world: World) -> None:
     referred = await up(world)
     agency, other = world.party("agency-a"), world.party("agency-b")
     offer = await world.offer(referred)
@@ -176,6 +176,27 @@ async def test_who_is_not_at_work_raises_one_but_does_not_stand_it_down(world: W
     share = await world.accepted(referred, "agency-b")
     for step in ("acknowledged", "safety-planned", "reported", "stood-down"):
         done(await other.post("Communication", crisis(step, f"Task/{share['id']}")))
-    done(await agency.post("Communication", crisis("raised", f"Task/{offer['id']}", "来电求助")))
+    async with nothing_changes(world):
+        refused(await agency.post("Communication", crisis("raised", f"Task/{offer['id']}", "来电求助")), 403)
+    done(await other.post("Communication", crisis("raised", f"Task/{share['id']}", "来电求助")))
     _, step_now = await world.timeline(referred)
     assert step_now is not None and step_now["what"] == "acknowledge"
+
+
+async def test_an_offer_lets_its_agency_raise_one(world: World) -> None:
+    referred = await world.refer("N05")
+    offer = await world.offer(referred)
+    done(await world.party("agency-a").post("Communication", crisis("raised", f"Task/{offer['id']}", "来电求助")))
+    _, step_now = await world.timeline(referred)
+    assert step_now is not None and step_now["what"] == "acknowledge"
+
+
+async def test_child_abuse_is_reported_before_its_crisis_is_stood_down(world: World) -> None:
+    hospital = world.party("his-a")
+    referred = await world.refer("N13")
+    for step in ("acknowledged", "safety-planned"):
+        done(await hospital.post("Communication", crisis(step, referred.request)))
+    async with nothing_changes(world):
+        refused(await hospital.post("Communication", crisis("stood-down", referred.request, "家属不同意")), 422)
+    for step in ("reported", "stood-down"):
+        done(await hospital.post("Communication", crisis(step, referred.request)))
