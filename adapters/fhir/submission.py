@@ -9,7 +9,7 @@ import msgspec
 from adapters.fhir import conditional, intake, reading, references, wire
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Conflict, Invalid, Issue
+from service.errors import Conflict, Invalid, Issue, Stale
 from service.followup import flow as followup
 from service.patients import flow as patients
 from service.patients import identity
@@ -146,6 +146,8 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
         )  # fmt: skip
     if before is not None:
         return [_again(location) for location in before.locations]
+    for part in parts:
+        _current(part)
     if patient_part and person and not patient_part.kept:
         expected = references.if_match(patient_part.request.if_match) if patient_part.request else None
         with wire.within(patient_part.at):
@@ -193,6 +195,14 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
             for doubt in identity.doubts(person.identifiers, person.gender)
         )
     return [msgspec.structs.replace(s, warnings=told.get(s.id, ())) for s in stored]
+
+
+def _current(part: Part) -> None:
+    """The version that a PUT names is the one that is stored. Raises Stale."""
+    expected = references.if_match(part.request.if_match) if part.request and part.put else None
+    if expected is not None and expected != part.known:
+        held = f"is at version {part.known} now; read it again" if part.known else "is not known here"
+        raise Stale(f"The {part.type} {held}.", at=f"Bundle.entry[{part.position}].request.ifMatch")
 
 
 async def _known(session: Session, actor: Actor, parts: list[Part]) -> None:
