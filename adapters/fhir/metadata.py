@@ -23,6 +23,8 @@ OPERATIONS: dict[str, tuple[Json, ...]] = {
          "documentation": "What a subscription was to hear, delivered or not."},
     ),
 }  # fmt: skip
+PAST = frozenset({"task", "request", "patient", "record"})
+"""Rooms that keep past versions; of the others a version or a history is what there is now."""
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -68,7 +70,7 @@ def _resource(name: str, type: Type) -> Json:
         "type": name,
         "interaction": [{"code": code} for code in type.interactions],
         "versioning": "versioned-update" if "update" in type.interactions else "versioned",
-        "readHistory": True,
+        "readHistory": type.room in PAST,
         "updateCreate": False,
         "conditionalCreate": "create" in type.interactions,
         "conditionalRead": "not-match",
