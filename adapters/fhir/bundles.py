@@ -51,7 +51,8 @@ async def transaction(
         entries = [_stored(one) for one in stored]
         if representation:
             for entry, one in zip(entries, stored, strict=True):
-                entry["resource"] = (await reading.read(session, actor, one.type, one.id)).body
+                if may(actor, one.type, "r"):
+                    entry["resource"] = (await reading.read(session, actor, one.type, one.id)).body
     else:
         entries = await _each(session, actor, bundle, base, now)
     return {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}

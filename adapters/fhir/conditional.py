@@ -5,8 +5,9 @@ from urllib.parse import parse_qsl
 
 from adapters.fhir import references, search
 from service.access.model import Actor
+from service.access.scopes import may
 from service.db import Session
-from service.errors import Malformed, Stale
+from service.errors import Forbidden, Malformed, Stale
 from service.values import Id
 
 
@@ -16,8 +17,12 @@ async def existing(
     """Id and version of the one resource that the condition finds; None when there is none.
 
     `query` is a search as after the `?`. Raises Stale (412) when several fit, Malformed for a condition that says nothing
-    or that cannot be understood: everything would fit it.
+    or that cannot be understood: everything would fit it; Forbidden where the token may not search.
     """
+    if not may(actor, type, "s"):
+        raise Forbidden(
+            f"The token's scopes do not allow a condition on {type}: it is a search.", at=at, key="insufficient-scope"
+        )
     params = [
         pair
         for pair in parse_qsl(query.partition("?")[2] if "?" in query else query)

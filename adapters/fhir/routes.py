@@ -105,13 +105,7 @@ def handler(database: Callable[[], Database], base_url: Callable[[], str], netwo
         except Refusal as refusal:
             answer = _refused(refusal, asked)
         except Exception as fault:
-            # What broke is for the log by kind and place alone: its message could hold what was sent.
-            what = next((type for type in asked.path[:1] if type in surface.SURFACE), "")
-            where = "".join(traceback.format_tb(fault.__traceback__))
-            log.error("%s %s broke: %s\n%s", asked.method, what, type(fault).__name__, where)
-            answer = Answer(
-                500, outcomes.outcome([Issue("The server failed; the request was not carried out.", code="exception")])
-            )
+            answer = _broken(fault, asked)
         await _send(send, asked, answer)
 
     return fhir
@@ -228,7 +222,9 @@ async def act(database: Database, actor: Actor, asked: Asked) -> Answer:
             return await _update(database, actor, asked, type, id)
         case "DELETE", (type, *_):
             _supported(type)
-            raise Refused405("Nothing is deleted here; a referral is voided with status entered-in-error.")
+            raise Refused405(
+                "Nothing is deleted here; a referral is voided with status entered-in-error.", _allowed(asked.path)
+            )
         case _:
             raise NotFound("There is nothing at this address.", code="not-supported")
 
@@ -237,6 +233,18 @@ class Refused405(Refusal):
     """The method is not for this resource."""
 
     code = "not-supported"
+
+    def __init__(self, text: str, allow: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.allow = allow
+        """The methods that are."""
+
+
+def _allowed(path: tuple[str, ...]) -> tuple[str, ...]:
+    """What may be asked of this address (RFC 9110, 10.2.1), by the table of the surface."""
+    offered = surface.SURFACE[path[0]].interactions
+    ways = {1: (("POST", "create"),), 2: (("PUT", "update"), ("PATCH", "patch"))}.get(len(path), ())
+    return ("GET", "HEAD", *(method for method, interaction in ways if interaction in offered))
 
 
 def _supported(type: str) -> None:
@@ -350,10 +358,16 @@ async def _create(database: Database, actor: Actor, asked: Asked, type: str) -> 
 
 async def _subscribe(database: Database, actor: Actor, asked: Asked) -> Answer:
     call = Call("C", "create", "Subscription")
-    addresses = await subscriptions.addresses(asked.body)
+    addresses = await _resolved(actor, asked, "c")
 
     async def once(session: Session, now: datetime) -> Answer:
         permit(actor, "Subscription", "c")
+        if held := await _unless(session, actor, asked, "Subscription"):
+            call.resource_id = held.id
+            answer = await _written(session, actor, asked, held)
+            return Answer(
+                answer.status, answer.body, answer.headers | {"location": f"{asked.base}/{held.type}/{held.id}"}
+            )
         body = await subscriptions.create(session, actor, asked.body, now, addresses, asked.networks)
         call.resource_id = uuid.UUID(body["id"])
         # Shown whatever `Prefer` asks for: nobody could learn the secret later.
@@ -363,14 +377,22 @@ async def _subscribe(database: Database, actor: Actor, asked: Asked) -> Answer:
     return await transact(database, actor, call, asked, once)
 
 
+async def _resolved(actor: Actor, asked: Asked, letter: str) -> tuple[str, ...]:
+    """What the endpoint's host stands for, asked for those alone who may have it: the others are refused anyway."""
+    allowed = may(actor, "Subscription", letter)  # pyright: ignore[reportArgumentType]
+    return await subscriptions.addresses(asked.body) if allowed else ()
+
+
 async def _resubscribe(database: Database, actor: Actor, asked: Asked, id: str) -> Answer:
-    addresses = await subscriptions.addresses(asked.body)
+    addresses = await _resolved(actor, asked, "u")
     expected = references.if_match(asked.headers.get("if-match"))
 
     async def once(session: Session, now: datetime) -> Answer:
         permit(actor, "Subscription", "u")
         body = await subscriptions.update(session, actor, asked.body, _id(id), expected, now, addresses, asked.networks)
-        return Answer(200, body, _versioned(int(body["meta"]["versionId"]), None))
+        return await _written(
+            session, actor, asked, Stored("Subscription", _id(id), int(body["meta"]["versionId"]), 200), body
+        )
 
     return await transact(database, actor, Call("U", "put", "Subscription", _maybe(id)), asked, once)
 
@@ -382,21 +404,21 @@ async def _unless(session: Session, actor: Actor, asked: Asked, type: str) -> St
     return Stored(type, *found, 200) if found else None
 
 
-async def _written(session: Session, actor: Actor, asked: Asked, stored: Stored) -> Answer:
-    """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome."""
-    wants = asked.prefers("return")
-    headers: dict[str, str] = {}
-    if wants == "minimal":
-        return Answer(stored.status, None, headers | _versioned(stored.version, None))
-    found = await reading.read(session, actor, stored.type, stored.id)
-    headers |= _versioned(found.version, found.last_modified)
+async def _written(
+    session: Session, actor: Actor, asked: Asked, stored: Stored, shown: dict[str, Any] | None = None
+) -> Answer:
+    """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome. A token that may not
+    read is shown nothing: what is stored can hold more than was sent."""
+    wants, headers = asked.prefers("return"), _versioned(stored.version, None)
     if wants == "OperationOutcome":
-        return Answer(
-            stored.status,
-            outcomes.information(stored.warnings or [Issue("Stored.", code="informational", severity="information")]),
-            headers,
-        )
-    return Answer(stored.status, found.body, headers)
+        said = stored.warnings or [Issue("Stored.", code="informational", severity="information")]
+        return Answer(stored.status, outcomes.information(said), headers)
+    if wants == "minimal" or not may(actor, stored.type, "r"):
+        return Answer(stored.status, None, headers)
+    if shown:
+        return Answer(stored.status, shown, headers)
+    found = await reading.read(session, actor, stored.type, stored.id)
+    return Answer(stored.status, found.body, _versioned(found.version, found.last_modified))
 
 
 async def _update(database: Database, actor: Actor, asked: Asked, type: str, id: str) -> Answer:
@@ -435,13 +457,20 @@ async def _system(database: Database, actor: Actor, asked: Asked) -> Answer:
     return Answer(200, {"resourceType": "Bundle", "type": "batch-response", "entry": answers})
 
 
-async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -> dict[str, Any]:
+async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.Entry) -> dict[str, Any]:
     """One entry of a batch, by itself: its failure is its own."""
     try:
         if entry.request is None:
             raise Invalid("An entry of a batch needs a request.", at="Bundle.entry.request", code="required")
         path, _, query = entry.request.url.partition("?")
-        headers = asked.headers | ({"if-match": entry.request.if_match} if entry.request.if_match else {})
+        # Of the batch's own head only what is said of each entry counts: a condition is the entry's own or there is none.
+        headers = {name: asked.headers[name] for name in ("x-request-id", "prefer") if name in asked.headers}
+        conditions = {
+            "if-match": entry.request.if_match,
+            "if-none-match": entry.request.if_none_match,
+            "if-none-exist": entry.request.if_none_exist,
+        }
+        headers |= {name: said for name, said in conditions.items() if said is not None}
         one = Asked(entry.request.method, tuple(part for part in path.split("/") if part), parse_qsl(query, keep_blank_values=True), headers,
                     asked.base, bytes(entry.resource), asked.networks)  # fmt: skip
         if not one.path:
@@ -449,12 +478,26 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: Any) -
         answer = await act(database, actor, one)
     except Refusal as refusal:
         answer = _refused(refusal, asked)
+    except Exception as fault:
+        # What was done before it stands: the sender has to learn of that.
+        answer = _broken(fault, asked)
     return bundles.response_entry(answer.status, answer.body, answer.headers)
+
+
+def _broken(fault: Exception, asked: Asked) -> Answer:
+    # What broke is for the log by kind and place alone: its message could hold what was sent.
+    what = next((type for type in asked.path[:1] if type in surface.SURFACE), "")
+    where = "".join(traceback.format_tb(fault.__traceback__))
+    log.error("%s %s broke: %s\n%s", asked.method, what, type(fault).__name__, where)
+    issue = Issue("The server failed; the request was not carried out.", code="exception")
+    return Answer(500, outcomes.outcome([issue]))
 
 
 def _refused(refusal: Refusal, asked: Asked) -> Answer:
     status = 405 if isinstance(refusal, Refused405) else outcomes.status_of(refusal)
     headers: dict[str, str] = {}
+    if isinstance(refusal, Refused405):
+        headers["allow"] = ", ".join(refusal.allow)
     if isinstance(refusal, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="yuanshe"'
     if isinstance(refusal, Unavailable):

@@ -409,6 +409,7 @@ class EntryRequest(Struct, frozen=True):
     url: Text
     if_match: Text | None = msgspec.field(default=None, name="ifMatch")
     if_none_exist: Text | None = msgspec.field(default=None, name="ifNoneExist")
+    if_none_match: Text | None = msgspec.field(default=None, name="ifNoneMatch")
 
 
 class Entry(Struct, frozen=True):

@@ -20,7 +20,11 @@ async def pool(database: Any) -> Any:
 
 
 async def test_a_value_that_does_not_fit_is_no_outage_and_leaves_no_transaction_open(pool: db.Database) -> None:
-    for query, values in (("SELECT $1::int", ("no number",)), ("SELECT 1", ("too", "many")), (f"SELECT {'$1,' * 32768}1", (1,) * 32768)):
+    for query, values in (
+        ("SELECT $1::int", ("no number",)),
+        ("SELECT 1", ("too", "many")),
+        (f"SELECT {'$1,' * 32768}1", (1,) * 32768),
+    ):
         with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)):
             async with pool.transaction(SCOPE) as session:
                 await session.execute("SELECT set_config('yuanshe.role', 'left-behind', true)")
