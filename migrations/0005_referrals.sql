@@ -202,15 +202,16 @@ CREATE TABLE next_step (
     since timestamptz NOT NULL,
     warn_at timestamptz NOT NULL,
     by timestamptz NOT NULL,
-    reminded smallint NOT NULL DEFAULT 0
+    reminded smallint NOT NULL DEFAULT 0,
+    look_at timestamptz
 );
 COMMENT ON TABLE next_step IS 'Who must act next, on what, by when: exactly one row an open referral';
 COMMENT ON COLUMN next_step.organization_id IS 'The organisation that must act';
 COMMENT ON COLUMN next_step.reminded IS '0 not yet, 1 reminded at 80 % of the limit, 2 escalated at 100 %, 3 escalated to the coordinator';
+COMMENT ON COLUMN next_step.look_at IS 'When the clock looks at it again; empty: at warn_at';
 ALTER TABLE next_step SET (fillfactor = 70);
 CREATE INDEX next_step_owner ON next_step (organization_id, by, referral_id);
-CREATE INDEX next_step_warn ON next_step (warn_at) WHERE reminded = 0;
-CREATE INDEX next_step_overdue ON next_step (by) WHERE reminded IN (0, 1, 2);
+CREATE INDEX next_step_look ON next_step ((coalesce(look_at, warn_at)));
 ALTER TABLE next_step ENABLE ROW LEVEL SECURITY;
 ALTER TABLE next_step FORCE ROW LEVEL SECURITY;
 CREATE POLICY next_step_parties ON next_step USING (

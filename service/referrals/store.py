@@ -245,7 +245,7 @@ INSERT INTO next_step ({_STEP})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (referral_id) DO UPDATE SET agency_id = excluded.agency_id, who = excluded.who, organization_id = excluded.organization_id,
     worker_id = excluded.worker_id, what = excluded.what, task_id = excluded.task_id, since = excluded.since,
-    warn_at = excluded.warn_at, by = excluded.by, reminded = 0
+    warn_at = excluded.warn_at, by = excluded.by, reminded = 0, look_at = NULL
 """
 
 
@@ -299,8 +299,8 @@ async def expired_offers(session: Session, now: datetime, limit: int, but: Seque
 
 
 LATE = """
-SELECT n.referral_id, n.reminded FROM next_step n JOIN referral_counter c ON c.referral_id = n.referral_id
-WHERE (n.reminded = 0 AND n.warn_at <= $1) OR (n.reminded IN (0, 1) AND n.by <= $1) OR (n.reminded = 2 AND n.by <= $1 - (n.by - n.since) * 0.2)
+SELECT n.referral_id FROM next_step n JOIN referral_counter c ON c.referral_id = n.referral_id
+WHERE coalesce(n.look_at, n.warn_at) <= $1
 ORDER BY n.by LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 """
 
@@ -310,11 +310,12 @@ async def late_steps(session: Session, now: datetime, limit: int) -> list[Id]:
     return [row["referral_id"] for row in await session.fetch(LATE, now, limit)]
 
 
-REMINDED = "UPDATE next_step SET reminded = $2 WHERE referral_id = $1 RETURNING reminded"
+REMINDED = "UPDATE next_step SET reminded = $2, look_at = $3 WHERE referral_id = $1"
 
 
-async def set_reminded(session: Session, referral: Id, level: int) -> None:
-    await session.execute(REMINDED, referral, level)
+async def set_reminded(session: Session, referral: Id, level: int, look_at: datetime) -> None:
+    """How far the step has been told of, and when to look at it again."""
+    await session.execute(REMINDED, referral, level, look_at)
 
 
 REMINDED_LEVEL = "SELECT reminded FROM next_step WHERE referral_id = $1"

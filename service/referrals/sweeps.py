@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -69,7 +69,10 @@ def _kept_open(loop: Loop, task: Id, now: datetime, session: Session) -> Loop:
 
 
 WHO_IS_TOLD = {1: "owner", 2: "supervisor", 3: "coordinator"}
-"""80 % of the limit: its owner; 100 %: the owner's supervisor; then the coordinator. What nobody owns escalates too."""
+"""80 % of the limit: its owner; 100 %: the owner's supervisor; then the coordinator, and again each day while it stays
+undone. What nobody owns escalates too."""
+
+AGAIN = timedelta(days=1)
 
 
 async def remind_due(session: Session, actor: Actor, now: datetime) -> int:
@@ -85,12 +88,11 @@ async def _remind(session: Session, actor: Actor, referral: Id, now: datetime) -
             return
         level = await store.reminded_level(session, referral)
         reached = 1 if now < step.by else 2 if level < 2 else 3
-        if reached <= level:
-            return
         task = next((t for t in (*moving.loop.shares, *moving.loop.follow_ups) if t.id == step.task), None)
         moving.tell(
             "remind" if reached == 1 else "escalate", task, what=step.what, who=step.who, told=WHO_IS_TOLD[reached]
         )
-        await store.set_reminded(session, referral, reached)
+        later = {1: step.by, 2: step.by + (step.by - step.since) * 0.2, 3: now + AGAIN}[reached]
+        await store.set_reminded(session, referral, reached, later)
         if reached == 3 and task is not None and step.what == task.item:
             moving.loop = transitions.advanced(moving.loop, task, now, session.practice)

@@ -176,3 +176,23 @@ async def test_a_declined_offers_limit_no_longer_runs(world: World) -> None:
         )
     )
     assert await sweep(world, "expire", later(days=30)) == 0
+
+
+async def test_what_stays_undone_is_told_to_the_coordinator_again_each_day(world: World) -> None:
+    referred = await world.refer("N17")
+    assert await sweep(world, "remind", later(days=30)) == 2
+    assert await sweep(world, "remind", later(days=30, hours=23)) == 0
+    assert await sweep(world, "remind", later(days=31, hours=1)) == 1
+    assert (await told(world, referred))[-1]["told"] == "coordinator"
+
+
+async def test_service_is_looked_at_again_and_again(world: World) -> None:
+    """The assessment limit, then a review every 30 days (moves.md)."""
+    referred = await world.refer("N05")
+    share = await world.accepted(referred)
+    done(await world.party("agency-a").put(share, status="in-progress"))
+    for day, what in ((10, "assessment"), (50, "review"), (90, "review")):
+        await sweep(world, "remind", later(days=day))
+        assert (await told(world, referred))[-1]["what"] == what
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] == "review"
