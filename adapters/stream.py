@@ -7,6 +7,7 @@ with it in `Last-Event-ID` misses nothing.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
@@ -16,16 +17,17 @@ from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
 from adapters import relay
-from adapters.delivery import body
-from adapters.fhir import outcomes
 from service.access import flow as access
 from service.access.model import Actor, Call
 from service.access.scopes import may
 from service.db import Database
-from service.errors import Forbidden, Malformed, Refusal, Unauthenticated
+from service.errors import Forbidden, Issue, Malformed, NotFound, Refusal, Unauthenticated, Unavailable
 from service.events import Placed
 from service.notices import flow as notices
+from service.notices import plain
 from service.values import Id, utc_now
+
+log = logging.getLogger(__name__)
 
 BEAT = 15.0
 """Seconds of silence after which a comment is sent: it keeps proxies from closing, and finds out who is gone."""
@@ -79,14 +81,20 @@ def handler(database: Callable[[], Database], news: Callable[[], News]) -> Any:
         headers: dict[str, str] = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
+        echoed = [(b"x-request-id", headers["x-request-id"].encode("latin-1"))] if "x-request-id" in headers else []
         try:
             if scope.get("method") != "GET":
-                return await _refuse(send, 405, Malformed("Events are read with GET."))
-            actor = await _reader(database(), headers)
+                return await _refuse(send, 405, Malformed("Events are read with GET."), echoed)
+            actor = await _known(database(), headers)
             position = await _start(database(), actor, headers)
         except Refusal as refusal:
-            return await _refuse(send, outcomes.status_of(refusal), refusal)
-        await _send(send, {"type": "http.response.start", "status": 200, "headers": STREAMING})
+            status = next((code for kind, code in STATUS.items() if isinstance(refusal, kind)), 422)
+            return await _refuse(send, status, refusal, echoed)
+        except Exception as fault:
+            # By its kind alone: its message could hold what was sent.
+            log.error("a stream could not begin: %s", type(fault).__name__)
+            return await _refuse(send, 500, BROKEN, echoed)
+        await _send(send, {"type": "http.response.start", "status": 200, "headers": [*STREAMING, *echoed]})
         gone = asyncio.create_task(_gone(receive))
         telling = asyncio.create_task(_tell(database(), news(), headers, actor, position, send))
         try:
@@ -94,7 +102,10 @@ def handler(database: Callable[[], Database], news: Callable[[], News]) -> Any:
         finally:
             for task in (gone, telling):
                 task.cancel()
-            await asyncio.gather(gone, telling, return_exceptions=True)
+            _, fault = await asyncio.gather(gone, telling, return_exceptions=True)
+            if isinstance(fault, Exception):
+                # By its kind alone; the reader finds the stream ended, comes back and continues.
+                log.error("a stream broke: %s", type(fault).__name__)
 
     return events
 
@@ -106,21 +117,31 @@ STREAMING = [
 ]
 
 
-async def _reader(database: Database, headers: dict[str, str]) -> Actor:
-    """Who reads. Raises Unauthenticated, Forbidden."""
+STATUS: dict[type[Refusal], int] = {
+    Malformed: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, Unavailable: 503,
+}  # fmt: skip
+"""The HTTP status of each kind of refusal that a reader can meet."""
+BROKEN = Refusal("The server failed; come back and continue.", issues=(Issue("The server failed; come back and continue.", code="exception"),))  # fmt: skip
+
+
+async def _known(database: Database, headers: dict[str, str]) -> Actor:
+    """Who asks. Raises Unauthenticated."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send an access token: Authorization: Bearer …", key="no-token")
-    actor = await access.authenticate(database, token.strip(), utc_now())
+    return await access.authenticate(database, token.strip(), utc_now())
+
+
+def _permit(actor: Actor) -> None:
     if not may(actor, "Task", "r"):
         raise Forbidden("The token's scopes do not allow reading Task.", key="insufficient-scope")
-    return actor
 
 
 async def _start(database: Database, actor: Actor, headers: dict[str, str]) -> int:
-    """Where the stream begins; opening it is a request like others, with its line in the audit."""
+    """Where the stream begins; opening it is a request like others, with its line in the audit, refused or not."""
     call = Call("E", "events", request_id=headers.get("x-request-id"))
     async with access.open(database, actor, call, utc_now()) as session:
+        _permit(actor)
         return await notices.start(session, actor, _last(headers))
 
 
@@ -143,7 +164,8 @@ async def _tell(
             more = True
             while more and not news.over:
                 # Asked before each batch: a program that was revoked meanwhile gets nothing more.
-                actor = await _reader(database, headers)
+                actor = await _known(database, headers)
+                _permit(actor)
                 async with news.turn, database.transaction(actor.scope) as session:
                     heard = await notices.heard(session, actor, position)
                 if heard.events:
@@ -159,7 +181,7 @@ async def _tell(
 
 
 def _event(place: Placed, actor: Actor) -> bytes:
-    said = body.event(place, actor.organization, whole_network=actor.side == "platform")
+    said = plain.event(place, actor.organization, whole_network=actor.side == "platform")
     return b"id: %s\ndata: %s\n\n" % (str(place.event.id).encode(), msgspec.json.encode(said))
 
 
@@ -177,10 +199,16 @@ async def _send(send: Send, message: dict[str, Any]) -> None:
     await send(message)  # pyright: ignore[reportArgumentType]
 
 
-async def _refuse(send: Send, status: int, refusal: Refusal) -> None:
-    said = msgspec.json.encode(outcomes.outcome(refusal.issues))
-    headers = [(b"content-type", b"application/fhir+json"), (b"content-length", str(len(said)).encode()), (b"cache-control", b"no-store")]  # fmt: skip
+async def _refuse(send: Send, status: int, refusal: Refusal, echoed: list[tuple[bytes, bytes]]) -> None:
+    """Say why, as Problem Details (RFC 9457): this is no address of FHIR."""
+    first = refusal.issues[0]
+    said = msgspec.json.encode({"status": status, "title": first.text, "code": refusal.key or first.code})
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(said)).encode()), (b"cache-control", b"no-store"), *echoed]  # fmt: skip
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="yuanshe"'))
+    if status == 503:
+        headers.append((b"retry-after", b"2"))
+    if status == 405:
+        headers.append((b"allow", b"GET"))
     await _send(send, {"type": "http.response.start", "status": status, "headers": headers})
     await _send(send, {"type": "http.response.body", "body": said, "more_body": False})

@@ -93,13 +93,32 @@ async def served(network: dict[str, Any], network_database: Any) -> AsyncIterato
 async def test_a_stream_is_for_whoever_may_read_it(served: Served) -> None:
     unknown = await served.outside.get("/events")
     assert unknown.status_code == 401 and unknown.headers["www-authenticate"].startswith("Bearer")
-    assert unknown.json()["resourceType"] == "OperationOutcome"
+    assert unknown.headers["content-type"] == "application/problem+json" and unknown.json()["status"] == 401
     assert (await served.outside.get("/events", headers={"authorization": "Bearer nobody's"})).status_code == 401
     assert (await served.outside.get("/events", headers=served.bearer("auditor"))).status_code == 403
     assert (await served.outside.post("/events", headers=served.bearer("his-a"))).status_code == 405
     for after, status in (("first", 400), (str(new_id()), 404)):
         headers = served.bearer("his-a") | {"last-event-id": after}
         assert (await served.outside.get("/events", headers=headers)).status_code == status
+
+
+async def test_a_refusal_is_audited_and_carries_the_request_id(served: Served) -> None:
+    headers = served.bearer("auditor") | {"x-request-id": "stream-1"}
+    refused = await served.outside.get("/events", headers=headers)
+    assert refused.status_code == 403 and refused.headers["x-request-id"] == "stream-1"
+    async with served.as_owner() as owner:
+        lines = await owner.fetch("SELECT outcome FROM audit WHERE request_id = 'stream-1'")
+    assert [line["outcome"] for line in lines] == ["refused"]
+
+
+async def test_without_its_database_a_reader_is_told_when_to_come_again(
+    network: dict[str, Any], network_database: Any
+) -> None:
+    built = app.create(settings.Settings(), network_database.app_dsn, base_url=BASE)
+    async with World(built, network, network_database).running() as world:
+        await world.database.pool.close()
+        answer = await world.http.get(f"{BASE}/events", headers=Served.bearer(world, "his-a"))
+    assert answer.status_code == 503 and answer.headers["retry-after"]
 
 
 async def test_events_come_as_they_happen_and_again_after_the_last_one_seen(served: Served) -> None:
