@@ -101,9 +101,21 @@ async def submit(
         moving.loop = raised(moving.loop, now, session.practice)
         moving.tell("raise", parent, Reason("raised", None), sealed=True)
     await records.keep(session, _received(new, referral, now))
-    await steps.dispatch(moving)
+    decision = await steps.dispatch(moving)
     await steps.save(moving)
-    return Submitted(moving.loop, warnings)
+    return Submitted(moving.loop, (*warnings, *_passed_over(new, decision)))
+
+
+def _passed_over(new: NewReferral, decision: Decision) -> tuple[Issue, ...]:
+    """A performer whom the hospital named and who could not be offered it is not passed over without a word."""
+    if new.preferred is None:
+        return ()
+    named = decision.of(new.preferred)
+    if named is not None and named.eligible:
+        return ()
+    why = next((rule.why() for rule in named.rules if rule.result != "pass"), None) if named else None
+    text = why or "There is no partnership between this hospital and the performer named."
+    return (Issue(f"{text} Routing decided.", "performer[0]", "informational", "warning"),)
 
 
 def _received(new: NewReferral, referral: Referral, now: datetime) -> list[Record]:

@@ -558,3 +558,16 @@ async def test_only_a_hospital_submits(world: World) -> None:
         before = await rows(world)
         assert (await world.party(who).post("", submission("N05"))).status == 403
         assert await rows(world) == before
+
+
+async def test_a_performer_who_cannot_take_it_is_passed_over_with_a_word(world: World) -> None:
+    for agency, told in (("agency-a", 0), ("agency-c", 1)):
+        referred = await world.refer("N05", request={"performer": [{"reference": world.organizations[agency]}]})
+        issues = [
+            issue
+            for entry in referred.answer["entry"]
+            for issue in entry["response"].get("outcome", {}).get("issue", [])
+            if issue.get("expression", [""])[0].endswith("performer[0]")
+        ]
+        assert len(issues) == told, issues
+        assert (await world.offer(referred))["status"] == "requested"
