@@ -21,7 +21,7 @@ from service.records.model import Record
 from service.referrals import lifecycle, settling, store, transitions
 from service.referrals.model import Crisis, Ground, Loop, Receipt, Referral, Task
 from service.routing import steps as routing
-from service.routing.model import Need
+from service.routing.model import Decision, Need
 from service.values import Id, Reason, new_id
 
 ROUTER = clock_actor(PLATFORM)
@@ -265,7 +265,7 @@ def need_of(loop: Loop, wanted: tuple[str, ...] | None = None) -> Need:
     )  # fmt: skip
 
 
-async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
+async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> Decision:
     """Offer the referral to the next eligible agency, or to all of them where the partnership says broadcast.
 
     A place is taken with each offer. Nobody eligible: nothing is offered, and settling hands it to the coordinator. The
@@ -291,6 +291,7 @@ async def dispatch(moving: Turn, wanted: tuple[str, ...] | None = None) -> None:
             break
     if not offered:
         moving.tell("unplaced", by=ROUTER, questions=list(decision.questions), decision=str(decision.id))
+    return decision
 
 
 def agreed_reply(limits: dict[str, Limit] | None, urgency: str) -> Limit | None:
