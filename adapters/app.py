@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from adapters import relay, smart, stream, web
 from adapters.fhir import routes as fhir
-from adapters.settings import Settings
+from adapters.settings import VERSION, Settings
 from service import db
 from service.db import migrate
 from service.db.address import connect
@@ -90,6 +90,6 @@ async def check(dsn: str) -> None:
 
 def _openapi(base_url: str) -> Any:
     return OpenAPIConfig(
-        title="Yuanshe 院社", version="0.1.0", path="/docs", description=f"The FHIR surface is described at {base_url}/fhir/metadata.",
+        title="Yuanshe 院社", version=VERSION, path="/docs", description=f"The FHIR surface is described at {base_url}/fhir/metadata.",
         render_plugins=[web.Reference(), JsonRenderPlugin()],
     )  # fmt: skip

@@ -4,7 +4,9 @@ import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,6 +14,9 @@ from service.db import address, embedded
 from service.errors import SetupError
 from service.notices import schedule
 from service.practice import Practice
+
+VERSION = version("yuanshe")
+"""Of this program, as pyproject.toml says it."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -52,7 +57,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         home=Path(environ.get("YUANSHE_HOME") or ".yuanshe").expanduser(),
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ.get("PORT") or "8080"),
-        public_url=environ.get("YUANSHE_URL") or None,
+        public_url=_address(environ.get("YUANSHE_URL")),
         webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
@@ -104,6 +109,26 @@ def _url(environ: Mapping[str, str], name: str) -> str | None:
         except ValueError:
             raise SetupError(f"{name} cannot be read as a URL.") from None
     return value
+
+
+def _address(text: str | None) -> str | None:
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        sound = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and not (parts.query or parts.fragment or parts.username)
+        )
+        sound = sound and parts.port != 0 and text.isascii() and text.isprintable() and " " not in text
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SetupError(
+            "YUANSHE_URL is the address under which others reach this server, as https://referrals.example.org."
+        )
+    return text
 
 
 def _port(text: str) -> int:

@@ -82,24 +82,37 @@ class Server:
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
-    # The controller decides once; its workers inherit the environment.
-    os.environ[HOME] = tempfile.mkdtemp(prefix="yuanshe-test-")
-    os.chmod(os.environ[HOME], 0o711)  # our own directory; `nobody` has to pass when the tests run as root
     if os.environ.get("YUANSHE_TEST_DATABASE") == "container":
-        os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-        from testcontainers.community.postgres import PostgresContainer
+        os.environ[CONTAINER_URL] = _container(config)
+    # The controller decides once; its workers inherit the environment.
+    home = os.environ[HOME] = tempfile.mkdtemp(prefix="yuanshe-test-")
+    config.add_cleanup(lambda: _leave(Path(home)))  # this one alone: a run within a run inherits the other's variable
+    os.chmod(home, 0o711)  # our own directory; `nobody` has to pass when the tests run as root
 
+
+def _container(config: pytest.Config) -> str:
+    """The owner's URL of a PostgreSQL in a container, for as long as the run lasts."""
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+    from docker.errors import DockerException
+    from testcontainers.community.postgres import PostgresContainer
+
+    try:
         container = PostgresContainer(
             IMAGE, username=embedded.OWNER, password=secrets.token_urlsafe(16), dbname=embedded.DATABASE, driver=None
         ).with_command("postgres -c max_connections=300 -c fsync=off")
         config.add_cleanup(container.stop)
-        os.environ[CONTAINER_URL] = container.start().get_connection_url()
+        return container.start().get_connection_url()
+    except DockerException as fault:
+        raise pytest.UsageError(
+            "YUANSHE_TEST_DATABASE=container needs a Docker daemon that can run "
+            f"{IMAGE}; unset it to test on the embedded PostgreSQL. ({type(fault).__name__})"
+        ) from fault
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and (home := os.environ.pop(HOME, None)):
-        embedded.stop(Path(home))
-        shutil.rmtree(home, ignore_errors=True)
+def _leave(home: Path) -> None:
+    embedded.stop(home)
+    shutil.rmtree(home, ignore_errors=True)
+    os.environ.pop(HOME, None)
 
 
 @pytest.fixture(scope="session")

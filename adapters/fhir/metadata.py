@@ -3,6 +3,7 @@
 from typing import Any
 
 from adapters.fhir.surface import SURFACE, Param, Type
+from adapters.settings import VERSION
 
 Json = dict[str, Any]
 
@@ -34,7 +35,7 @@ def capability(base_url: str) -> Json:
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{base_url}/metadata",
-        "version": "0.1.0",
+        "version": VERSION,
         "name": "Yuanshe",
         "title": "院社 Yuanshe",
         "status": "active",
@@ -43,7 +44,7 @@ def capability(base_url: str) -> Json:
         "description": "Referrals between hospitals and social work agencies, as a coordination platform of the SDOH Clinical Care "
         "guide (JSON only; what is not listed here is not offered).",
         "kind": "instance",
-        "software": {"name": "Yuanshe", "version": "0.1.0"},
+        "software": {"name": "Yuanshe", "version": VERSION},
         "implementation": {"description": "Yuanshe", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
@@ -105,7 +106,8 @@ def page() -> str:
         "What `GET /fhir/metadata` says, for reading. The page is written by `adapters.fhir.metadata.page()` from the one table",
         "`adapters/fhir/surface.py`. How to ask: every parameter takes several values with commas (any of them) and may be",
         "repeated (all of them); `:missing` works on all, `:not` on tokens; a date takes `eq ne gt ge lt le sa eb`; a person may be",
-        "reached through a chain (`patient.identifier`). `_count` (at most 200), `_sort` (`_id`, `_lastUpdated`, with a minus for",
+        "reached through a chain (`patient.identifier`), by a token that may search Patient. A search has at most 200 values in",
+        "all. `_count` (at most 200), `_sort` (`_id`, `_lastUpdated`, with a minus for",
         "newest first), `_total`, `_summary=count` and `_include` shape the answer; `Prefer: handling=strict` refuses what is not",
         "listed here. A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
         "",

@@ -1,9 +1,15 @@
 """What a fresh machine relies on before any of our code runs."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.fhir import metadata
 from tests.setup.conftest import ROOT
 
 
@@ -29,3 +35,48 @@ def test_the_set_up_script_finds_the_version_of_uv_in_the_lock() -> None:
     found = re.search(r'^name = "uv"\nversion = "(.+)"$', (ROOT / "uv.lock").read_text(), re.MULTILINE)
     assert found
     assert found.group(1) == locked["uv"]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert metadata.capability("http://x/fhir")["software"]["version"] == said
+    elsewhere = [path for wing in ("service", "adapters") for path in (ROOT / wing).rglob("*.py") if f'"{said}"' in path.read_text()]  # fmt: skip
+    assert elsewhere == []
+
+
+def test_the_containers_are_told_of_the_deployment() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    for name in ("YUANSHE_URL", "YUANSHE_PRACTICE", "WEBHOOK_ALLOW", "WEBHOOK_RETRY"):
+        assert f"{name}: ${{{name}:-}}" in compose
+    for command in ("serve", "work"):
+        assert re.search(rf"command: \[{command}\]\n    environment: \*settings\n", compose)
+
+
+def secrets_in(folder: Path) -> dict[str, str]:
+    subprocess.run(["sh", folder / "deploy" / "secrets.sh"], check=True)
+    return {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
+
+
+def test_secrets_are_whole_closed_and_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy" / "secrets.sh", tmp_path / "deploy")
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o755)
+    (folder / "postgres-password").touch()  # what a full disk left behind
+    first = secrets_in(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert re.fullmatch("[0-9a-f]{48}", first["postgres-password"])
+    assert f":{first['postgres-password']}@" in first["owner-database-url"]
+    assert re.search(r"yuanshe_app:[0-9a-f]{48}@", first["database-url"])
+    assert first.keys() == {"postgres-password", "database-url", "owner-database-url"}
+    assert secrets_in(tmp_path) == first
+
+
+def test_without_a_docker_daemon_the_tests_say_what_is_missing(tmp_path: Path) -> None:
+    environ = os.environ | {"YUANSHE_TEST_DATABASE": "container", "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"}
+    said = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/setup/test_project.py"],
+        cwd=ROOT, env=environ, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.returncode == 4
+    assert "needs a Docker daemon" in said.stderr and "Traceback" not in said.stderr

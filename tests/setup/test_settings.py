@@ -37,8 +37,10 @@ def test_each_variable_is_read() -> None:
             "PORT": "9000",
             "WEBHOOK_ALLOW": "127.0.0.0/8, ::1/128",
             "DOCS": "1",
+            "YUANSHE_URL": "https://referrals.example.org/yuanshe/",
         }
     )
+    assert settings.base_url(read, 9000) == "https://referrals.example.org/yuanshe"
     assert read.database_url == "postgresql://a:b@one:5432,two:5433/x"
     assert read.owner_database_url == "postgres://o:p@one/x"
     assert (read.home, read.attachments) == (Path("/srv/yuanshe"), Path("/srv/yuanshe/attachments"))
@@ -61,6 +63,11 @@ def test_each_variable_is_read() -> None:
         ("DATABASE_URL", "postgresql://a:hidden-word@[b/c"),
         ("YUANSHE_OWNER_DATABASE_URL", "x"),
         ("DATABASE_URL_FILE", "/nowhere/at/all"),
+        ("YUANSHE_URL", "referrals.example.org"),
+        ("YUANSHE_URL", "ftp://referrals.example.org"),
+        ("YUANSHE_URL", "https://"),
+        ("YUANSHE_URL", "https://a:hidden-word@referrals.example.org"),
+        ("YUANSHE_URL", "https://referrals.example.org:http"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(name: str, value: str) -> None:
