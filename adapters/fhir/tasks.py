@@ -209,7 +209,7 @@ async def _parent(session: Session, actor: Actor, current: Task, asked: wire.Tas
         case "cancelled":
             await flow.withdraw(session, actor, current.referral, why, now)
         case "entered-in-error":
-            await flow.void(session, actor, current.referral, why, now)
+            await casework.void(session, actor, current.referral, why, now)
         case "rejected" if actor.side == "platform":
             await flow.refuse(session, actor, current.referral, why, now)
         case "failed" if actor.side == "platform":
@@ -229,7 +229,7 @@ async def _share(session: Session, actor: Actor, current: Task, asked: wire.Task
         case "cancelled":
             await flow.withdraw_share(session, actor, current.id, why, now)
         case "entered-in-error":
-            await flow.void_share(session, actor, current.id, why, now)
+            await casework.void_share(session, actor, current.id, why, now)
         case "accepted" | "rejected" | "in-progress" | "on-hold" | "completed" | "failed":
             raise Forbidden("Only the agency that has the share answers it.", key="wrong-actor")
         case _:

@@ -12,6 +12,7 @@ from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
 from service.access.model import Actor
+from service.casework import flow as casework
 from service.casework import work_flow
 from service.casework.model import NewIntervention
 from service.consent.model import Consent, Kind
@@ -283,7 +284,7 @@ async def _request(
     if read.status == "revoked":
         loop = await flow.withdraw(session, actor, id, why, now)
     elif read.status == "entered-in-error":
-        loop = await flow.void(session, actor, id, why or Reason(None, "entered in error by the placer"), now)
+        loop = await casework.void(session, actor, id, why or Reason(None, "entered in error by the placer"), now)
     else:
         raise Invalid(
             f"A request does not become {read.status} by its author's word; the Tasks say so.",

@@ -219,6 +219,47 @@ async def _taken_back(moving: steps.Turn, share: Task) -> None:
         await steps.end(moving, "cancelled", "withdrawn", _why_taken_back(share), "withdraw")
 
 
+async def void(session: Session, actor: Actor, referral: Id, reason: Reason | None, now: datetime) -> Loop:
+    """Recorded in error: the referral and all its Tasks leave every list and figure, and its cases close; the only exit
+    from a terminal state. By its hospital or the coordinator, with a reason in text."""
+    steps.only(actor, "hospital", "platform")
+    why = _in_text(reason)
+    async with steps.on_referral(session, actor, referral, now) as moving:
+        steps.own_hospital(moving)
+        if moving.loop.parent.status == "entered-in-error":
+            raise Invalid("This referral is already void.", at="status", key="illegal-move")
+        await files.voided(moving, moving.loop.shares, why)
+        for task in (*moving.loop.shares, *moving.loop.follow_ups, moving.loop.parent):
+            if task.status != "entered-in-error":
+                moving.loop = transitions.voided(moving.loop, task, why, now)
+                moving.tell("void", task, why)
+        moving.loop = steps.to_coordinator(moving.loop)
+    return moving.loop
+
+
+async def void_share(session: Session, actor: Actor, task: Id, reason: Reason | None, now: datetime) -> Loop:
+    """One share recorded in error, by its hospital or the coordinator, with a reason in text: its case closes, its
+    agency's follow-ups pass to the hospital, and the next agency is offered the needs."""
+    why = _in_text(reason)
+    async with steps.turn(session, actor, task, now) as moving:
+        share = files.share_of(moving, task)
+        moving.permit("void")
+        await files.voided(moving, (share,), why)
+        moving.loop = steps.to_coordinator(transitions.voided(moving.loop, share, why, now))
+        moving.tell("void", moving.share, why)
+        kept = (each for each in moving.loop.shares if each.accepted_at and (each.open or each.status == "completed"))
+        if share.agency and all(each.agency != share.agency for each in kept):
+            followup.hand_over(moving, share.agency)
+        await steps.redispatch(moving, share.needs)
+    return moving.loop
+
+
+def _in_text(reason: Reason | None) -> Reason:
+    if reason is None or not reason.text:
+        raise Invalid("A reason with text is required.", at="statusReason.text", code="required")
+    return reason
+
+
 async def amend(
     session: Session,
     actor: Actor,

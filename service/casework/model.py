@@ -8,7 +8,7 @@ import msgspec
 from service.values import Id, Reason
 
 Phase = Literal["intake", "assessment", "plan", "intervention", "evaluation", "closure", "archive"]
-Ending = Literal["complete", "return", "fail", "confirm-cancel"]
+Ending = Literal["complete", "return", "fail", "confirm-cancel", "void"]
 Status = Literal[
     "preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"
 ]

@@ -1,5 +1,7 @@
 """The case's own part in a move: opened with the acceptance, kept in step, closed with the share; and whose share it is."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from service.casework import store
@@ -43,6 +45,11 @@ async def closed(moving: Turn, ending: Ending, reason: Reason) -> Case:
             case, version=case.version + 1, phase="closure", closed_at=moving.now, ending=ending, reason=reason
         ),
     )
+
+
+async def voided(moving: Turn, shares: Sequence[Task], reason: Reason) -> None:
+    """The cases of shares that were recorded in error close with them; one that had ended before keeps its end."""
+    await store.close_cases(moving.session, [share.id for share in shares], "void", reason, moving.now)
 
 
 async def _saved(moving: Turn, case: Case) -> Case:

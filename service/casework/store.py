@@ -1,8 +1,11 @@
 """SQL of cases and interventions."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from asyncpg import Record as Row
 
-from service.casework.model import Case, Intervention
+from service.casework.model import Case, Ending, Intervention
 from service.db import Session
 from service.values import Id, Reason
 
@@ -26,6 +29,17 @@ async def save_case(session: Session, c: Case) -> bool:
         code, text,
     )  # fmt: skip
     return stored is not None
+
+
+CLOSE_CASES = """
+UPDATE case_file SET version = version + 1, phase = 'closure', closed_at = $3, ending = $2, reason_code = $4, reason_text = $5
+WHERE task_id = ANY($1) AND closed_at IS NULL
+"""
+
+
+async def close_cases(session: Session, tasks: Sequence[Id], ending: Ending, reason: Reason, now: datetime) -> None:
+    """Close the open ones of the cases of these shares."""
+    await session.execute(CLOSE_CASES, list(tasks), ending, now, reason.code, reason.text)
 
 
 CASE_OF = f"SELECT {CASE} FROM case_file WHERE task_id = $1"

@@ -178,7 +178,7 @@ async def withdraw(session: Session, actor: Actor, referral: Id, reason: Reason 
     steps.only(actor, "hospital", "platform")
     why = reason if reason and reason.text else Reason(reason.code if reason else None, "withdrawn by the placer")
     async with steps.on_referral(session, actor, referral, now) as moving:
-        _own_hospital(moving, actor)
+        steps.own_hospital(moving)
         if not moving.loop.parent.open:
             raise Invalid(
                 "This referral has ended; only a current one can be withdrawn.", at="status", key="not-current"
@@ -195,11 +195,6 @@ async def withdraw(session: Session, actor: Actor, referral: Id, reason: Reason 
         if not live:
             await steps.end(moving, "cancelled", "withdrawn", why, "withdraw")
     return moving.loop
-
-
-def _own_hospital(moving: steps.Turn, actor: Actor) -> None:
-    if actor.side == "hospital" and moving.loop.referral.hospital != actor.organization:
-        raise NotFound("There is no such referral, or it is not yours to see.")
 
 
 async def refuse(session: Session, actor: Actor, referral: Id, reason: Reason | None, now: datetime) -> Loop:
@@ -230,36 +225,6 @@ async def give_up(session: Session, actor: Actor, referral: Id, reason: Reason |
         else:
             status = "rejected" if moving.loop.parent.status == "requested" else "failed"
             await steps.end(moving, status, "failed", reason, "give-up")
-    return moving.loop
-
-
-async def void(session: Session, actor: Actor, referral: Id, reason: Reason | None, now: datetime) -> Loop:
-    """Recorded in error: the referral and all its Tasks leave every list and figure; the only exit from a terminal state."""
-    steps.only(actor, "hospital", "platform")
-    if reason is None or not reason.text:
-        raise Invalid("A reason with text is required.", at="statusReason.text", code="required")
-    async with steps.on_referral(session, actor, referral, now) as moving:
-        _own_hospital(moving, actor)
-        if moving.loop.parent.status == "entered-in-error":
-            raise Invalid("This referral is already void.", at="status", key="illegal-move")
-        for task in (*moving.loop.shares, *moving.loop.follow_ups, moving.loop.parent):
-            if task.status != "entered-in-error":
-                moving.loop = transitions.voided(moving.loop, task, reason, now)
-                moving.tell("void", task, reason)
-        moving.loop = steps.to_coordinator(moving.loop)
-    return moving.loop
-
-
-async def void_share(session: Session, actor: Actor, task: Id, reason: Reason | None, now: datetime) -> Loop:
-    """One share recorded in error, by its hospital or the coordinator."""
-    if reason is None or not reason.text:
-        raise Invalid("A reason with text is required.", at="statusReason.text", code="required")
-    async with steps.turn(session, actor, task, now) as moving:
-        moving.permit("void")
-        wanted = moving.share.needs
-        moving.loop = steps.to_coordinator(transitions.voided(moving.loop, moving.share, reason, now))
-        moving.tell("void", moving.share, reason)
-        await steps.redispatch(moving, wanted)
     return moving.loop
 
 

@@ -385,6 +385,12 @@ def own_agency(moving: Turn) -> None:
         raise NotFound(CANNOT_TELL)
 
 
+def own_hospital(moving: Turn) -> None:
+    """Of the hospitals only the referral's own; another one may not know of it."""
+    if moving.actor.side == "hospital" and moving.loop.referral.hospital != moving.actor.organization:
+        raise NotFound("There is no such referral, or it is not yours to see.")
+
+
 def only(actor: Actor, *sides: str) -> None:
     if actor.side not in sides:
         raise Forbidden(f"This is for the {' or '.join(sides)}.", key="wrong-actor")
