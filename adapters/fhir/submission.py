@@ -11,6 +11,7 @@ from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Stale
 from service.followup import flow as followup
+from service.followup import schedule
 from service.patients import flow as patients
 from service.patients import identity
 from service.patients import store as patient_rows
@@ -323,10 +324,11 @@ async def _known_stay(session: Session, actor: Actor, part: Part, patient: Id, n
     """A stay with a number that this hospital has used is that stay, whoever else was referred from it."""
     if part.known:
         return
-    number = intake.stay(
-        wire.decode(part.raw, wire.Encounter, part.at), part.id, patient, actor.organization, now, part.at, {}
-    ).number
-    known = await patient_rows.stay_by_number(session, actor.organization, number) if number else None
+    read = wire.decode(part.raw, wire.Encounter, part.at)
+    said = intake.stay(read, part.id, patient, actor.organization, now, part.at, {})
+    number = said.number
+    # Locked: its discharge, if one is on its way, is seen here or sees this referral.
+    known = await patient_rows.locked_stay_by_number(session, actor.organization, number) if number else None
     if known is None:
         return
     if known.patient != patient:
@@ -334,6 +336,8 @@ async def _known_stay(session: Session, actor: Actor, part: Part, patient: Id, n
             "This number belongs to a stay of another patient.", at=f"{part.at}.identifier", key="identity-conflict"
         )
     part.id, part.known = known.id, known.version
+    # What was written before the discharge does not take it back: the stay stands as it is.
+    part.kept = schedule.discharged(known) and not schedule.discharged(said)
 
 
 async def _stay(
@@ -350,7 +354,7 @@ async def _stay(
     part = _only(parts, "Encounter", optional=True)
     if part is None or part.kept:
         named = part.id if part else references.ours(asked.encounter, "Encounter", at=f"{at}.encounter")
-        known = await patient_rows.get_stay(session, named) if named else None
+        known = await patient_rows.get_stay(session, named, lock=True) if named else None
         if (asked.encounter or part) and (known is None or known.patient != patient):
             raise Invalid("The encounter is not one of this patient.", at=f"{at}.encounter", code="not-found")
         return known
@@ -359,10 +363,13 @@ async def _stay(
     if whose and references.ours(whose, "Patient", at=f"{part.at}.subject") not in (None, patient):
         raise Invalid("The stay is another patient's.", at=f"{part.at}.subject", code="value")
     stay = await destination(session, parts, part, patient, actor, now)
-    admitted = msgspec.structs.replace(stay, status="in-progress") if stay.status == "finished" else stay
     with wire.within(part.at):
-        await patients.admit(session, actor, admitted, body, now, known=part.known, received=received)
-    return stay
+        if part.known or schedule.discharged(stay):
+            # Its end, or another end than before, concerns the person's other referrals, too.
+            return await followup.discharge(
+                session, actor, stay, body, now, known=part.known or None, received=received
+            )
+        return await patients.admit(session, actor, stay, body, now, known=part.known, received=received)
 
 
 async def destination(

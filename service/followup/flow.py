@@ -31,14 +31,17 @@ LONGEST_AGO = timedelta(days=366)
 
 
 async def discharge(
-    session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime, lace: int | None = None
-) -> Stay:
+    session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime, lace: int | None = None,
+    *, known: int | None = None, received: list[Record] | None = None,
+) -> Stay:  # fmt: skip
     """Store a hospital stay, new or its next version. A stay that has ended gets its follow-ups at once, on every
     referral that it concerns; a corrected end moves those not begun, death cancels all, an end that is taken back
-    cancels those not begun. `lace` is the score of the risk of readmission, where one is known.
+    cancels those not begun. `lace` is the score of the risk of readmission, where one is known; `known` and `received`
+    as in `patients.admit`.
     """
-    before = await stays.get_stay(session, stay.id)
-    stay = await patients.admit(session, actor, stay, body, now)
+    # A referral that is being placed for this stay holds its lock: once it is committed, it is followed with the others.
+    before = await stays.get_stay(session, stay.id, lock=True)
+    stay = await patients.admit(session, actor, stay, body, now, known=known, received=received)
     died = schedule.discharged(stay) and stay.disposition == schedule.DIED
     news = before is None or _end_of(before) != _end_of(stay)
     for referral in await referrals.of_stay(session, stay.id, stay.patient, stay.hospital, every=died):

@@ -91,16 +91,24 @@ STAY = "id, hospital_id, patient_id, version, status, number_system, number, sta
 GET_STAY = f"SELECT {STAY} FROM stay WHERE id = $1"
 
 
-async def get_stay(session: Session, id: Id) -> Stay | None:
-    row = await session.fetchrow(GET_STAY, id)
+LOCK_STAY = f"{GET_STAY} FOR NO KEY UPDATE"
+
+
+async def get_stay(session: Session, id: Id, *, lock: bool = False) -> Stay | None:
+    """The stay. With `lock` nobody else changes it until the transaction ends, and what another was changing is seen."""
+    row = await session.fetchrow(LOCK_STAY if lock else GET_STAY, id)
     return _stay(row) if row else None
 
 
 STAY_BY_NUMBER = f"SELECT {STAY} FROM stay WHERE hospital_id = $1 AND number_system = $2 AND number = $3"
 
 
-async def stay_by_number(session: Session, hospital: Id, number: Identifier) -> Stay | None:
-    row = await session.fetchrow(STAY_BY_NUMBER, hospital, number.system, number.value)
+LOCK_STAY_BY_NUMBER = f"{STAY_BY_NUMBER} FOR NO KEY UPDATE"
+
+
+async def locked_stay_by_number(session: Session, hospital: Id, number: Identifier) -> Stay | None:
+    """The hospital's stay with this number, locked as by `get_stay`."""
+    row = await session.fetchrow(LOCK_STAY_BY_NUMBER, hospital, number.system, number.value)
     return _stay(row) if row else None
 
 
