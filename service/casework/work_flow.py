@@ -10,7 +10,7 @@ from service.casework import store
 from service.casework.model import Intervention, NewIntervention
 from service.codes import METHOD, SERVICE_TYPE, known
 from service.db import Session
-from service.directory import store as directory
+from service.directory import steps as directory
 from service.errors import Invalid, Issue, NotFound, Stale
 from service.records import store as records
 from service.records.model import Record
@@ -45,7 +45,7 @@ async def record_intervention(
         if issues:
             raise Invalid("The intervention cannot be recorded so.", issues=issues)
         worker = new.worker or (old.worker if old else actor.worker or share.worker)
-        if new.worker and not await _works_for(session, new.worker, actor.organization):
+        if new.worker and not await directory.works_for(session, new.worker, actor.organization):
             raise Invalid("The performer is not a worker of this agency.", at="performer", key="foreign-worker")
         case = await files.changed(moving)
         made = Intervention(
@@ -65,11 +65,6 @@ async def record_intervention(
         _mark_recorded(moving)
         moving.tell("record", moving.share, type="Procedure", id=str(made.id), service_type=made.service_type)
     return made
-
-
-async def _works_for(session: Session, worker: Id, agency: Id) -> bool:
-    found = await directory.worker(session, worker)
-    return found is not None and found.agency == agency
 
 
 def faults(new: NewIntervention, now: datetime) -> tuple[Issue, ...]:

@@ -39,6 +39,12 @@ async def licensed_worker(session: Session, agency: Id, worker: Id | None, day: 
     return await store.licensed_worker(session, agency, worker, day)
 
 
+async def works_for(session: Session, worker: Id, agency: Id) -> bool:
+    """Whether this is a worker of the agency, licensed or not."""
+    found = await store.worker(session, worker)
+    return found is not None and found.agency == agency
+
+
 async def supervisors(session: Session, agency: Id, day: date) -> list[Id]:
     """The agency's licensed supervisors."""
     return await store.supervisors(session, agency, day)

@@ -81,6 +81,16 @@ def _follow(moving: steps.Turn, stay: Stay, lace: int | None, news: bool) -> Non
             # The offer of bereavement support to the family: somebody decides whom to ask, and how.
             moving.tell("offer-bereavement", before.parent)
     _tell_changes(moving, before)
+    _tell_close(moving)
+
+
+def _tell_close(moving: steps.Turn) -> None:
+    """Say that the last follow-up has ended, and the referral with it; while a crisis is up it stays open."""
+    assert moving.before is not None
+    pending = any(task.open for task in moving.before.follow_ups)
+    loop = moving.loop
+    if pending and not (loop.parent.open or loop.referral.crisis or any(task.open for task in loop.follow_ups)):
+        moving.tell("close", loop.parent)
 
 
 def _tell_changes(moving: steps.Turn, before: Loop) -> None:
@@ -114,6 +124,8 @@ async def attempt(session: Session, actor: Actor, new: NewAttempt, body: bytes, 
             raise Invalid(
                 "The person's identity is not disclosed to this agency any more.", at="basedOn", key="not-disclosed"
             )
+        if new.worker and not await directory.works_for(session, new.worker, actor.organization):
+            raise Invalid("Who tried is not a worker of this agency.", at="sender", key="foreign-worker")
         made = Attempt(
             id=new.id, task=task.id, referral=task.referral, patient=task.patient, owner=actor.organization, channel=new.channel,
             at=new.at, reached=new.reached, recorded_at=now, reason=new.reason, worker=new.worker or actor.worker or task.worker,
@@ -177,8 +189,7 @@ async def outcome(
             _tell_changes(moving, before)
         if code == "crisis":
             _raise_crisis(moving, task)
-        if not moving.loop.parent.open and not any(other.open for other in moving.loop.follow_ups):
-            moving.tell("close", moving.loop.parent)
+        _tell_close(moving)
     return moving.loop
 
 

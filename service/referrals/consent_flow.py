@@ -9,7 +9,7 @@ from service.consent import grounds
 from service.consent import store as consents
 from service.consent.model import Consent
 from service.db import Session
-from service.errors import Invalid, NotFound, Stale
+from service.errors import Conflict, Invalid, NotFound, Stale
 from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
@@ -54,7 +54,8 @@ async def record_consent(session: Session, actor: Actor, consent: Consent, body:
 
 
 async def record_basis(session: Session, actor: Actor, basis: Consent, body: bytes, now: datetime) -> Consent:
-    """A supervisor or coordinator records a lawful basis (legal duty, emergency) in place of a consent, with its reason."""
+    """The coordinator (the `platform` side, which a supervisor asks) records a lawful basis (legal duty, emergency) in
+    place of a consent, with its reason in text. Forbidden for every other side."""
     steps.only(actor, "platform")
     if not basis.reason_text:
         raise Invalid("A lawful basis needs its reason in text.", at="reason.text", code="required")
@@ -64,7 +65,8 @@ async def record_basis(session: Session, actor: Actor, basis: Consent, body: byt
     basis = msgspec.structs.replace(
         basis, patient=referral.patient, hospital=referral.hospital, version=1, recorded_by=actor.id, recorded_at=now
     )
-    await consents.save(session, basis)
+    if not await consents.save(session, basis, grounds.next_change(basis, now)):
+        raise Conflict("This lawful basis was recorded before.", key="duplicate", code="duplicate")
     await records.keep(
         session,
         [Record(basis.id, 1, "Provenance", "safety", actor.organization, body, now, hospital=referral.hospital, patient=referral.patient,
