@@ -7,22 +7,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
+import msgspec
 
 from adapters import network, settings
 from adapters.commands import serve
 from adapters.demo import people, story, supervisor
 from service import db
 from service.access.model import clock_actor
-from service.db import Scope, embedded
+from service.db import Scope, Session, embedded
 from service.db.migrate import migrate
 from service.directory import flow as directory
 from service.directory import store as directory_rows
-from service.errors import SetupError
+from service.errors import Conflict, SetupError
 from service.practice import PLATFORM
 from service.values import utc_now
 
@@ -38,10 +40,11 @@ def command(serve_only: bool, fresh: bool) -> None:
     read = settings.read()
     if fresh and (read.database_url or read.owner_database_url):
         raise SetupError("--fresh empties the embedded database only: unset DATABASE_URL.")
-    # Taken and given back: whoever has the port is found out before anything is started.
-    serve.listen(read.host, read.port).close()
+    # Taken and given back: whoever has the port is found out before anything is started, and 0 becomes a free one.
+    with serve.listen(read.host, read.port) as listening:
+        read = msgspec.structs.replace(read, port=listening.getsockname()[1])
     home = read.home
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o711, parents=True, exist_ok=True)
     with _alone(home):
         _run(read, home, serve_only, fresh)
 
@@ -79,8 +82,8 @@ async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict
             fresh = await directory_rows.organization(session, PLATFORM) is None
             if fresh:
                 await directory.load(session, clock_actor(PLATFORM), network.read([network.DEMO]), now)
-            known = people.read(home / "demo.json")
-            demo = await people.register(session, now) if fresh or known is None else known
+            known = None if fresh else people.read(home / "demo.json")
+            demo = known or await _register(session, home, now)
     finally:
         await database.close()
     urls = {"base_url": base_url, "fhir_url": f"{base_url}/fhir", "token_url": f"{base_url}/auth/token"}
@@ -89,8 +92,24 @@ async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict
     return demo
 
 
+async def _register(session: Session, home: Path, now: datetime) -> dict[str, Any]:
+    found = await directory_rows.organizations_by_key(session, people.ORGANIZATIONS)
+    if missing := [key for key in people.ORGANIZATIONS if key not in found]:
+        raise SetupError(
+            f"This database has a directory of its own, without the demo's {missing[0]}: give the demo an empty one."
+        )
+    try:
+        return await people.register(session, now)
+    except Conflict as taken:
+        raise SetupError(
+            f"The database has the demo's accounts, but {home / 'demo.json'}, which holds their passwords, is gone: "
+            "run `yuanshe demo --fresh`, or give the demo an empty database."
+        ) from taken
+
+
 def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[str, Any], serve_only: bool) -> None:
     environ = os.environ | {
+        "PORT": str(read.port),
         "WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128",
         "DOCS": os.environ.get("DOCS") or "1",
     }

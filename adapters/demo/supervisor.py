@@ -85,6 +85,8 @@ class Supervisor:
         self.broken = threading.Event()
         """Set when a child dies too often: the demo cannot go on."""
         self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        """Held while a child is started or the end is announced: none is started that `stop` would not find."""
         self._watch = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._look = threading.Thread(target=self._keep_database, name="database", daemon=True)
 
@@ -107,11 +109,16 @@ class Supervisor:
             for child in self.children:
                 if child.ended(pid, status):
                     log.warning("%s ended with %s; starting it again", child.name, os.waitstatus_to_exitcode(status))
-                    if not child.start():
+                    if not self._again(child):
                         log.error("%s died %s times within a minute", child.name, MOST_STARTS)
                         self.broken.set()
                         os.kill(os.getpid(), signal.SIGTERM)
                         return
+
+    def _again(self, child: Child) -> bool:
+        """Start it again, unless all is to end; False when it has died too often."""
+        with self._starting:
+            return self._stopping.is_set() or child.start()
 
     def _keep_database(self) -> None:
         starts: deque[float] = deque(maxlen=MOST_STARTS)
@@ -132,7 +139,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """End both, and wait until they have."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         if self._look.is_alive():
             self._look.join()
         for child in self.children:

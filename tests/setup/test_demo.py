@@ -14,17 +14,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
+
+from adapters.demo import supervisor
+from service.practice import PLATFORM
+from tests.conftest import Clone
 
 
 class Demo:
     """A running demo, read line by line."""
 
-    def __init__(self, home: Path, *words: str) -> None:
+    def __init__(self, home: Path, *words: str, port: int | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            self.port = free.getsockname()[1] if port is None else port
         self.home = home
         environ = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "YUANSHE_OWNER_DATABASE_URL")}
         environ |= {"YUANSHE_HOME": str(home), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
@@ -185,6 +190,52 @@ def test_a_taken_port_is_named_before_anything_is_started(home: Path) -> None:
     assert said.returncode == 2
     assert "is taken" in said.stderr and "PORT" in said.stderr and "Traceback" not in said.stderr
     assert not home.exists()
+
+
+def refused(home: Path, *words: str, **environ: str) -> str:
+    """What the demo says as it refuses to begin."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "YUANSHE_OWNER_DATABASE_URL")}
+    said = subprocess.run(
+        [sys.executable, "-m", "adapters.main", "demo", *words], env=kept | {"YUANSHE_HOME": str(home), "PORT": "0"} | environ,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert said.returncode == 2 and "Traceback" not in said.stderr
+    return said.stderr
+
+
+def test_a_demo_that_lost_its_passwords_says_how_to_begin_anew(home: Path) -> None:
+    demo = Demo(home, "--serve-only", port=0)
+    demo.until("Serving")
+    assert demo.said["base_url"].rpartition(":")[2] not in ("0", "8080"), "with PORT=0 it chose a free one"
+    assert httpx.get(f"{demo.said['base_url']}/health/ready").status_code == 200
+    assert home.stat().st_mode & 0o777 & ~0o711 == 0
+    demo.process.terminate()
+    demo.process.communicate(timeout=60)
+    (home / "demo.json").unlink()
+    assert "demo.json" in (said := refused(home)) and "--fresh" in said
+    assert not (home / "demo.json").exists()
+
+
+async def test_a_database_with_another_directory_is_refused_and_left_alone(home: Path, database: Clone) -> None:
+    connection = await asyncpg.connect(database.owner_dsn)
+    try:
+        await connection.execute("SELECT set_config('yuanshe.platform', 'on', false)")
+        await connection.execute(
+            "INSERT INTO organization (id, key, kind, name_zh, name_en, lineage, updated_at)"
+            f" VALUES ('{PLATFORM}', 'platform', 'platform', '平台', 'Platform', '{{{PLATFORM}}}', now())"
+        )
+        assert "directory of its own" in refused(home, DATABASE_URL=database.app_dsn)
+        assert await connection.fetchval("SELECT count(*) FROM client") == 0
+    finally:
+        await connection.close()
+
+
+def test_no_program_is_started_again_once_all_is_to_end() -> None:
+    watching = supervisor.Supervisor({}, None)
+    watching.stop()
+    child = watching.children[0]
+    assert watching._again(child)
+    assert not child.ended(os.getpid(), 0) and child._process is None
 
 
 def test_fresh_refuses_a_database_that_is_not_its_own(home: Path) -> None:
