@@ -142,10 +142,12 @@ async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
         return Answer(200, metadata.capability(asked.base))
     actor = await _who(database, asked)
     if asked.method in ("POST", "PUT", "PATCH"):
-        _readable(asked)
         asked.body = await _body(asked, receive)
-        if asked.path[-1:] != ("_search",):
-            asked.body = wire.sound(asked.body)
+        # What is asked of Subscriptions stands in the URL: a POST of it needs no body, nor to say what kind of one.
+        if asked.body or not (asked.path[:1] == ("Subscription",) and asked.path[-1].startswith("$")):
+            _readable(asked)
+            if asked.path[-1:] != ("_search",):
+                asked.body = wire.sound(asked.body)
     return await act(database, actor, asked)
 
 

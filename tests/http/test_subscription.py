@@ -362,6 +362,9 @@ async def test_status_and_events_tell_what_was_to_be_heard(world, worker, hook) 
     assert (said["status"], said["type"], said["events-since-subscription-start"]) == ("active", "query-status", "2")
     assert len((await hospital.read("Subscription/$status?status=active"))["entry"]) == 1
     assert (await hospital.read("Subscription/$status?status=off"))["entry"] == []
+    for path in ("Subscription/$status", f"Subscription/{made['id']}/$status", f"Subscription/{made['id']}/$events"):
+        bare = await hospital.ask("POST", path)
+        assert bare.status == 200 and bare["entry"]
 
     told = await hospital.read(f"Subscription/{made['id']}/$events")
     assert status_of(told)["type"] == "query-event"
