@@ -1,21 +1,21 @@
 """The one tree of errors; each protocol maps it once.
 
-    YuansheError
-    ├── SetupError          the operator must mend the environment (one clear line, exit 2)
-    └── Refusal             the caller is told why; nothing was stored
-        ├── Malformed           400  cannot be read at all
-        ├── Unauthenticated     401  nobody we know
-        ├── Forbidden           403  known, but may not
-        ├── NotFound            404  absent, or the caller may not know of it
-        ├── Gone                410  was there once
-        ├── NotAcceptable       406  an answer in that form is not to be had
-        ├── Conflict            409  somebody was first (`duplicate`, `conflict`, `taken`, …)
-        ├── Stale               412  the version named is not the current one
-        ├── TooLarge            413  over a limit, which is named
-        ├── UnsupportedMedia    415  a body in a form that is not read
-        ├── Invalid             422  read, understood, and against a rule
-        ├── TooMany             429  slow down
-        └── Unavailable         503  the database is away; try again
+YuansheError
+├── SetupError          the operator must mend the environment (one clear line, exit 2)
+└── Refusal             the caller is told why; nothing was stored
+    ├── Malformed           400  cannot be read at all
+    ├── Unauthenticated     401  nobody we know
+    ├── Forbidden           403  known, but may not
+    ├── NotFound            404  absent, or the caller may not know of it
+    ├── Gone                410  was there once
+    ├── NotAcceptable       406  an answer in that form is not to be had
+    ├── Conflict            409  somebody was first (`duplicate`, `conflict`, `taken`, …)
+    ├── Stale               412  the version named is not the current one
+    ├── TooLarge            413  over a limit, which is named
+    ├── UnsupportedMedia    415  a body in a form that is not read
+    ├── Invalid             422  read, understood, and against a rule
+    ├── TooMany             429  slow down
+    └── Unavailable         503  the database is away; try again
 """
 
 from collections.abc import Sequence

@@ -47,7 +47,13 @@ def statements() -> list[tuple[str, str]]:
     for info in pkgutil.walk_packages(service.__path__, "service."):
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
-            if name.isupper() and not name.startswith("_") and isinstance(value, str) and STATEMENT.match(value) and "{" not in value:
+            if (
+                name.isupper()
+                and not name.startswith("_")
+                and isinstance(value, str)
+                and STATEMENT.match(value)
+                and "{" not in value
+            ):
                 found.append((f"{info.name}.{name}", value))
     return sorted(set(found))
 
@@ -107,9 +113,9 @@ def test_every_module_says_what_it_is_for_and_stays_readable(path: Path) -> None
     assert not banned.search(path.stem), "a banned name"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ClassDef):
-            assert not re.search(r"(Utils?|Helpers?|Base|Manager|Repository|Factory|DTO|[a-z]Service)$", node.name) or node.name in (
-                "HealthcareService",
-            ), f"{node.name} is a banned name"
+            assert not re.search(
+                r"(Utils?|Helpers?|Base|Manager|Repository|Factory|DTO|[a-z]Service)$", node.name
+            ) or node.name in ("HealthcareService",), f"{node.name} is a banned name"
 
 
 def test_every_setting_is_documented() -> None:

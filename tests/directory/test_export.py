@@ -23,7 +23,9 @@ def test_what_is_written_out_loads_again_and_changes_nothing(database: Any, tmp_
     again = yuanshe(database, "import", str(tmp_path / "out"))
     assert again.returncode == 0, again.stderr
     assert "Nothing changed" in again.stdout
-    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "out").iterdir()} == {0o600}, "workers are named in them"
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "out").iterdir()} == {0o600}, (
+        "workers are named in them"
+    )
     third = yuanshe(database, "export", str(tmp_path / "again"))
     assert third.returncode == 0
     for file in sorted((tmp_path / "out").iterdir()):

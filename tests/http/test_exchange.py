@@ -11,7 +11,7 @@ HEAD = re.compile(r"(\w+) /fhir/?(\S*) \(([\w-]+)\) → (\d+) ?(.*)")
 
 
 async def test_every_request_of_the_worked_exchange_is_answered_as_it_says(world: World) -> None:
-    names = {key: reference for key, reference in world.organizations.items()}
+    names = dict(world.organizations)
     ran = 0
     for block in re.findall(r"```http\n(.*?)```", PAGE.read_text(), re.S):
         head, _, body = block.partition("\n")

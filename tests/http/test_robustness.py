@@ -500,8 +500,12 @@ def test_what_a_patch_makes_is_measured_as_it_grows() -> None:
     with pytest.raises(TooLarge):
         writing.patched(large, json.dumps(added).encode())
     # A small part of a large resource may be copied as often as any.
-    few = [{"op": "add", "path": "/y", "value": {"z": 1}}] + [{"op": "copy", "from": "/y", "path": f"/y-{n}"} for n in range(8)]
-    assert json.loads(writing.patched(large, json.dumps(few).encode())) == large | {"y": {"z": 1}} | {f"y-{n}": {"z": 1} for n in range(8)}
+    few = [{"op": "add", "path": "/y", "value": {"z": 1}}] + [
+        {"op": "copy", "from": "/y", "path": f"/y-{n}"} for n in range(8)
+    ]
+    assert json.loads(writing.patched(large, json.dumps(few).encode())) == large | {"y": {"z": 1}} | {
+        f"y-{n}": {"z": 1} for n in range(8)
+    }
     assert large.keys() == {"resourceType", "note"}
 
 
