@@ -262,12 +262,20 @@ async def _follow_up(
         await casework.assign(session, actor, current.id, worker, now)
 
 
+WORK = ("accepted", "in-progress", "on-hold", "completed")
+ENDS_OF_WORK = ("rejected", "failed")
+
+
 async def _compare(session: Session, actor: Actor, current: Task, content: dict[str, Any], asked: wire.Task) -> None:
     """Whatever is not read must equal some version that the sender could read; anything else would be lost in silence."""
     # Of a follow-up, the verb says who works on it.
     works = actor.side == "agency" or current.kind == "follow-up"
     if works:
         read = READ | {"restriction"} if asked.status == "on-hold" else READ
+    elif asked.status in WORK or (
+        (actor.side != "platform" or current.kind == "share") and asked.status in ENDS_OF_WORK
+    ):
+        return  # That is the agency's to say, whatever else was sent: the move itself is refused.
     else:
         # Who has not the work says that it shall end, and why; a reason goes with that move.
         read = {"status", "statusReason"} if asked.status != current.status else {"status"}

@@ -23,6 +23,16 @@ from .conftest import AGENCY, COORDINATOR, HOSPITAL, LOOPBACK, OTHER_AGENCY, as_
 NOW = datetime.now(UTC)
 
 
+def verify(secret, got):
+    """The signature is that of the library for this id, time and body. Its own `verify` also asks that the time be within
+    five minutes of now, which is not what the test's clock says."""
+    at = datetime.fromtimestamp(int(got.headers["webhook-timestamp"]), UTC)
+    signature = Webhook(secret).sign(
+        got.headers["webhook-id"], at, got.body.decode() if isinstance(got.body, bytes) else got.body
+    )
+    assert got.headers["webhook-signature"] == signature
+
+
 async def subscribe(service, actor, url, now=NOW, **wish):
     async with service.transaction(actor.scope) as session:
         return await flow.subscribe(
@@ -82,7 +92,7 @@ async def test_events_after_the_subscription_arrive_signed_and_numbered(service,
     assert await turn(NOW) == 2
     got = [await listener.next() for _ in range(3)]
     for each in got:
-        Webhook(secret).verify(each.body, each.headers)
+        verify(secret, each)
         assert each.headers["x-tenant"] == "a"
     handshake, *told = got
     assert handshake.json["type"] == "urn:yuanshe:handshake"
@@ -119,7 +129,7 @@ async def test_a_notice_that_meets_an_error_is_tried_again_later_with_the_same_i
     assert len({each.body for each in tries}) == 1
     assert len({each.headers["webhook-signature"] for each in tries}) == 3, "each try is signed with its own time"
     for each in tries:
-        Webhook(secret).verify(each.body, each.headers)
+        verify(secret, each)
     [delivery] = await deliveries(service)
     assert (delivery.state, delivery.attempts, delivery.last_status, delivery.last_error) == ("sent", 3, 200, None)
     async with service.transaction(HOSPITAL.scope) as session:
