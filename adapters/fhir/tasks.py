@@ -272,8 +272,8 @@ async def _compare(session: Session, actor: Actor, current: Task, content: dict[
     works = actor.side == "agency" or current.kind == "follow-up"
     if works:
         read = READ | {"restriction"} if asked.status == "on-hold" else READ
-    elif asked.status in WORK or (
-        (actor.side != "platform" or current.kind == "share") and asked.status in ENDS_OF_WORK
+    elif asked.status != current.status and asked.status in (
+        WORK if actor.side == "platform" and current.kind == "parent" else WORK + ENDS_OF_WORK
     ):
         return  # That is the agency's to say, whatever else was sent: the move itself is refused.
     else:
