@@ -1,9 +1,7 @@
 """The FHIR surface over HTTP: one mount, in which a request is admitted, understood, done in one transaction, and answered."""
 
 import asyncio
-import logging
 import re
-import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -12,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import asyncpg
-import msgspec
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
@@ -30,6 +27,18 @@ from adapters.fhir import (
     wire,
     writing,
 )
+from adapters.fhir.exchange import (
+    Answer,
+    Asked,
+    Refused405,
+    acceptable,
+    broken,
+    head,
+    readable,
+    received,
+    refused,
+    reply,
+)
 from adapters.fhir.submission import Stored
 from service.access import flow as access
 from service.access.model import Actor, Call
@@ -40,23 +49,13 @@ from service.errors import (
     Forbidden,
     Invalid,
     Issue,
-    NotAcceptable,
     NotFound,
     Refusal,
-    TooLarge,
     Unauthenticated,
-    Unavailable,
-    UnsupportedMedia,
 )  # fmt: skip
 from service.notices.reach import Network
-from service.values import Id, new_id, utc_now, write_json
+from service.values import Id, new_id, utc_now
 
-log = logging.getLogger(__name__)
-
-FHIR_JSON = "application/fhir+json"
-JSON = frozenset({FHIR_JSON, "application/json"})
-PATCH = frozenset({"application/json-patch+json"})
-FORM = "application/x-www-form-urlencoded"
 TRIES = 4
 """How often a request is done anew when another one got in its way (a number taken meanwhile, a deadlock)."""
 IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -64,30 +63,6 @@ IN_THE_WAY = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, async
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}\Z")
 _VERSION = re.compile(r"[0-9]{1,9}\Z")
-
-
-class Asked(msgspec.Struct):
-    """A request, read as far as its head goes."""
-
-    method: str
-    path: tuple[str, ...]
-    query: list[tuple[str, str]]
-    headers: dict[str, str]
-    base: str
-    body: bytes = b""
-    networks: tuple[Network, ...] = ()
-
-    def prefers(self, key: str) -> str | None:
-        found = re.search(rf"\b{key}=([A-Za-z\-]+)", self.headers.get("prefer", ""))
-        return found.group(1) if found else None
-
-
-class Answer(msgspec.Struct):
-    """What goes back."""
-
-    status: int
-    body: Any = None
-    headers: dict[str, str] = {}
 
 
 def handler(database: Callable[[], Database], base_url: Callable[[], str], networks: tuple[Network, ...] = ()) -> Any:
@@ -98,74 +73,32 @@ def handler(database: Callable[[], Database], base_url: Callable[[], str], netwo
 
     @asgi("/fhir", is_mount=True, copy_scope=True)
     async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
-        asked = _head(scope, base_url())
+        asked = head(scope, base_url())
         asked.networks = networks
         try:
             answer = await _answer(database(), asked, receive)
         except Refusal as refusal:
-            answer = _refused(refusal, asked)
+            answer = refused(refusal, asked)
         except Exception as fault:
-            answer = _broken(fault, asked)
-        await _send(send, asked, answer)
+            answer = broken(fault, asked)
+        await reply(send, asked, answer)
 
     return fhir
 
 
-def _head(scope: Any, base_url: str) -> Asked:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    path = scope["path"]
-    path = path[len("/fhir") :] if path.startswith("/fhir") else path
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Asked(scope["method"], tuple(part for part in path.split("/") if part), query, headers, f"{base_url}/fhir")
-
-
-async def _body(asked: Asked, receive: Receive) -> bytes:
-    length = asked.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > wire.LARGEST):
-        raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message: Any = await receive()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > wire.LARGEST:
-            raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
 async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
-    _acceptable(asked)
+    acceptable(asked)
     if asked.path == ("metadata",) and asked.method in ("GET", "HEAD"):
         return Answer(200, metadata.capability(asked.base))
     actor = await _who(database, asked)
     if asked.method in ("POST", "PUT", "PATCH"):
-        asked.body = await _body(asked, receive)
+        asked.body = await received(asked, receive)
         # What is asked of Subscriptions stands in the URL: a POST of it needs no body, nor to say what kind of one.
         if asked.body or not (asked.path[:1] == ("Subscription",) and asked.path[-1].startswith("$")):
-            _readable(asked)
+            readable(asked)
             if asked.path[-1:] != ("_search",):
                 asked.body = wire.sound(asked.body)
     return await act(database, actor, asked)
-
-
-def _acceptable(asked: Asked) -> None:
-    format = next((value for key, value in asked.query if key == "_format"), None)
-    # In a URL a bare plus is a blank: `_format=application/fhir+json`.
-    accepted = format.replace(" ", "+") if format else asked.headers.get("accept") or "*/*"
-    kinds = {kind.split(";")[0].strip().lower() for kind in accepted.split(",")}
-    if not kinds & (JSON | {"*/*", "application/*", "json", "text/json"}):
-        raise NotAcceptable("This server answers application/fhir+json only.")
-
-
-def _readable(asked: Asked) -> None:
-    kind = asked.headers.get("content-type", "").split(";")[0].strip().lower()
-    searching = asked.path[-1:] == ("_search",)
-    wanted = frozenset({FORM}) if searching else PATCH if asked.method == "PATCH" else JSON
-    if kind not in wanted:
-        raise UnsupportedMedia(f"Send this as {' or '.join(sorted(wanted))}.")
 
 
 async def _who(database: Database, asked: Asked) -> Actor:
@@ -229,17 +162,6 @@ async def act(database: Database, actor: Actor, asked: Asked) -> Answer:
             )
         case _:
             raise NotFound("There is nothing at this address.", code="not-supported")
-
-
-class Refused405(Refusal):
-    """The method is not for this resource."""
-
-    code = "not-supported"
-
-    def __init__(self, text: str, allow: tuple[str, ...]) -> None:
-        super().__init__(text)
-        self.allow = allow
-        """The methods that are."""
 
 
 def _allowed(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -479,54 +401,8 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.E
             raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
         answer = await act(database, actor, one)
     except Refusal as refusal:
-        answer = _refused(refusal, asked)
+        answer = refused(refusal, asked)
     except Exception as fault:
         # What was done before it stands: the sender has to learn of that.
-        answer = _broken(fault, asked)
+        answer = broken(fault, asked)
     return bundles.response_entry(answer.status, answer.body, answer.headers)
-
-
-def _broken(fault: Exception, asked: Asked) -> Answer:
-    # What broke is for the log by kind and place alone: its message could hold what was sent.
-    what = next((type for type in asked.path[:1] if type in surface.SURFACE), "")
-    where = "".join(traceback.format_tb(fault.__traceback__))
-    log.error("%s %s broke: %s\n%s", asked.method, what, type(fault).__name__, where)
-    issue = Issue("The server failed; the request was not carried out.", code="exception")
-    return Answer(500, outcomes.outcome([issue]))
-
-
-def _refused(refusal: Refusal, asked: Asked) -> Answer:
-    status = 405 if isinstance(refusal, Refused405) else outcomes.status_of(refusal)
-    headers: dict[str, str] = {}
-    if isinstance(refusal, Refused405):
-        headers["allow"] = ", ".join(refusal.allow)
-    if isinstance(refusal, Unauthenticated):
-        headers["www-authenticate"] = 'Bearer realm="yuanshe"'
-    if isinstance(refusal, Unavailable):
-        headers["retry-after"] = "2"
-    issues = refusal.issues
-    if asked.method in ("POST", "PUT", "PATCH") and status not in (401, 503):
-        # A fault that lies nowhere in particular lies in the whole of what was sent.
-        whole = next((part for part in asked.path[:1] if part in surface.SURFACE), "Bundle" if not asked.path else None)
-        issues = tuple(issue if issue.at else msgspec.structs.replace(issue, at=whole) for issue in issues)
-    return Answer(status, outcomes.outcome(issues), headers)
-
-
-async def _send(send: Send, asked: Asked, answer: Answer) -> None:
-    body = b"" if answer.body is None else write_json(answer.body)
-    headers = dict(answer.headers)
-    if body:
-        headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"
-    headers["content-length"] = str(len(body))
-    headers.setdefault("cache-control", "no-store" if answer.status >= 400 else "private, no-cache")
-    for echoed in ("x-request-id", "x-correlation-id"):
-        if (value := asked.headers.get(echoed)) and len(value) <= 200 and value.isprintable():
-            headers[echoed] = value
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-        }
-    )  # pyright: ignore[reportArgumentType]
-    await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else body, "more_body": False})
