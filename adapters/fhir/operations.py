@@ -75,7 +75,8 @@ def parameters(given: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[str, Any]:
-    """Parameters: `event` (when, who, action, reason, task)*, and `next` (who, what, by) while somebody must act."""
+    """Parameters: `event` (when, who, action, reason, task)*, and `next` (who, what, by) while somebody must act;
+    `unconfirmed` where `by` was counted in a year whose working days are not published yet."""
     told = await flow.timeline(session, actor, id)
     given: list[dict[str, Any]] = []
     for event in told.events:
@@ -104,15 +105,13 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
     step = told.next
     if step is not None:
         who = f"PractitionerRole/{step.worker}" if step.worker else f"Organization/{step.organization}"
-        given.append(
-            {
-                "name": "next",
-                "part": [
-                    {"name": "who", "valueReference": {"reference": who, "display": step.who}},
-                    {"name": "what", "valueCode": step.what},
-                    {"name": "by", "valueInstant": step.by.isoformat()},
-                    {"name": "task", "valueReference": {"reference": f"Task/{step.task}"}},
-                ],
-            }
-        )
+        part = [
+            {"name": "who", "valueReference": {"reference": who, "display": step.who}},
+            {"name": "what", "valueCode": step.what},
+            {"name": "by", "valueInstant": step.by.isoformat()},
+            {"name": "task", "valueReference": {"reference": f"Task/{step.task}"}},
+        ]
+        if not step.confirmed:
+            part.append({"name": "unconfirmed", "valueBoolean": True})
+        given.append({"name": "next", "part": part})
     return parameters(given)

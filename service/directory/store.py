@@ -53,14 +53,6 @@ async def list_organizations(session: Session, kinds: Sequence[str], after: Id, 
     return [Organization(**row) for row in await session.fetch(LIST_ORGANIZATIONS, list(kinds), after, limit)]
 
 
-LINEAGE = "SELECT lineage FROM organization WHERE id = $1"
-
-
-async def lineage(session: Session, id: Id) -> tuple[Id, ...]:
-    """The organisation, what it is part of, and so on up; empty for an unknown one."""
-    return tuple(await session.fetchval(LINEAGE, id) or ())
-
-
 SERVICE = """id, key, agency_id AS agency, name_zh, name_en, service_types, needs, regions, populations, languages,
 capacity_status, places, confirmed_at, active, version, updated_at"""
 FIND_SERVICE = f"SELECT {SERVICE} FROM agency_service WHERE id = $1"

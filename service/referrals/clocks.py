@@ -105,6 +105,15 @@ def _after(start: datetime, seconds: float, working: bool, practice: Practice) -
     return add_working(start, seconds, practice) if working else start + timedelta(seconds=seconds)
 
 
+def confirmed(clock: Clock, practice: Practice) -> bool:
+    """Whether the clock ran over days of known calendars alone: what is counted in working time is a guess in a year whose
+    working days the State Council has not published (moves.md)."""
+    if not clock.working:
+        return True
+    first, last = clock.since.astimezone(SHANGHAI).date(), clock.due.astimezone(SHANGHAI).date()
+    return all(is_workday(first + timedelta(days=n), practice)[1] for n in range((last - first).days + 1))
+
+
 def paused(clocks: dict[str, Clock], names: tuple[str, ...], now: datetime, practice: Practice) -> dict[str, Clock]:
     """The clocks with those named stopped."""
     return _each(clocks, names, lambda clock: pause(clock, now, practice))

@@ -366,8 +366,3 @@ async def queue(
     tasks = await store.queue(session, actor.organization, status, need, after, limit)
     session.patients.update(task.patient for task in tasks if task.patient)
     return Page(tuple(tasks), await store.queue_count(session, actor.organization, status, need))
-
-
-def settled(loop: Loop, now: datetime, session: Session) -> Loop:
-    """The loop with everything derived, for readers that hold one unsaved."""
-    return settling.settle(loop, now, session.practice)

@@ -190,7 +190,8 @@ Who = Literal["agency", "worker", "referrer", "coordinator", "hospital"]
 
 
 class NextStep(msgspec.Struct, frozen=True):
-    """Who must act next on an open referral, on what, by when. `organization` is the one that must act."""
+    """Who must act next on an open referral, on what, by when. `organization` is the one that must act. `confirmed`: no day
+    that `by` was counted over is of a year whose working days are not published yet."""
 
     referral: Id
     hospital: Id
@@ -203,6 +204,7 @@ class NextStep(msgspec.Struct, frozen=True):
     since: datetime
     warn_at: datetime
     by: datetime
+    confirmed: bool = True
 
 
 class Loop(msgspec.Struct, frozen=True):

@@ -216,4 +216,5 @@ def _step(
         referral=loop.referral.id, hospital=loop.referral.hospital, agency=agency, who=who, organization=organization,
         worker=owner.worker if owner and who == "worker" else None, what=what, task=task.id, since=clock.since,
         warn_at=clocks.warn_at(clock, clock.since, practice), by=clock.due,
+        confirmed=clocks.confirmed(clock, practice),
     )  # fmt: skip

@@ -43,7 +43,7 @@ SELECT v.snapshot AS referral,
         WHERE t.referral_id = r.id) AS tasks,
        (SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
                'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
-               'warn_at', n.warn_at, 'by', n.by)
+               'warn_at', n.warn_at, 'by', n.by, 'confirmed', n.confirmed)
         FROM next_step n WHERE n.referral_id = r.id) AS step
 FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version
 WHERE r.id = $1
@@ -134,7 +134,9 @@ _ROWS = f"SELECT {_TASK} FROM new".replace("needs", "string_to_array(needs, ' ')
 _QUEUED = "task_id, agency_id, hospital_id, urgency_rank, due_at, version, status, needs"
 _QUEUE_ROWS = """SELECT id, agency_id, hospital_id, urgency_rank, coalesce(due_at, 'infinity'), version, status, string_to_array(needs, ' ')
     FROM new WHERE open AND kind <> 'parent' AND agency_id IS NOT NULL"""
-_STEP = "referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by"
+_STEP = (
+    "referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by, confirmed"
+)
 
 # A new referral needs none of the care that a change takes: nobody else can know of it yet.
 INSERT = f"""
@@ -149,7 +151,7 @@ WITH counter AS (
 ), first AS (
     INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) VALUES ($22, 1, $23, $49, $50::json)
 ), step AS (
-    INSERT INTO next_step ({_STEP}) VALUES ($22, $23, $51, $52, $53, $54, $55, $56, $57, $58, $59)
+    INSERT INTO next_step ({_STEP}) VALUES ($22, $23, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60)
 ), new AS ({_TASKS}), rows AS (
     INSERT INTO task ({_TASK}) {_ROWS}
 ), queued AS (
@@ -169,7 +171,7 @@ async def insert(session: Session, r: Referral, tasks: Sequence[Task], s: NextSt
         crisis.state if crisis else None, crisis.at if crisis else None, crisis.by if crisis else None,
         crisis.owner if crisis else None, r.follow_up, reason.code if reason else None, reason.text if reason else None, r.received,
         r.authored_at, r.updated_at, msgspec.json.encode(r).decode(), s.agency, s.who, s.organization, s.worker, s.what, s.task,
-        s.since, s.warn_at, s.by,
+        s.since, s.warn_at, s.by, s.confirmed,
     )  # fmt: skip
 
 
@@ -242,10 +244,10 @@ def urgency_rank(urgency: str) -> int:
 
 SAVE_STEP = f"""
 INSERT INTO next_step ({_STEP})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (referral_id) DO UPDATE SET agency_id = excluded.agency_id, who = excluded.who, organization_id = excluded.organization_id,
     worker_id = excluded.worker_id, what = excluded.what, task_id = excluded.task_id, since = excluded.since,
-    warn_at = excluded.warn_at, by = excluded.by, reminded = 0, look_at = NULL
+    warn_at = excluded.warn_at, by = excluded.by, confirmed = excluded.confirmed, reminded = 0, look_at = NULL
 """
 
 
@@ -263,6 +265,7 @@ async def save_step(session: Session, s: NextStep) -> None:
         s.since,
         s.warn_at,
         s.by,
+        s.confirmed,
     )
 
 
@@ -410,7 +413,7 @@ async def timeline(session: Session, referral: Id) -> list[dict[str, Any]]:
 STEP = """
 SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
     'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
-    'warn_at', n.warn_at, 'by', n.by) FROM next_step n WHERE n.referral_id = $1
+    'warn_at', n.warn_at, 'by', n.by, 'confirmed', n.confirmed) FROM next_step n WHERE n.referral_id = $1
 """
 
 

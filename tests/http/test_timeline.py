@@ -1,8 +1,9 @@
 """The timeline and histories: what happened, by whom, why, and who acts next (contract.md, “Follow”)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tests.http.loop import crisis, discharge, done, follow_ups, outcome, says, started
+from tests.http.test_sweeps import swept
 from tests.http.world import World, closed, output, reason
 
 
@@ -119,3 +120,10 @@ async def test_follow_ups_stand_in_the_timeline(world: World) -> None:
         and "outcome" in actions
         and actions.count("cancel") == 4
     )
+
+
+async def test_a_deadline_in_a_year_without_a_published_calendar_is_marked_unconfirmed(world: World) -> None:
+    referred = await world.refer("N05")
+    assert await swept(world, "expire", datetime(2099, 1, 5, tzinfo=UTC)) == 1
+    told = await world.party("his-a").read(f"{referred.request}/$timeline")
+    assert next(parts(p) for p in told["parameter"] if p["name"] == "next")["unconfirmed"] is True

@@ -90,3 +90,13 @@ def test_adding_working_time_and_counting_it_agree(start: datetime, seconds: int
     assert abs(clocks.working_between(start, end, PRACTICE) - seconds) < 1e-6
     local = end.astimezone(SHANGHAI)
     assert seconds == 0 or time(9) <= local.time() <= time(17)
+
+
+def test_a_deadline_counted_over_a_year_that_nobody_has_published_says_so() -> None:
+    known = clocks.begin(Limit(8 * 60, working=True), shanghai(2026, 3, 4, 10), PRACTICE)
+    unknown = clocks.begin(Limit(8 * 60, working=True), shanghai(2099, 1, 5, 10), PRACTICE)
+    assert clocks.confirmed(known, PRACTICE) and not clocks.confirmed(unknown, PRACTICE)
+    imported = Practice(workdays={date(2099, 1, 5): True, date(2099, 1, 6): True})
+    assert clocks.confirmed(unknown, imported)
+    around_the_clock = clocks.begin(Limit(30), shanghai(2099, 1, 5, 10), PRACTICE)
+    assert clocks.confirmed(around_the_clock, PRACTICE)

@@ -8,7 +8,6 @@ from service.directory import steps as places
 from service.directory import store as directory
 from service.directory.flow import set_capacity
 from service.directory.model import Organization
-from service.errors import Forbidden
 from service.routing import flow, steps
 from service.routing.model import Decision, Need
 from service.values import Id, new_id, utc_now
@@ -147,17 +146,9 @@ async def test_a_decision_is_kept_as_it_was_made_for_the_hospital_and_the_platfo
     assert await read(agent(demo["hospital-b"], "hospital")) == []
 
 
-async def test_a_dry_run_stores_nothing_and_is_for_the_hospital_itself(pool: Database, demo: Network) -> None:
-    now = utc_now()
-    asked = Need(demo["hospital-a-east"].id, ("N05",), region="520502002")
-    async with pool.transaction(agent(demo["hospital-a"], "hospital").scope) as session:
-        decision = await flow.dry_run(session, agent(demo["hospital-a"], "hospital"), asked, now)
-        assert offered(demo, decision) == ["agency-a", "agency-b"]
-        for stranger in (agent(demo["hospital-b"], "hospital"), agent(demo["agency-a"])):
-            with pytest.raises(Forbidden):
-                await flow.dry_run(session, stranger, asked, now)
-    async with pool.transaction(operator().scope) as session:
-        assert await session.fetchval("SELECT count(*) FROM routing_decision") == 0
+async def test_a_campus_is_served_by_the_partnerships_of_its_hospital(pool: Database, demo: Network) -> None:
+    decision = await route(pool, demo, "hospital-a-east", region="520502002")
+    assert offered(demo, decision) == ["agency-a", "agency-b"]
 
 
 async def test_a_partnerships_own_reply_limits_come_with_the_candidate(pool: Database, demo: Network) -> None:
