@@ -44,6 +44,17 @@ def test_the_version_stands_in_one_place() -> None:
     assert elsewhere == []
 
 
+TOP = {"service", "adapters", "migrations", "tests", "docs", "docker-compose.yml", "pyproject.toml", "README.md", "Makefile",
+       "Dockerfile", "uv.lock", "LICENSE", "CHANGELOG.md"}  # fmt: skip
+
+
+def test_nothing_stands_at_the_top_that_a_newcomer_would_not_look_for() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    assert {name.split("/")[0] for name in tracked if name and not name.startswith(".")} == TOP
+
+
 def test_the_containers_are_told_of_the_deployment() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
     for name in ("YUANSHE_URL", "YUANSHE_PRACTICE", "WEBHOOK_ALLOW", "WEBHOOK_RETRY"):
@@ -53,13 +64,13 @@ def test_the_containers_are_told_of_the_deployment() -> None:
 
 
 def secrets_in(folder: Path) -> dict[str, str]:
-    subprocess.run(["sh", folder / "deploy" / "secrets.sh"], check=True)
+    subprocess.run(["sh", folder / ".docker" / "secrets"], check=True)
     return {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
 
 
 def test_secrets_are_whole_closed_and_never_written_over(tmp_path: Path) -> None:
-    (tmp_path / "deploy").mkdir()
-    shutil.copy(ROOT / "deploy" / "secrets.sh", tmp_path / "deploy")
+    (tmp_path / ".docker").mkdir()
+    shutil.copy(ROOT / ".docker" / "secrets", tmp_path / ".docker")
     folder = tmp_path / "secrets"
     folder.mkdir(mode=0o755)
     (folder / "postgres-password").touch()  # what a full disk left behind
