@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -37,11 +38,24 @@ class Scope(msgspec.Struct, frozen=True):
 class Session:
     """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
 
-    __slots__ = ("connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred")
+    __slots__ = (
+        "began", "connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred", "writes"
+    )  # fmt: skip
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]", scope: Scope, practice: Practice) -> None:
+    def __init__(
+        self,
+        connection: "asyncpg.pool.PoolConnectionProxy[Any]",
+        scope: Scope,
+        practice: Practice,
+        began: datetime,
+        writes: bool,
+    ) -> None:
         self.connection = connection
         self.scope = scope
+        self.began = began
+        """When it began, by the database's clock: the `now` of what it does."""
+        self.writes = writes
+        """Whether it may change what is followed by time of change; see service/db/horizon.py."""
         self.practice = practice
         """How this deployment works: limits, hours, calendar."""
         self.patients: set[Id] = set()
@@ -78,16 +92,33 @@ async def _roll_back(connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> Non
             connection.terminate()
 
 
-def _begin(scope: Scope) -> str:
+ERA = datetime(2020, 1, 1, tzinfo=UTC)
+"""From here seconds are counted in the key of a writer's lock: its 31 bits last until 2088."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_WRITER = f"pg_advisory_xact_lock(floor(extract(epoch FROM clock_timestamp()) - {ERA.timestamp():.0f})::int, pg_backend_pid())"
+"""The lock of a transaction that may write. No writer ever waits for it: its key is the backend's own."""
+
+
+def _begin(scope: Scope, writes: bool) -> str:
     # Literals are safe here: an id prints as hex digits, a role is a word of ours. One simple-protocol message begins
-    # the transaction and sets its scope, so no statement can ever run between the two.
+    # the transaction and sets its scope, so no statement can ever run between the two. The time is taken after the lock is
+    # held (FROM comes first), and comes back as a parameter that the server reports of itself: asyncpg hands out no rows
+    # of such a message, and a second one would be a second round trip.
     if not scope.role.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"not a role: {scope.role!r}")
     return (
         "BEGIN; SELECT set_config('yuanshe.organization', '"
         f"{scope.organization or ''}', true), set_config('yuanshe.role', '{scope.role}', true), "
-        f"set_config('yuanshe.platform', '{'on' if scope.platform else ''}', true)"
+        f"set_config('yuanshe.platform', '{'on' if scope.platform else ''}', true), set_config('application_name', "
+        f"'yuanshe ' || (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, true){f' FROM {_WRITER}' if writes else ''}"
     )
+
+
+def _began(connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> datetime:
+    """The time that the begin of the transaction took."""
+    said: str = connection.get_settings().application_name
+    return _EPOCH + timedelta(microseconds=int(said.removeprefix("yuanshe ")))
 
 
 class Database:
@@ -101,16 +132,19 @@ class Database:
         self.on_commit = on_commit
 
     @asynccontextmanager
-    async def transaction(self, scope: Scope) -> AsyncIterator[Session]:
-        """Begin with the scope, commit at the end, roll back on any exception. Raises Unavailable when the database is away."""
+    async def transaction(self, scope: Scope, *, writes: bool = True) -> AsyncIterator[Session]:
+        """Begin with the scope, commit at the end, roll back on any exception. Raises Unavailable when the database is away.
+
+        `writes` is false for what changes nothing that is followed by time of change; an audit line is no such thing.
+        """
         try:
             connection = await self.pool.acquire()
         except AWAY as away:
             raise Unavailable("The database is away; try again shortly.") from away
         try:
             try:
-                await connection.execute(_begin(scope))
-                session = Session(connection, scope, self.practice)
+                await connection.execute(_begin(scope, writes))
+                session = Session(connection, scope, self.practice, _began(connection), writes)
                 yield session
                 await connection.execute("COMMIT")
             except BaseException as fault:
