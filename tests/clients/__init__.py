@@ -1,0 +1,1 @@
+"""Clients that were not written here, let loose on the running service."""
