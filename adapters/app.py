@@ -2,21 +2,25 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any
 
-from litestar import Litestar, MediaType, Response, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapters import relay, smart, stream, web
+from adapters import manners, pace, relay, smart, stream, web
+from adapters.fhir import outcomes
 from adapters.fhir import routes as fhir
+from adapters.fhir.exchange import FHIR_JSON
 from adapters.settings import VERSION, Settings
 from service import db
 from service.db import migrate
 from service.db.address import connect
-from service.errors import Unavailable
+from service.errors import Issue, Unavailable
 
 
 @get("/health/live", media_type=MediaType.TEXT, summary="The process answers", tags=["health"])
@@ -62,7 +66,9 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
     database: Callable[[], db.Database] = lambda: app.state.database  # noqa: E731
     app: Litestar = Litestar(
         route_handlers=[
-            fhir.handler(database, lambda: base_url, settings.webhook_allow),
+            fhir.handler(
+                database, lambda: base_url, settings.webhook_allow, settings.rate and pace.Pace(settings.rate)
+            ),
             stream.handler(database, lambda: news),
             *smart.route_handlers,
             *web.route_handlers,
@@ -73,9 +79,27 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
         state=state,
         lifespan=[lifespan],
         openapi_config=_openapi(base_url) if settings.docs else None,
+        exception_handlers={HTTPException: _unroutable},
         logging_config=None,
     )
+    # Around everything, what Litestar itself refuses included.
+    app.asgi_handler = manners.Manners(app.asgi_handler, settings.cors_origins)
     return app
+
+
+def _unroutable(request: Request[Any, Any, Any], refused: HTTPException) -> Response[Any]:
+    """What no route takes; beneath /fhir in the words of FHIR. The path is not repeated."""
+    headers = refused.headers or {}
+    if request.url.path.startswith("/fhir"):
+        issue = Issue(HTTPStatus(refused.status_code).phrase + ".", code="not-supported")
+        body, kind = outcomes.outcome([issue]), f"{FHIR_JSON}; fhirVersion=4.0; charset=utf-8"
+    else:
+        body, kind = (
+            {"status_code": refused.status_code, "detail": HTTPStatus(refused.status_code).phrase},
+            "application/json",
+        )
+    headers = {"Cache-Control": "no-store", **headers}
+    return Response(body, status_code=refused.status_code, headers=headers, media_type=kind)
 
 
 async def check(dsn: str) -> None:

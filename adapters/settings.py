@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters.pace import Rate
 from service.db import address, embedded
 from service.errors import SetupError
 from service.notices import schedule
@@ -34,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_retry: schedule.Schedule = schedule.DEFAULT
     webhook_timeout: int = 10
     docs: bool = False
+    rate: Rate | None = Rate(1000, 5000)
+    cors_origins: tuple[str, ...] = ()
     practice: Practice = Practice()
 
     @property
@@ -62,6 +65,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
         docs=_flag("DOCS", environ.get("DOCS") or ""),
+        rate=_rate(environ.get("RATE_LIMIT") or "1000/5000"),
+        cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),
         practice=_practice(environ.get("YUANSHE_PRACTICE")),
     )
 
@@ -155,6 +160,33 @@ def _seconds(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 300:
         raise SetupError(f"{name} is a number of seconds from 1 to 300, not {text!r}.")
     return int(text)
+
+
+def _rate(text: str) -> Rate | None:
+    """Requests a second, and after a slash how many at once (as many as in a second where that is not said); 0 for no limit."""
+    each_second, _, burst = text.partition("/")
+    parts = (each_second.strip(), burst.strip() or each_second.strip())
+    if not all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts):
+        raise SetupError(f"RATE_LIMIT is requests a second and at once, such as 1000/5000, or 0, not {text!r}.")
+    return Rate(int(parts[0]), max(1, int(parts[1]))) if int(parts[0]) else None
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    for origin in origins:
+        try:
+            parts = urlsplit(origin)
+            sound = (
+                parts.scheme in ("http", "https") and origin == f"{parts.scheme}://{parts.netloc}" and parts.hostname
+            )
+            sound = sound and "@" not in parts.netloc and parts.port != 0 and origin.isascii() and origin.isprintable()
+        except ValueError:
+            sound = False
+        if not sound and origins != ("*",):
+            raise SetupError(
+                "CORS_ORIGINS is a list of origins such as https://portal.example.org, or * for every page."
+            )
+    return origins
 
 
 def _practice(file: str | None) -> Practice:

@@ -14,6 +14,7 @@ YuansheError
     ├── TooLarge            413  over a limit, which is named
     ├── UnsupportedMedia    415  a body in a form that is not read
     ├── Invalid             422  read, understood, and against a rule
+    ├── TooEarly            425  the same is being done at this moment
     ├── TooMany             429  slow down
     └── Unavailable         503  the database is away; try again
 """
@@ -113,8 +114,18 @@ class Invalid(Refusal):
     code = "business-rule"
 
 
+class TooEarly(Refusal):
+    code = "transient"
+
+
 class TooMany(Refusal):
+    """`wait` is in how many seconds there is room again."""
+
     code = "throttled"
+
+    def __init__(self, text: str, *, wait: float = 1.0) -> None:
+        super().__init__(text)
+        self.wait = wait
 
 
 class Unavailable(Refusal):

@@ -83,5 +83,7 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lace_high: int = 10
     """LACE score from which the risk of readmission is high."""
     warn_at: float = 0.8
+    answers_kept: Limit = Limit(24 * HOUR)
+    """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""
     workdays: dict[date, bool] = {}
     """Days that an imported calendar decides, before the calendar library is asked."""

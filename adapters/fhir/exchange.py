@@ -1,8 +1,12 @@
 """How requests are taken and answered over HTTP: heads and bodies read, media types agreed on, refusals put as outcomes."""
 
+import hashlib
 import logging
+import math
 import re
 import traceback
+import zlib
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,9 +14,24 @@ import msgspec
 from litestar.types import Receive, Send
 
 from adapters.fhir import outcomes, surface, wire
-from service.errors import Issue, NotAcceptable, Refusal, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia
+from adapters.fhir.submission import Stored
+from adapters.pace import Room
+from service.access.model import Actor, Kept, Named
+from service.errors import (
+    Forbidden,
+    Issue,
+    Malformed,
+    NotAcceptable,
+    Refusal,
+    TooEarly,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
 from service.notices.reach import Network
-from service.values import write_json
+from service.values import Id, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +39,10 @@ FHIR_JSON = "application/fhir+json"
 JSON = frozenset({FHIR_JSON, "application/json"})
 PATCH = frozenset({"application/json-patch+json"})
 FORM = "application/x-www-form-urlencoded"
+FHIR_VERSIONS = frozenset({"4.0", "4.0.1"})
+"""Values of the media type's `fhirVersion` that mean R4 (FHIR R4 http.html#version-parameter)."""
+AGAIN = frozenset({401, 425, 429})
+"""Refusals that are no answer to the request itself: asked again under the same name, it is done anew."""
 
 
 class Asked(msgspec.Struct):
@@ -32,6 +55,18 @@ class Asked(msgspec.Struct):
     base: str
     body: bytes = b""
     networks: tuple[Network, ...] = ()
+    resolved: tuple[str, ...] = ()
+    """What the host of a subscription's endpoint stands for: looked up before any transaction begins."""
+    new: Id | None = None
+    """What a create is to be stored as, where that is known before: other entries of the Bundle name it."""
+    request_id: str | None = None
+    """The sender's, or else the one that this server gave the request."""
+    named: Named | None = None
+    """A write that its sender named (`X-Request-ID`)."""
+    room: Room | None = None
+    """What its sender may still ask at this moment."""
+    kind: str = FHIR_JSON
+    """The media type of the answer."""
 
     def prefers(self, key: str) -> str | None:
         found = re.search(rf"\b{key}=([A-Za-z\-]+)", self.headers.get("prefer", ""))
@@ -44,6 +79,8 @@ class Answer(msgspec.Struct):
     status: int
     body: Any = None
     headers: dict[str, str] = {}
+    stored: Stored | None = None
+    """What a write made, met or changed."""
 
 
 def head(scope: Any, base_url: str) -> Asked:
@@ -51,13 +88,23 @@ def head(scope: Any, base_url: str) -> Asked:
     path = scope["path"]
     path = path[len("/fhir") :] if path.startswith("/fhir") else path
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Asked(scope["method"], tuple(part for part in path.split("/") if part), query, headers, f"{base_url}/fhir")
+    return Asked(
+        scope["method"],
+        tuple(part for part in path.split("/") if part),
+        query,
+        headers,
+        f"{base_url}/fhir",
+        request_id=scope.get("yuanshe.request_id"),
+    )
 
 
 async def received(asked: Asked, receive: Receive) -> bytes:
     length = asked.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > wire.LARGEST):
         raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
+    coding = asked.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity", "gzip"):
+        raise UnsupportedMedia("A body comes as it is, or with Content-Encoding: gzip.")
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -68,24 +115,113 @@ async def received(asked: Asked, receive: Receive) -> bytes:
             raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
         chunks.append(chunk)
         if not message.get("more_body"):
-            return b"".join(chunks)
+            body = b"".join(chunks)
+            return unpacked(body) if coding == "gzip" else body
+
+
+def unpacked(body: bytes) -> bytes:
+    """What a gzip body holds, up to LARGEST: no more than that is ever unpacked. Raises TooLarge, Malformed."""
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        whole = unpack.decompress(body, wire.LARGEST + 1)
+    except zlib.error:
+        raise Malformed("The body is not gzip, as its Content-Encoding says.") from None
+    if len(whole) > wire.LARGEST:
+        raise TooLarge(f"A body has at most {wire.LARGEST} octets, unpacked.")
+    if not unpack.eof or unpack.unused_data:
+        raise Malformed("The body is not one whole gzip member, as its Content-Encoding says.")
+    return whole
+
+
+def _kinds(said: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Media types of a list, with their parameters, in small letters (RFC 9110, 8.3.1 and 12.5.1)."""
+    for kind in said.lower().split(","):
+        name, *parameters = kind.split(";")
+        pairs = (parameter.partition("=") for parameter in parameters)
+        yield name.strip(), {key.strip(): value.strip().strip('"') for key, _, value in pairs}
+
+
+def _weight(parameters: dict[str, str]) -> float:
+    weight = parameters.get("q", "1")
+    return float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 1.0
 
 
 def acceptable(asked: Asked) -> None:
+    """Agree on the media type of the answer, which `asked` then names. Raises NotAcceptable."""
     format = next((value for key, value in asked.query if key == "_format"), None)
     # In a URL a bare plus is a blank: `_format=application/fhir+json`.
     accepted = format.replace(" ", "+") if format else asked.headers.get("accept") or "*/*"
-    kinds = {kind.split(";")[0].strip().lower() for kind in accepted.split(",")}
-    if not kinds & (JSON | {"*/*", "application/*", "json", "text/json"}):
-        raise NotAcceptable("This server answers application/fhir+json only.")
+    if accepted in (FHIR_JSON, "*/*"):
+        return
+    best = 0.0
+    for kind, parameters in _kinds(accepted):
+        weight = _weight(parameters)
+        if parameters.get("fhirversion", "4.0") not in FHIR_VERSIONS or weight <= best:
+            continue
+        if kind in OURS:
+            asked.kind, best = OURS[kind], weight
+    if not best:
+        raise NotAcceptable("This server answers application/fhir+json of FHIR 4.0 only: no XML, no Turtle.")
+
+
+OURS = {
+    FHIR_JSON: FHIR_JSON,
+    "application/*": FHIR_JSON,
+    "*/*": FHIR_JSON,
+    "json": FHIR_JSON,
+    "text/json": FHIR_JSON,
+    "application/json": "application/json",
+}
+"""What a client may ask for, and the media type that it gets."""
 
 
 def readable(asked: Asked) -> None:
-    kind = asked.headers.get("content-type", "").split(";")[0].strip().lower()
+    """Whether the body comes in a media type that is read there. Raises UnsupportedMedia."""
+    kind, parameters = next(_kinds(asked.headers.get("content-type", "")))
     searching = asked.path[-1:] == ("_search",)
     wanted = frozenset({FORM}) if searching else PATCH if asked.method == "PATCH" else JSON
     if kind not in wanted:
         raise UnsupportedMedia(f"Send this as {' or '.join(sorted(wanted))}.")
+    if parameters.get("fhirversion", "4.0") not in FHIR_VERSIONS:
+        raise UnsupportedMedia("Send resources of FHIR 4.0: fhirVersion=4.0.")
+    if parameters.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMedia("Send text as UTF-8 (FHIR R4 json.html).")
+
+
+CONDITIONS = ("if-match", "if-none-match", "if-none-exist")
+
+
+def named(asked: Asked, actor: Actor) -> Named | None:
+    """The name that its sender gave a write, and all that is asked under it; scopes too, so that a token that may do less
+    is not answered what another one was."""
+    name = asked.headers.get("x-request-id")
+    if not name:
+        return None
+    content = hashlib.sha256()
+    said = [asked.method, "/".join(asked.path), *(f"{key}={value}" for key, value in asked.query)]
+    said += [asked.headers.get(condition, "") for condition in CONDITIONS]
+    for part in (*(text.encode("utf-8", "replace") for text in (*said, *sorted(actor.scopes))), asked.body):
+        content.update(len(part).to_bytes(8) + part)
+    return Named(hashlib.sha256(name.encode("utf-8", "replace")).digest(), content.digest())
+
+
+def entry_named(whole: Named | None, position: int) -> Named | None:
+    """An entry of a batch is a write of its own, under its own name."""
+    return whole and Named(hashlib.sha256(whole.name + b"entry %d" % position).digest(), whole.content)
+
+
+def kept(answer: Answer) -> Kept | None:
+    """The answer as it is kept, if it is one that asking again should get."""
+    if answer.status >= 500 or answer.status in AGAIN:
+        return None
+    return Kept(answer.status, answer.headers, b"" if answer.body is None else write_json(answer.body))
+
+
+def again(kept: Kept) -> Answer:
+    """The answer that was given before, and a word that it is that one."""
+    return Answer(
+        kept.status, read_json(kept.body) if kept.body else None, kept.headers | {"idempotent-replayed": "true"}
+    )
 
 
 class Refused405(Refusal):
@@ -113,12 +249,22 @@ def refused(refusal: Refusal, asked: Asked) -> Answer:
     headers: dict[str, str] = {}
     if isinstance(refusal, Refused405):
         headers["allow"] = ", ".join(refusal.allow)
+    # RFC 6750, 3: a request without a token is told the scheme alone, one with a bad token what is wrong with it.
     if isinstance(refusal, Unauthenticated):
-        headers["www-authenticate"] = 'Bearer realm="yuanshe"'
-    if isinstance(refusal, Unavailable):
+        bad = ', error="invalid_token"' if refusal.key == "invalid_token" else ""
+        headers["www-authenticate"] = f'Bearer realm="yuanshe"{bad}'
+    elif isinstance(refusal, Forbidden) and refusal.key == "insufficient-scope":
+        headers["www-authenticate"] = 'Bearer realm="yuanshe", error="insufficient_scope"'
+    elif isinstance(refusal, UnsupportedMedia) and "content-encoding" in asked.headers:
+        headers["accept-encoding"] = "gzip"
+    if isinstance(refusal, TooMany):
+        headers["retry-after"] = str(math.ceil(refusal.wait))
+    elif isinstance(refusal, TooEarly):
+        headers["retry-after"] = "1"
+    elif isinstance(refusal, Unavailable):
         headers["retry-after"] = "2"
     issues = refusal.issues
-    if asked.method in ("POST", "PUT", "PATCH") and status not in (401, 503):
+    if asked.method in ("POST", "PUT", "PATCH") and status not in (401, 425, 429, 503):
         # A fault that lies nowhere in particular lies in the whole of what was sent.
         whole = next((part for part in asked.path[:1] if part in surface.SURFACE), "Bundle" if not asked.path else None)
         issues = tuple(issue if issue.at else msgspec.structs.replace(issue, at=whole) for issue in issues)
@@ -129,12 +275,12 @@ async def reply(send: Send, asked: Asked, answer: Answer) -> None:
     body = b"" if answer.body is None else write_json(answer.body)
     headers = dict(answer.headers)
     if body:
-        headers["content-type"] = f"{FHIR_JSON}; charset=utf-8"
+        headers["content-type"] = f"{asked.kind}; fhirVersion=4.0; charset=utf-8"
     headers["content-length"] = str(len(body))
-    headers.setdefault("cache-control", "no-store" if answer.status >= 400 else "private, no-cache")
-    for echoed in ("x-request-id", "x-correlation-id"):
-        if (value := asked.headers.get(echoed)) and len(value) <= 200 and value.isprintable():
-            headers[echoed] = value
+    if asked.room:
+        headers |= asked.room.headers
+    headers["vary"] = "Accept, Authorization"
+    headers.setdefault("cache-control", "no-store" if answer.status >= 400 else "private, no-cache, must-revalidate")
     await send(
         {
             "type": "http.response.start",

@@ -14,6 +14,7 @@ from service.errors import (
     NotFound,
     Refusal,
     Stale,
+    TooEarly,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -33,6 +34,7 @@ STATUS: dict[type[Refusal], int] = {
     TooLarge: 413,
     UnsupportedMedia: 415,
     Invalid: 422,
+    TooEarly: 425,
     TooMany: 429,
     Unavailable: 503,
 }

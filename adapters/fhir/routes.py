@@ -32,14 +32,19 @@ from adapters.fhir.exchange import (
     Asked,
     Refused405,
     acceptable,
+    again,
     broken,
+    entry_named,
     head,
+    kept,
+    named,
     readable,
     received,
     refused,
     reply,
 )
 from adapters.fhir.submission import Stored
+from adapters.pace import Pace
 from service.access import flow as access
 from service.access.model import Actor, Call
 from service.access.scopes import may
@@ -65,10 +70,15 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}\Z")
 _VERSION = re.compile(r"[0-9]{1,9}\Z")
 
 
-def handler(database: Callable[[], Database], base_url: Callable[[], str], networks: tuple[Network, ...] = ()) -> Any:
+def handler(
+    database: Callable[[], Database],
+    base_url: Callable[[], str],
+    networks: tuple[Network, ...] = (),
+    pace: Pace | None = None,
+) -> Any:
     """The mount at /fhir; `database` and `base_url` are asked at each request, because they exist once the app has started.
 
-    `networks` are those that notices may reach besides public https.
+    `networks` are those that notices may reach besides public https; `pace` is what one program may ask in a second.
     """
 
     @asgi("/fhir", is_mount=True, copy_scope=True)
@@ -76,7 +86,7 @@ def handler(database: Callable[[], Database], base_url: Callable[[], str], netwo
         asked = head(scope, base_url())
         asked.networks = networks
         try:
-            answer = await _answer(database(), asked, receive)
+            answer = await _answer(database(), asked, receive, pace)
         except Refusal as refusal:
             answer = refused(refusal, asked)
         except Exception as fault:
@@ -86,11 +96,13 @@ def handler(database: Callable[[], Database], base_url: Callable[[], str], netwo
     return fhir
 
 
-async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
+async def _answer(database: Database, asked: Asked, receive: Receive, pace: Pace | None) -> Answer:
     acceptable(asked)
     if asked.path == ("metadata",) and asked.method in ("GET", "HEAD"):
         return Answer(200, metadata.capability(asked.base))
     actor = await _who(database, asked)
+    if pace:
+        asked.room = pace.take(actor.id)
     if asked.method in ("POST", "PUT", "PATCH"):
         asked.body = await received(asked, receive)
         # What is asked of Subscriptions stands in the URL: a POST of it needs no body, nor to say what kind of one.
@@ -98,6 +110,7 @@ async def _answer(database: Database, asked: Asked, receive: Receive) -> Answer:
             readable(asked)
             if asked.path[-1:] != ("_search",):
                 asked.body = wire.sound(asked.body)
+        asked.named = named(asked, actor)
     return await act(database, actor, asked)
 
 
@@ -207,13 +220,25 @@ async def _in_session(
 async def transact(
     database: Database, actor: Actor, call: Call, asked: Asked, run: Callable[[Session, datetime], Awaitable[Answer]]
 ) -> Answer:
-    """One request, one transaction with its audit line; done anew when another one got in its way."""
-    call.request_id = asked.headers.get("x-request-id")
+    """One request, one transaction with its audit line; done anew when another one got in its way.
+
+    A write that its sender named is carried out once: after that, the name is answered what it was answered then.
+    """
+    call.request_id = asked.request_id
+    call.named = asked.named if call.action in ("C", "U", "D") or call.interaction in ("transaction", "batch") else None
     for attempt in range(TRIES):
         try:
-            now = utc_now()
-            async with access.open(database, actor, call, now) as session:
-                return await run(session, now)
+            async with access.open(database, actor, call) as session:
+                if call.named and (given := await access.answered(session, actor, call.named)):
+                    call.interaction, call.resource_id = "replay", None
+                    return again(given)
+                try:
+                    answer = await run(session, session.began)
+                except Refusal as refusal:
+                    call.answer = call.named and kept(refused(refusal, asked))
+                    raise
+                call.answer = call.named and kept(answer)
+                return answer
         except IN_THE_WAY as clash:
             if attempt == TRIES - 1:
                 raise Conflict("Other requests got in the way; try again.", key="conflict") from clash
@@ -375,20 +400,27 @@ async def _system(database: Database, actor: Actor, asked: Asked) -> Answer:
         return await transact(database, actor, Call("E", "transaction"), asked, once)
     if bundle.type != "batch":
         raise Invalid("A Bundle is posted as transaction or batch.", at="Bundle.type", code="value")
+    if asked.named:
+        await transact(database, actor, Call("E", "batch"), asked, _begun)
     answers: list[dict[str, Any]] = []
-    for entry in bundle.entry:
-        answers.append(await _batched(database, actor, asked, entry))
+    for position, entry in enumerate(bundle.entry):
+        answers.append(await _batched(database, actor, asked, entry, position))
     return Answer(200, {"resourceType": "Bundle", "type": "batch-response", "entry": answers})
 
 
-async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.Entry) -> dict[str, Any]:
+async def _begun(session: Session, now: datetime) -> Answer:
+    """Of a batch itself only its name is kept: another batch cannot take it, and this one's entries have their own."""
+    return Answer(200)
+
+
+async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.Entry, position: int) -> dict[str, Any]:
     """One entry of a batch, by itself: its failure is its own."""
     try:
         if entry.request is None:
             raise Invalid("An entry of a batch needs a request.", at="Bundle.entry.request", code="required")
         path, _, query = entry.request.url.partition("?")
         # Of the batch's own head only what is said of each entry counts: a condition is the entry's own or there is none.
-        headers = {name: asked.headers[name] for name in ("x-request-id", "prefer") if name in asked.headers}
+        headers = {name: asked.headers[name] for name in ("prefer",) if name in asked.headers}
         conditions = {
             "if-match": entry.request.if_match,
             "if-none-match": entry.request.if_none_match,
@@ -396,7 +428,8 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.E
         }
         headers |= {name: said for name, said in conditions.items() if said is not None}
         one = Asked(entry.request.method, tuple(part for part in path.split("/") if part), parse_qsl(query, keep_blank_values=True), headers,
-                    asked.base, bytes(entry.resource), asked.networks)  # fmt: skip
+                    asked.base, bytes(entry.resource), asked.networks,
+                    request_id=asked.request_id, named=entry_named(asked.named, position))  # fmt: skip
         if not one.path:
             raise Invalid("A batch holds no batch.", at="Bundle.entry.request.url", code="value")
         answer = await act(database, actor, one)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import argon2
+import asyncpg
 import msgspec
 
 from service.access import assertion, scopes, store
@@ -29,12 +30,14 @@ from service.access.model import (
     ChainReport,
     Client,
     Issued,
+    Kept,
     Link,
+    Named,
     NewAccount,
     NewClient,
 )
 from service.db import Database, Scope, Session, as_platform
-from service.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unauthenticated
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, TooEarly, Unauthenticated
 from service.values import Id, new_id
 
 log = logging.getLogger(__name__)
@@ -47,20 +50,45 @@ TOKEN_LIFE = timedelta(seconds=300)
 
 
 @contextlib.asynccontextmanager
-async def open(database: Database, actor: Actor, call: Call, now: datetime) -> AsyncIterator[Session]:
-    """One request's transaction in the actor's scope, with its audit line.
+async def open(database: Database, actor: Actor, call: Call, now: datetime | None = None) -> AsyncIterator[Session]:
+    """One request's transaction in the actor's scope, with its audit line. `now` is the session's `began` unless given.
 
     The line commits with the request. Does the request fail, its transaction is rolled back, the attempt is logged in a
     transaction of its own, and the failure goes on to the caller.
     """
     session: Session | None = None
     try:
-        async with database.transaction(actor.scope) as session:
+        async with database.transaction(actor.scope, writes=call.writes) as session:
             yield session
-            await store.write(session, _line(actor, call, now, session, "success", None))
+            line = _line(actor, call, now or session.began, session, "success", None)
+            if call.named and call.answer:
+                await store.write_answered(session, line, call.named, call.answer)
+            else:
+                await store.write(session, line)
     except Exception as failure:
         await log_failure(database, actor, call, now, failure, session)
         raise
+
+
+async def answered(session: Session, actor: Actor, named: Named) -> Kept | None:
+    """What was answered under this name, if anything was; from here on the name is this transaction's.
+
+    Raises TooEarly while another request of the name is at work, Invalid when something else was asked under it.
+    Source: NHS England BaRS, transactional integrity; FHIR R4 http.html#custom (X-Request-Id).
+    """
+    mine, content, kept = await store.answered(session, actor.id, named)
+    if kept:
+        if content != named.content:
+            raise Invalid(
+                "This X-Request-ID was used for another request (its method, address, conditions, scopes or body differ): "
+                "a new request takes a new one.",
+                code="duplicate",
+                key="request-id-reused",
+            )
+        return kept
+    if not mine:
+        raise TooEarly("The request of this X-Request-ID is being carried out: ask again shortly.", key="in-flight")
+    return None
 
 
 async def log_sweep(session: Session, actor: Actor, call: Call, now: datetime) -> None:
@@ -69,16 +97,30 @@ async def log_sweep(session: Session, actor: Actor, call: Call, now: datetime) -
 
 
 async def log_failure(
-    database: Database, actor: Actor, call: Call, now: datetime, failure: Exception, session: Session | None = None
+    database: Database,
+    actor: Actor,
+    call: Call,
+    now: datetime | None,
+    failure: Exception,
+    session: Session | None = None,
 ) -> None:
     """Log an attempt that was refused or broke, in its own transaction; `session` is the one that was rolled back."""
-    if isinstance(failure, Refusal):
-        line = _line(actor, call, now, session, "refused", failure.key or failure.issues[0].code)
-    else:
-        line = _line(actor, call, now, session, "error", type(failure).__name__)
     try:
-        async with database.transaction(actor.scope) as own:
-            await store.write(own, line)
+        async with database.transaction(actor.scope, writes=False) as own:
+            at = now or own.began
+            if isinstance(failure, Refusal):
+                line = _line(actor, call, at, session, "refused", failure.key or failure.issues[0].code)
+            else:
+                line = _line(actor, call, at, session, "error", type(failure).__name__)
+            # An answer that tells of success belongs to what was rolled back.
+            if call.named and call.answer and call.answer.status >= 400:
+                await store.write_answered(own, line, call.named, call.answer)
+            else:
+                await store.write(own, line)
+    except asyncpg.UniqueViolationError:
+        # Another request of that name was answered meanwhile: that answer stands, and the attempt is logged alone.
+        call.answer = None
+        await log_failure(database, actor, call, now, failure, session)
     except Exception as second:
         # The caller learns of the first failure. Nothing was done: what cannot be logged was rolled back.
         log.error("an attempt could not be logged: %s (request %s)", type(second).__name__, _request_id(call))
@@ -152,6 +194,43 @@ async def add_client(session: Session, actor: Actor, new: NewClient, now: dateti
     return client
 
 
+async def change_keys(
+    session: Session,
+    actor: Actor,
+    client_id: str,
+    jwks: dict[str, Any] | None,
+    jwks_url: str | None,
+    *,
+    add: bool = False,
+) -> tuple[str, ...]:
+    """Give a program other keys, or with `add` more of them; the kids it has from now on (none for an address).
+
+    To rotate without a gap: add the new key, sign with it, then set it alone. Tokens that were issued stay. Raises
+    Forbidden, Invalid (keys), NotFound, Conflict (a kid to be added is there already, as another key).
+    """
+    _permit_administration(actor)
+    client = await store.find_client(session, client_id)
+    if client is None or client.revoked_at is not None:
+        raise NotFound("No program of this client_id is in use.")
+    if (jwks is None) == (jwks_url is None):
+        raise Invalid("A program has either public keys or the address of its keys.", at="jwks")
+    if jwks is not None:
+        assertion.check_keys(jwks)
+    if add:
+        if jwks is None or client.jwks is None:
+            raise Invalid(
+                "Keys are added to keys; a program that publishes them at an address adds them there.", at="jwks"
+            )
+        held = {key["kid"]: key for key in client.jwks["keys"]}
+        if any(held.get(key["kid"], key) != key for key in jwks["keys"]):
+            raise Conflict(
+                "A kid is there already, as another key: give the new key a kid of its own.", key="taken", at="jwks"
+            )
+        jwks = {"keys": [*held.values(), *(key for key in jwks["keys"] if key["kid"] not in held)]}
+    await store.change_keys(session, client_id, jwks, jwks_url)
+    return tuple(key["kid"] for key in jwks["keys"]) if jwks else ()
+
+
 async def revoke_client(session: Session, actor: Actor, client_id: str, now: datetime) -> None:
     """End a program's access: what tokens it has are refused within KNOWN_FOR. Raises Forbidden, NotFound."""
     _permit_administration(actor)
@@ -181,7 +260,7 @@ async def exchange(
     Attempts that name a client are audited; those that name none have nobody to be logged for.
     """
     said = assertion.claim(form)
-    async with database.transaction(Scope(None, "client")) as session:
+    async with database.transaction(Scope(None, "client"), writes=False) as session:
         client = await store.find_client(session, said.issuer)
     if client is None:
         raise assertion.refuse("No such client.")
@@ -243,7 +322,7 @@ async def authenticate(database: Database, token: str, now: datetime) -> Actor:
     if (one := known.get(digest)) and one.since <= now < one.until:
         return one.actor
     known.pop(digest, None)
-    async with database.transaction(Scope(None, "client")) as session:
+    async with database.transaction(Scope(None, "client"), writes=False) as session:
         found = await store.find_token(session, digest, now)
     if found is None:
         raise Unauthenticated("The token is unknown, has ended, or was revoked.", key="invalid_token")
@@ -256,8 +335,9 @@ async def authenticate(database: Database, token: str, now: datetime) -> Actor:
 
 
 async def forget(session: Session, now: datetime) -> None:
-    """Drop spent assertions and tokens that ended more than an hour ago: a sweep."""
-    await store.forget(session, now - timedelta(hours=1))
+    """Drop spent assertions and tokens that ended more than an hour ago, and answers that were kept long enough: a sweep."""
+    kept = timedelta(minutes=session.practice.answers_kept.minutes)
+    await store.forget(session, now - timedelta(hours=1), now - kept)
 
 
 # ---- people ----------------------------------------------------------------------------------------------------------
@@ -325,7 +405,7 @@ AT_ONCE = 1000
 
 async def find_audit(session: Session, actor: Actor, id: Id) -> AuditLine:
     """One audit line. Raises Forbidden, NotFound."""
-    _permit_audit(actor)
+    permit_audit(actor)
     if (line := await store.find_line(session, id)) is None:
         raise NotFound("There is no such audit line.")
     return line
@@ -338,13 +418,14 @@ async def list_audit(
 
     A line shows here as soon as the chaining job has passed it: positions are the only cursor. Raises Forbidden.
     """
-    _permit_audit(actor)
+    permit_audit(actor)
     if patient is None:
         return await store.before(session, before, limit)
     return await store.before_of(session, before, limit, patient)
 
 
-def _permit_audit(actor: Actor) -> None:
+def permit_audit(actor: Actor) -> None:
+    """Raise Forbidden unless the actor may read the audit."""
     if actor.kind != "system" and actor.role not in ("auditor", "administrator"):
         raise Forbidden("Only an auditor may read the audit.")
 
@@ -359,7 +440,9 @@ async def chain(session: Session, now: datetime) -> int:
     lines = await store.unchained(session, AT_ONCE)
     if not lines:
         return 0
-    position, head = await store.head(session) or (0, links.GENESIS)
+    position, head, last = await store.head(session) or (0, links.GENESIS, now)
+    # Later than every link before it, whichever job took its time first: who polls by this time misses no line.
+    now = max(now, last + timedelta(microseconds=1))
     linked = links.link(lines, position, head, now)
     if await store.chain(session, linked, now) != len(linked):
         raise RuntimeError("the chaining job does not see every row that it read: its session is not the platform's")

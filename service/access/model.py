@@ -130,11 +130,31 @@ class Account(msgspec.Struct, frozen=True):
         return Actor(self.id, "person", self.organization, self.role, self.name, worker=self.worker)
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A write to which its sender gave a name: SHA-256 of the name, and of everything that was asked under it."""
+
+    name: bytes
+    content: bytes
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An answer as it went out, in its protocol's own words, kept to be given again."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+LOOKS = frozenset({"search", "route", "status", "validate", "token", "events"})
+"""Executions that change no resource."""
+
+
 class Call(msgspec.Struct):
     """One request, in the words of its audit line. Not frozen: a create learns its `resource_id` on the way.
 
     `action` is FHIR's audit-event-action: C, R, U, D or E (execute: a search, a transaction, an operation).
     `interaction` is the protocol's word (`read`, `search`, `transaction`); `resource_id` is never a number of a person.
+    `answer` is what a request of that name (`named`) is answered from now on: kept with the line.
     """
 
     action: Literal["C", "R", "U", "D", "E"]
@@ -142,6 +162,13 @@ class Call(msgspec.Struct):
     resource_type: str | None = None
     resource_id: Id | None = None
     request_id: str | None = None
+    named: Named | None = None
+    answer: Kept | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change a resource; what only looks keeps no reader waiting (service/db/horizon.py)."""
+        return self.action != "R" and self.interaction not in LOOKS
 
 
 class AuditLine(msgspec.Struct, frozen=True):

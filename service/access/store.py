@@ -1,5 +1,6 @@
 """SQL of the access room: clients, tokens, accounts, and the audit."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from service.access.model import Account, AuditLine, Client, Link
+from service.access.model import Account, AuditLine, Client, Kept, Link, Named
 from service.db import Session
 from service.values import Id
 
@@ -69,6 +70,16 @@ async def list_clients(session: Session, after: Id, limit: int) -> list[Client]:
     return [_client(row) for row in await session.fetch(LIST_CLIENTS, after, limit)]
 
 
+# The one statement that rotates: the keys themselves or their address, and never both.
+CHANGE_KEYS = "UPDATE client SET jwks = $2, jwks_url = $3 WHERE client_id = $1 AND revoked_at IS NULL"
+
+
+async def change_keys(session: Session, client_id: str, jwks: dict[str, Any] | None, jwks_url: str | None) -> bool:
+    """Whether a program of that name is in use; its keys are these from now on."""
+    keys = None if jwks is None else msgspec.json.encode(jwks).decode()
+    return await session.execute(CHANGE_KEYS, client_id, keys, jwks_url) == "UPDATE 1"
+
+
 REVOKE_CLIENT = "UPDATE client SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL"
 
 
@@ -115,10 +126,14 @@ FORGET_ASSERTIONS = "DELETE FROM assertion_id WHERE expires_at < $1"
 FORGET_TOKENS = "DELETE FROM access_token WHERE expires_at < $1"
 
 
-async def forget(session: Session, before: datetime) -> None:
-    """Drop assertions and tokens that ended before."""
+FORGET_ANSWERED = "DELETE FROM answered WHERE at < $1"
+
+
+async def forget(session: Session, before: datetime, answered_before: datetime) -> None:
+    """Drop assertions and tokens that ended before, and answers given before."""
     await session.execute(FORGET_ASSERTIONS, before)
     await session.execute(FORGET_TOKENS, before)
+    await session.execute(FORGET_ANSWERED, answered_before)
 
 
 ADD_ACCOUNT = """
@@ -186,11 +201,60 @@ async def write(session: Session, line: AuditLine) -> None:
     await session.execute(WRITE, *msgspec.structs.astuple(line))
 
 
+# In one statement with the line: a named write costs one round trip more than another one, not two. Of a refusal the
+# transaction is a second one, in which another of the same name may have come first: that one's answer stands.
+WRITE_ANSWERED = f"""
+WITH kept AS (
+    INSERT INTO answered (actor_id, name, content, organization_id, at, status, headers, body)
+    VALUES (${len(LINE.split(", ")) + 1}, ${len(LINE.split(", ")) + 2}, ${len(LINE.split(", ")) + 3},
+            ${len(LINE.split(", ")) + 4}, ${len(LINE.split(", ")) + 5}, ${len(LINE.split(", ")) + 6},
+            ${len(LINE.split(", ")) + 7}, ${len(LINE.split(", ")) + 8})
+)
+{WRITE}
+"""
+
+
+async def write_answered(session: Session, line: AuditLine, named: Named, answer: Kept) -> None:
+    """Write a line and the answer that goes with it. Raises UniqueViolationError where one of that name is kept."""
+    await session.execute(
+        WRITE_ANSWERED,
+        *msgspec.structs.astuple(line),
+        line.actor_id,
+        named.name,
+        named.content,
+        line.organization_id,
+        line.at,
+        answer.status,
+        msgspec.json.encode(answer.headers).decode(),
+        answer.body,
+    )
+
+
+# The lock ends with the transaction. Whoever gets it after another's commit, but looked before it, finds no row here,
+# does everything anew, and fails at the unique key: nothing is done twice.
+ANSWERED = """
+SELECT held.mine, a.content, a.status, a.headers, a.body
+FROM (SELECT pg_try_advisory_xact_lock($3) AS mine) held
+LEFT JOIN answered a ON a.actor_id = $1 AND a.name = $2
+"""
+
+
+async def answered(session: Session, actor: Id, named: Named) -> tuple[bool, bytes | None, Kept | None]:
+    """Whether nobody else is at work under that name, and what was asked and answered under it."""
+    lock = int.from_bytes(hashlib.sha256(actor.bytes + named.name).digest()[:8], signed=True)
+    row = await session.fetchrow(ANSWERED, actor, named.name, lock)
+    assert row is not None
+    if row["content"] is None:
+        return row["mine"], None, None
+    headers = msgspec.json.decode(row["headers"], type=dict[str, str])
+    return row["mine"], row["content"], Kept(row["status"], headers, row["body"])
+
+
 def _line(row: "asyncpg.Record") -> AuditLine:
     return msgspec.convert(dict(row), AuditLine)
 
 
-def _link(row: "asyncpg.Record") -> Link:
+def link_of(row: "asyncpg.Record") -> Link:
     return Link(_line(row), row["position"], row["chained_at"], row["previous_hash"], row["hash"])
 
 
@@ -205,13 +269,13 @@ async def lock_chain(session: Session) -> None:
     await session.execute(LOCK_CHAIN, CHAINING)
 
 
-HEAD = "SELECT position, hash FROM audit WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1"
+HEAD = "SELECT position, hash, chained_at FROM audit WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1"
 
 
-async def head(session: Session) -> tuple[int, bytes] | None:
-    """The last link's position and hash."""
+async def head(session: Session) -> tuple[int, bytes, datetime] | None:
+    """The last link's position and hash, and when it was chained."""
     row = await session.fetchrow(HEAD)
-    return None if row is None else (row["position"], row["hash"])
+    return None if row is None else (row["position"], row["hash"], row["chained_at"])
 
 
 UNCHAINED = f"SELECT {LINE} FROM audit WHERE position IS NULL ORDER BY id LIMIT $1"
@@ -228,16 +292,18 @@ WITH link AS (
 ), chained AS (
     UPDATE audit a SET position = l.position, chained_at = $5, previous_hash = l.previous_hash, hash = l.hash
     FROM link l WHERE a.id = l.id AND a.position IS NULL
-    RETURNING a.patients, a.position
+    RETURNING a.patients, a.referrals, a.position
 ), seen AS (
     INSERT INTO audit_patient (patient_id, position) SELECT DISTINCT unnest(patients), position FROM chained
+), referred AS (
+    INSERT INTO audit_referral (referral_id, position) SELECT DISTINCT unnest(referrals), position FROM chained
 )
 SELECT count(*) FROM chained
 """
 
 
 async def chain(session: Session, links: Sequence[Link], at: datetime) -> int:
-    """Give the lines their places; note whom each of them touched. Returns how many took theirs."""
+    """Give the lines their places; note whom and which referral each touched. Returns how many took theirs."""
     return await session.fetchval(
         CHAIN,
         [link.line.id for link in links],
@@ -255,7 +321,7 @@ SELECT {LINE}, position, chained_at, previous_hash, hash FROM audit WHERE positi
 
 async def walk(session: Session, after: int, limit: int) -> list[Link]:
     """Links in the order of the chain, behind position `after`."""
-    return [_link(row) for row in await session.fetch(WALK, after, limit)]
+    return [link_of(row) for row in await session.fetch(WALK, after, limit)]
 
 
 BEFORE = f"""
@@ -265,7 +331,7 @@ SELECT {LINE}, position, chained_at, previous_hash, hash FROM audit WHERE positi
 
 async def before(session: Session, position: int, limit: int) -> list[Link]:
     """Links before a position, latest first."""
-    return [_link(row) for row in await session.fetch(BEFORE, position, limit)]
+    return [link_of(row) for row in await session.fetch(BEFORE, position, limit)]
 
 
 BEFORE_OF = f"""
@@ -277,7 +343,7 @@ WHERE p.patient_id = $3 AND p.position < $1 ORDER BY p.position DESC LIMIT $2
 
 async def before_of(session: Session, position: int, limit: int, patient: Id) -> list[Link]:
     """Links before a position that touched a person, latest first."""
-    return [_link(row) for row in await session.fetch(BEFORE_OF, position, limit, patient)]
+    return [link_of(row) for row in await session.fetch(BEFORE_OF, position, limit, patient)]
 
 
 FIND_LINE = f"SELECT {LINE} FROM audit WHERE id = $1"
