@@ -1,0 +1,245 @@
+"""Resources that change only with the program, kept in memory and searched there: forms, our own search parameters and
+operations, and the service itself as a device."""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from adapters.fhir.audit import DEVICE
+from adapters.fhir.questionnaires import questionnaires
+from adapters.fhir.render import instant, ref
+from adapters.fhir.surface import ON_EVERY_TYPE, SURFACE, Param, Way
+from adapters.settings import VERSION
+from service.db.finding import Condition
+from service.practice import PLATFORM
+from service.values import Id
+
+Json = dict[str, Any]
+
+LOADED = datetime(2026, 1, 1, tzinfo=UTC)
+"""What stands for the time of change of what changes only with the program."""
+
+KINDS = {"code": "token", "boolean": "token"}
+"""A kind of our table as FHIR's type of search parameter, where it is not the same word."""
+
+
+def search_parameter_url(type: str, param: Param) -> str:
+    """The canonical name of a search parameter that base R4 does not define."""
+    return f"urn:yuanshe:search-parameter:{type}-{param.name.lstrip('_')}"
+
+
+@lru_cache(maxsize=1)
+def _all() -> dict[str, dict[Id, Json]]:
+    """Every resource by its type and id."""
+    found = {
+        "Questionnaire": questionnaires(),
+        "SearchParameter": _named(_search_parameter(type, p) for type, t in SURFACE.items() for p in t.params if p.definition),
+        "OperationDefinition": _named(_operation(*each) for each in _operations()),
+        "Device": {DEVICE: _device()},
+    }  # fmt: skip
+    meta = {"versionId": "1", "lastUpdated": instant(LOADED)}
+    return {
+        type: {id: {"resourceType": type, "id": str(id), "meta": meta, **body} for id, body in each.items()}
+        for type, each in found.items()
+    }
+
+
+def _named(bodies: Iterable[Json]) -> dict[Id, Json]:
+    return {uuid.uuid5(uuid.NAMESPACE_URL, body["url"]): body for body in bodies}
+
+
+def read(type: str, ids: Iterable[Id]) -> list[Json]:
+    """Those of these ids that there are."""
+    return [_all()[type][id] for id in ids if id in _all()[type]]
+
+
+# ---- definitions -------------------------------------------------------------------------------------------------------
+
+
+def _definition(url: str, name: str, description: str) -> Json:
+    return {
+        "url": url, "version": VERSION, "name": name, "status": "active", "date": LOADED.date().isoformat(),
+        "publisher": "Yuanshe", "description": description,
+    }  # fmt: skip
+
+
+def _search_parameter(type: str, param: Param) -> Json:
+    kind = KINDS.get(param.kind, param.kind)
+    said = _definition(search_parameter_url(type, param), _upper(type, param.name), param.definition) | {
+        "code": param.name, "base": [type], "type": kind, "expression": param.expression,
+        "xpathUsage": "normal", "multipleOr": True, "multipleAnd": True,
+    }  # fmt: skip
+    if param.targets or kind == "reference":
+        said["target"] = list(param.targets) or ["Resource"]
+    return {key: value for key, value in said.items() if value != ""}
+
+
+def _operations() -> list[tuple[str, list[str], list[Way]]]:
+    """Our own operations: the canonical name, the types that offer it, and the ways to ask for it."""
+    found: dict[str, tuple[list[str], list[Way]]] = {}
+    offered = [(name, way) for name, type in SURFACE.items() for way in (*type.operations, *ON_EVERY_TYPE)]
+    for name, way in offered:
+        if way.is_operation and way.definition.startswith("urn:yuanshe:"):
+            types, ways = found.setdefault(way.definition, ([], []))
+            if name not in types:
+                types.append(name)
+            ways.append(way)
+    return [(url, types, ways) for url, (types, ways) in found.items()]
+
+
+def _operation(url: str, types: list[str], ways: list[Way]) -> Json:
+    way = ways[0]
+    levels = {level for each in ways for level in each.levels}
+    return _definition(url, _upper(way.name.removeprefix("$")), way.doc) | {
+        "title": way.doc.partition(";")[0].rstrip("."),
+        "kind": "operation", "affectsState": any(each.affects for each in ways), "code": way.name.removeprefix("$"),
+        "resource": types, "system": "system" in levels, "type": "type" in levels, "instance": "instance" in levels,
+        "parameter": PARAMETERS.get(way.name, []),
+    }  # fmt: skip
+
+
+def _out(name: str, type: str, most: str, says: str, *part: Json, least: int = 0) -> Json:
+    said: Json = {"name": name, "use": "out", "min": least, "max": most, "documentation": says}
+    return said | ({"part": list(part)} if part else {"type": type})
+
+
+PARAMETERS: dict[str, list[Json]] = {
+    "$route": [
+        {"name": "resource", "use": "in", "min": 1, "max": "1", "type": "Resource",
+         "documentation": "The body of a submission: a transaction Bundle, or a ServiceRequest."},
+        _out("candidate", "", "*", "An agency that was looked at, the one to be asked first before the others.",
+             _out("agency", "Reference", "1", "The agency.", least=1),
+             _out("rank", "integer", "1", "Its place, if it is eligible."),
+             _out("score", "decimal", "1", "What the order is by.", least=1),
+             _out("eligible", "boolean", "1", "Whether it may be asked.", least=1),
+             _out("rule", "", "*", "A rule that was applied.",
+                  _out("name", "code", "1", "Which.", least=1),
+                  _out("result", "code", "1", "pass, fail or unknown.", least=1),
+                  _out("why", "string", "1", "In words.", least=1)),
+             _out("part", "", "*", "A part of the score.",
+                  _out("name", "code", "1", "Which.", least=1),
+                  _out("value", "decimal", "1", "How much.", least=1))),
+    ],
+    "$timeline": [
+        _out("event", "", "*", "What happened, in its order.",
+             _out("when", "instant", "1", "When.", least=1),
+             _out("who", "Reference", "1", "For which organisation.", least=1),
+             _out("action", "code", "1", "The move; `restricted` where the reader may not know it.", least=1),
+             _out("reason", "string", "1", "Why, as it was given."),
+             _out("task", "Reference", "1", "The Task that moved.")),
+        _out("next", "", "1", "Who must act, while somebody must.",
+             _out("who", "Reference", "1", "Whose step it is.", least=1),
+             _out("what", "code", "1", "Which step.", least=1),
+             _out("by", "instant", "1", "Until when.", least=1),
+             _out("task", "Reference", "1", "On which Task.", least=1),
+             _out("unconfirmed", "boolean", "1", "True where `by` was counted in a year whose working days are not published yet.")),
+    ],
+}  # fmt: skip
+"""What our operations take and give."""
+
+
+def _device() -> Json:
+    return {
+        "status": "active",
+        "deviceName": [{"name": "院社 Yuanshe", "type": "user-friendly-name"}],
+        "type": {"text": "Referral coordination software"},
+        "version": [{"value": VERSION}],
+        "owner": ref("Organization", PLATFORM),
+    }
+
+
+def _upper(*words: str) -> str:
+    """A name that programs can use."""
+    return "".join(part[:1].upper() + part[1:] for word in words for part in word.lstrip("_").split("-"))
+
+
+# ---- searching ---------------------------------------------------------------------------------------------------------
+
+
+def find(type: str, conditions: Sequence[Condition]) -> list[Json]:
+    """Those that fit, by id; there are few, so they are looked through."""
+    return [body for _, body in sorted(_all()[type].items()) if all(_fits(body, each) for each in conditions)]
+
+
+def _fits(body: Json, condition: Condition) -> bool:
+    if condition.any_of:
+        return any(_fits(body, each) for each in condition.any_of)
+    if condition.field == "":
+        return False
+    held = FACTS[condition.field](body)
+    match condition.test:
+        case "missing" | "present":
+            found = bool(held) == (condition.test == "present")
+        case "among":
+            same = SAME.get(condition.field, lambda one, other: one == other)
+            found = any(same(one, wanted) for one in held for wanted in condition.values)
+        case "within":
+            found = any(condition.values[0] <= one < condition.values[1] for one in held)
+        case test:
+            found = any(COMPARES[test](one, condition.values[0]) for one in held)
+    return found != condition.negated
+
+
+COMPARES: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": lambda one, other: one < other,
+    "le": lambda one, other: one <= other,
+    "gt": lambda one, other: one > other,
+    "ge": lambda one, other: one >= other,
+}
+
+
+def _said(one: str, wanted: str | tuple[str, str]) -> bool:
+    how, text = wanted if isinstance(wanted, tuple) else ("starts", wanted)
+    if how == "exact":
+        return one == text
+    return text.lower() in one.lower() if how == "contains" else one.lower().startswith(text.lower())
+
+
+def _coded(one: tuple[str | None, str], wanted: tuple[str | None, str | None]) -> bool:
+    return wanted[0] in (None, one[0] or "") and wanted[1] in (None, one[1])
+
+
+SAME: dict[str, Callable[[Any, Any], bool]] = {"name": _said, "title": _said, "code": _coded, "number": _coded}
+
+
+def _texts(element: str) -> Callable[[Json], list[Any]]:
+    def texts(body: Json) -> list[Any]:
+        value = body.get(element)
+        return value if isinstance(value, list) else [] if value is None else [value]
+
+    return texts
+
+
+def _names(body: Json) -> list[str]:
+    return [body["name"]] if "name" in body else [each["name"] for each in body.get("deviceName", ())]
+
+
+def _codes(body: Json) -> list[tuple[str | None, str]]:
+    code = body.get("code", [])
+    return [(None, code)] if isinstance(code, str) else [(each.get("system"), each["code"]) for each in code]
+
+
+FACTS: dict[str, Callable[[Json], list[Any]]] = {
+    "id": lambda body: [uuid.UUID(body["id"])],
+    "changed": lambda body: [LOADED],
+    "url": _texts("url"),
+    "version": _texts("version"),
+    "name": _names,
+    "title": lambda body: [body["title"], *_translated(body)] if "title" in body else [],
+    "status": _texts("status"),
+    "plain-type": _texts("type"),
+    "base": _texts("base"),
+    "resource": _texts("resource"),
+    "kind-of": _texts("kind"),
+    "code": _codes,
+    "plain-code": lambda body: [code for _, code in _codes(body)],
+    "number": lambda body: [(each.get("system"), each["value"]) for each in body.get("identifier", ())],
+    "owner": lambda body: [uuid.UUID(body["owner"]["reference"].rpartition("/")[2])] if "owner" in body else [],
+}
+"""What a resource can be found by: field of the table → what it holds."""
+
+
+def _translated(body: Json) -> list[str]:
+    return [part["valueString"] for each in body.get("_title", {}).get("extension", ()) for part in each["extension"] if "valueString" in part]  # fmt: skip

@@ -1,0 +1,70 @@
+"""The screening instruments as FHIR R4 Questionnaires, in Chinese with English translations."""
+
+import uuid
+from typing import Any
+
+from service.safety.instruments import INSTRUMENTS, Choice, Instrument, Item
+from service.values import Id
+
+Json = dict[str, Any]
+
+LOINC = "http://loinc.org"
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
+
+
+def questionnaires() -> dict[Id, Json]:
+    """Every instrument, by the id under which it is read."""
+    return {(id := uuid.uuid5(uuid.NAMESPACE_URL, each.url)): questionnaire(each, id) for each in INSTRUMENTS.values()}
+
+
+def questionnaire(it: Instrument, id: Id) -> Json:
+    """One form. The link id of a question is its LOINC code; responses name the form by `url`, with or without `|version`."""
+    items: list[Json] = [{"linkId": "lead", "type": "display", **_words("text", it.lead_zh, it.lead_en)}]
+    items += [_question(it, item, str(number)) for number, item in enumerate(it.items, 1)]
+    items.append(_item(it.total) | {"type": "integer", "readOnly": True})
+    return {
+        "resourceType": "Questionnaire",
+        "id": str(id),
+        "language": "zh-CN",
+        "url": it.url,
+        "identifier": [{"system": LOINC, "value": it.panel}],
+        "version": it.version,
+        "name": it.name,
+        **_words("title", it.title_zh, it.title_en),
+        "derivedFrom": [f"{LOINC}/q/{it.panel}"],
+        "status": "active",
+        "experimental": False,
+        "subjectType": ["Patient"],
+        "publisher": "Yuanshe",
+        "copyright": it.copyright,
+        "code": [{"system": LOINC, "code": it.panel, "display": it.title_en}],
+        "item": items,
+    }
+
+
+def _question(it: Instrument, item: Item, prefix: str) -> Json:
+    options = [{"valueCoding": _option(choice)} for choice in it.choices[item.choices]]
+    said = _item(item) | {"prefix": prefix, "type": "choice", "answerOption": options}
+    return said | ({"required": True} if item.scored else {})
+
+
+def _item(item: Item) -> Json:
+    return {
+        "linkId": item.code,
+        "code": [{"system": LOINC, "code": item.code, "display": item.en}],
+        **_words("text", item.zh, item.en),
+    }
+
+
+def _option(choice: Choice) -> Json:
+    said: Json = {"system": LOINC, "code": choice.code, **_words("display", choice.zh, choice.en)}
+    if choice.score is not None:
+        said["extension"] = [{"url": ORDINAL, "valueDecimal": choice.score}]
+    return said
+
+
+def _words(element: str, zh: str, en: str) -> Json:
+    """A text with its translation beside it."""
+    said = [{"url": "lang", "valueCode": "en"}, {"url": "content", "valueString": en}]
+    return {element: zh, f"_{element}": {"extension": [{"url": TRANSLATION, "extension": said}]}}
