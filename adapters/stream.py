@@ -140,7 +140,7 @@ def _permit(actor: Actor) -> None:
 async def _start(database: Database, actor: Actor, headers: dict[str, str]) -> int:
     """Where the stream begins; opening it is a request like others, with its line in the audit, refused or not."""
     call = Call("E", "events", request_id=headers.get("x-request-id"))
-    async with access.open(database, actor, call, utc_now()) as session:
+    async with access.open(database, actor, call) as session:
         _permit(actor)
         return await notices.start(session, actor, _last(headers))
 
@@ -166,7 +166,7 @@ async def _tell(
                 # Asked before each batch: a program that was revoked meanwhile gets nothing more.
                 actor = await _known(database, headers)
                 _permit(actor)
-                async with news.turn, database.transaction(actor.scope) as session:
+                async with news.turn, database.transaction(actor.scope, writes=False) as session:
                     heard = await notices.heard(session, actor, position)
                 if heard.events:
                     await _write(send, b"".join(_event(place, actor) for place in heard.events))

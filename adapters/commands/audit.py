@@ -9,7 +9,6 @@ from adapters import settings
 from adapters.commands import operated
 from service.access import flow
 from service.access.model import ChainReport, operator
-from service.values import utc_now
 
 
 @click.group("audit")
@@ -36,9 +35,9 @@ def verify() -> None:
 async def _verify(dsn: str) -> ChainReport:
     async with operated.database(dsn) as database:
         # Chained first, so that what has happened until now is part of what is verified.
-        scope, now = operator().scope, utc_now()
+        scope = operator().scope
         async with database.transaction(scope) as session:
-            while await flow.chain(session, now):
+            while await flow.chain(session, session.began):
                 pass
         async with database.transaction(scope) as session:
             return await flow.verify(session)

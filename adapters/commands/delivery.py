@@ -11,7 +11,7 @@ from service.db import Session
 from service.errors import SetupError
 from service.notices import flow
 from service.notices.model import Delivery
-from service.values import Id, utc_now
+from service.values import Id
 
 
 @click.group("delivery")
@@ -63,7 +63,7 @@ def resend(id: str) -> None:
     """Send the notice ID again, under the same number and webhook-id; that it was asked for is recorded."""
 
     async def act(session: Session) -> Delivery:
-        return await flow.resend(session, operator(), _id(id), utc_now())
+        return await flow.resend(session, operator(), _id(id), session.began)
 
     sent = operated.run(Call("U", "delivery-resend", resource_id=_id(id)), act)
     click.echo(f"{sent.id} is sent again to {sent.to} as #{sent.number}.")

@@ -26,7 +26,6 @@ from service.directory import flow as directory
 from service.directory import store as directory_rows
 from service.errors import Conflict, SetupError
 from service.practice import PLATFORM
-from service.values import utc_now
 
 READY_WITHIN = 120
 """Seconds for the service to answer after it was started."""
@@ -78,7 +77,7 @@ async def _prepare(found: settings.Databases, home: Path, base_url: str) -> dict
     database = await db.connect(found.app, size=2)
     try:
         async with database.transaction(Scope(PLATFORM, "platform", platform=True)) as session:
-            now = utc_now()
+            now = session.began
             fresh = await directory_rows.organization(session, PLATFORM) is None
             if fresh:
                 await directory.load(session, clock_actor(PLATFORM), network.read([network.DEMO]), now)

@@ -12,7 +12,6 @@ from service.db import Session
 from service.directory import flow as directory
 from service.directory.model import Tally
 from service.errors import Invalid
-from service.values import utc_now
 
 
 @click.command("import")
@@ -26,7 +25,7 @@ def command(paths: tuple[Path, ...]) -> None:
     """
 
     async def load(session: Session) -> list[Tally]:
-        return await directory.load(session, operator(), tables, utc_now())
+        return await directory.load(session, operator(), tables, session.began)
 
     try:
         tables = network.read(paths)

@@ -10,7 +10,6 @@ from service import db
 from service.access import flow as access
 from service.access.model import Call, operator
 from service.db import Database, Session, migrate
-from service.values import utc_now
 
 T = TypeVar("T")
 
@@ -20,7 +19,7 @@ def run(call: Call, act: Callable[[Session], Awaitable[T]]) -> T:
 
     async def audited(dsn: str) -> T:
         async with database(dsn) as opened:
-            async with access.open(opened, operator(), call, utc_now()) as session:
+            async with access.open(opened, operator(), call) as session:
                 done = await act(session)
                 stirred = session.stirred
             if stirred:

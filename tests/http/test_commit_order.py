@@ -1,0 +1,261 @@
+"""Who follows changes by `_lastUpdated` misses none, however long a writer takes from its time to its commit; and who pages
+through what others are writing sees each resource once."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adapters.fhir import writing
+from service import db
+from service.access import flow as access
+from service.access.model import Actor, Call
+from service.db import horizon
+from service.values import new_id, utc_now, write_json
+from tests.http.world import Answered, Party, World
+
+
+def condition(patient: str, text: str = "居住不稳定") -> dict[str, Any]:
+    return {"resourceType": "Condition", "subject": {"reference": patient}, "code": {"text": text}}
+
+
+class Writer:
+    """A request in the act of writing: it has done all but commit, until it is let go."""
+
+    def __init__(self, database: db.Database, actor: Actor, patient: str) -> None:
+        self.id = new_id()
+        self._go = asyncio.Event()
+        self._wrote = asyncio.Event()
+        self._task = asyncio.create_task(self._write(database, actor, patient))
+
+    async def _write(self, database: db.Database, actor: Actor, patient: str) -> None:
+        async with access.open(database, actor, Call("C", "create", "Condition")) as session:
+            await writing.create(session, actor, "Condition", write_json(condition(patient)), self.id, session.began)
+            self._wrote.set()
+            await self._go.wait()
+
+    async def wrote(self) -> "Writer":
+        await asyncio.wait([self._task, asyncio.create_task(self._wrote.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert self._wrote.is_set(), self._task.exception()
+        return self
+
+    async def commit(self) -> str:
+        self._go.set()
+        await self._task
+        return str(self.id)
+
+
+class Poller:
+    """A program that keeps the latest time it has seen and asks for what is later."""
+
+    def __init__(self, party: Party, type: str = "Condition") -> None:
+        self._party = party
+        self._type = type
+        self.last = "2020-01-01T00:00:00Z"
+        self.seen: set[str] = set()
+
+    async def poll(self) -> list[str]:
+        """One look; the ids that it found, over all its pages."""
+        found: list[dict[str, Any]] = []
+        page: str | None = f"{self._type}?_lastUpdated=gt{self.last}&_count=7"
+        while page:
+            bundle = await self._party.read(page)
+            found += [entry["resource"] for entry in bundle.get("entry", [])]
+            page = next_page(bundle)
+        self.last = max([self.last, *(each["meta"]["lastUpdated"] for each in found)], key=datetime.fromisoformat)
+        self.seen |= {each["id"] for each in found}
+        return [each["id"] for each in found]
+
+
+def next_page(bundle: Answered) -> str | None:
+    url = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), None)
+    return url.split("/fhir/", 1)[1] if url else None
+
+
+@pytest.fixture
+async def writing_world(world: World) -> AsyncIterator["Ground"]:
+    async with contextlib.AsyncExitStack() as stack:
+        # Writers of another process, with a pool of its own.
+        elsewhere = await db.connect(world.clone.app_dsn, size=40)
+        stack.push_async_callback(elsewhere.close)
+        actor = await access.authenticate(world.database, world.said["clients"]["his-a"]["access_token"], utc_now())
+        yield Ground(world, elsewhere, actor, (await world.refer("N05")).patient)
+
+
+class Ground:
+    def __init__(self, world: World, elsewhere: db.Database, actor: Actor, patient: str) -> None:
+        self.world = world
+        self.elsewhere = elsewhere
+        self.actor = actor
+        self.patient = patient
+        self.his = world.party("his-a")
+
+    async def begin(self) -> Writer:
+        return await Writer(self.elsewhere, self.actor, self.patient).wrote()
+
+    async def create(self) -> str:
+        made = await self.his.post("Condition", condition(self.patient))
+        assert made.status == 201, made
+        return made["id"]
+
+    async def waits(self, reader: asyncio.Task[Any]) -> None:
+        """Until the reader waits for a writer's end."""
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND NOT granted"
+        async with self.elsewhere.transaction(self.actor.scope, writes=False) as session:
+            while not await session.fetchval(waiting):
+                assert not reader.done(), reader.result()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that hardly wait for writers."""
+    monkeypatch.setattr(horizon, "PATIENCE", 0.005)
+
+
+async def test_a_poller_waits_for_the_writer_in_flight_and_then_finds_what_it_wrote(writing_world: Ground) -> None:
+    poller = Poller(writing_world.his)
+    early = await writing_world.begin()
+    late = await writing_world.create()
+    poll = asyncio.create_task(poller.poll())
+    await writing_world.waits(poll)
+    assert sorted([await early.commit(), late]) == sorted(await poll)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_began_earlier_and_is_committed_later_is_found_by_the_next_poll(writing_world: Ground) -> None:
+    """Behaviour 30, the trap itself: the poller has looked while the earlier writer was at work."""
+    poller = Poller(writing_world.his)
+    early = await writing_world.begin()
+    late = await writing_world.create()
+    await poller.poll()
+    committed = await early.commit()
+    await poller.poll()
+    assert poller.seen == {committed, late}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_behaviour_30_a_poller_of_many_writers_that_commit_in_any_order_has_seen_every_change(
+    writing_world: Ground,
+) -> None:
+    dice, poller = random.Random(30), Poller(writing_world.his)
+    flying: list[Writer] = []
+    written: set[str] = set()
+    over = asyncio.Event()
+
+    async def follow() -> None:
+        while not over.is_set():
+            await poller.poll()
+
+    following = asyncio.create_task(follow())
+    for _ in range(120):
+        match dice.randrange(4):
+            case 0 | 1 if len(flying) < 20:
+                flying.append(await writing_world.begin())
+            case 2:
+                written.add(await writing_world.create())
+            case _ if flying:
+                written.add(await flying.pop(dice.randrange(len(flying))).commit())
+            case _:
+                pass
+    for writer in dice.sample(flying, len(flying)):
+        written.add(await writer.commit())
+    over.set()
+    await following
+    await poller.poll()
+    assert poller.seen == written
+
+
+async def test_what_a_program_wrote_itself_it_finds_at_once_whoever_else_writes(writing_world: Ground) -> None:
+    early = await writing_world.begin()
+    since = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    own = await writing_world.create()
+    search = asyncio.create_task(writing_world.his.search(f"Condition?_lastUpdated=ge{since}"))
+    await writing_world.waits(search)
+    await early.commit()
+    assert own in {each["id"] for each in await search}
+
+
+async def test_a_reader_that_waits_holds_up_no_writer(writing_world: Ground) -> None:
+    early = await writing_world.begin()
+    search = asyncio.create_task(writing_world.his.search("Condition?_sort=_lastUpdated"))
+    await writing_world.waits(search)
+    others = [await writing_world.begin() for _ in range(3)]
+    committed = [await writer.commit() for writer in others]
+    assert not search.done()
+    # What was begun after the reader had asked is not its concern: it waits for the one writer alone.
+    assert [each["id"] for each in await _after(early, search)] == [str(early.id)]
+    assert len(await writing_world.his.search("Condition?_sort=_lastUpdated")) == len(committed) + 1
+
+
+async def _after(writer: Writer, search: asyncio.Task[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    await writer.commit()
+    return await search
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_transaction_that_writes_waits_for_nobody_and_shows_nothing_that_could_be_overtaken(
+    writing_world: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(horizon, "PATIENCE", 3600.0)
+    early = await writing_world.begin()
+    await writing_world.create()
+    answer = await writing_world.his.post(
+        "",
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {"resource": condition(writing_world.patient), "request": {"method": "POST", "url": "Condition"}},
+                {"request": {"method": "GET", "url": "Condition?_lastUpdated=gt2020-01-01T00:00:00Z"}},
+            ],
+        },
+    )
+    assert answer.status == 200, answer
+    began = early_second(await stamp(writing_world, early))
+    shown = [entry["resource"] for entry in answer["entry"][1]["resource"].get("entry", [])]
+    assert all(datetime.fromisoformat(each["meta"]["lastUpdated"]) < began for each in shown)
+
+
+async def stamp(ground: Ground, writer: Writer) -> datetime:
+    made = await ground.his.read(f"Condition/{await writer.commit()}")
+    return datetime.fromisoformat(made["meta"]["lastUpdated"])
+
+
+def early_second(at: datetime) -> datetime:
+    return at.replace(microsecond=0) + timedelta(seconds=1)
+
+
+async def test_times_of_change_are_the_databases_whatever_the_clock_of_the_host_says(
+    writing_world: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.fhir.routes.utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
+    async with writing_world.elsewhere.transaction(writing_world.actor.scope) as session:
+        before = await session.fetchval("SELECT clock_timestamp()")
+        made = await writing_world.his.post("Condition", condition(writing_world.patient))
+        after = await session.fetchval("SELECT clock_timestamp()")
+    assert before < datetime.fromisoformat(made["meta"]["lastUpdated"]) < after
+
+
+# ---- paging ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["", "&_sort=_id", "&_sort=-_id", "&_sort=_lastUpdated", "&_sort=-_lastUpdated"])
+async def test_behaviour_29_pages_that_are_written_between_show_each_earlier_resource_once(
+    writing_world: Ground, order: str
+) -> None:
+    earlier = [await writing_world.create() for _ in range(9)]
+    dice, seen = random.Random(29), []
+    page: str | None = f"Condition?_count=2{order}"
+    while page:
+        bundle = await writing_world.his.read(page)
+        seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+        page = next_page(bundle)
+        await writing_world.create()
+        changed = await writing_world.his.read(f"Condition/{dice.choice(earlier)}")
+        assert (await writing_world.his.put(changed, code={"text": "已改"})).status == 200
+    assert len(seen) == len(set(seen))
+    assert set(seen) >= set(earlier)
