@@ -63,8 +63,14 @@ class Pace:
     def take(self, whose: Hashable) -> Room:
         """Take one, and say what is left. Raises TooMany where nothing is; that takes nothing."""
         self.look(whose)
+        return self.count(whose)
+
+    def count(self, whose: Hashable) -> Room:
+        """Take one, though nothing be left: what has happened counts. A bucket is never emptier than empty."""
         now = self._clock()
-        self._full_at[whose] = full_at = max(self._full_at.get(whose, now), now) + 1 / self._rate.each_second
+        emptiest = now + self._rate.burst / self._rate.each_second
+        full_at = min(max(self._full_at.get(whose, now), now) + 1 / self._rate.each_second, emptiest)
+        self._full_at[whose] = full_at
         if len(self._full_at) > MOST:
             self._forget(now)
         return self._room(full_at - now)

@@ -14,7 +14,6 @@ from service.db import Session
 from service.directory import store as directory
 from service.directory.model import PLACERS, TAKERS
 from service.errors import SetupError
-from service.values import utc_now
 
 ACTS_FOR = {"hospital": PLACERS, "agency": TAKERS, "platform": ("platform",), "auditor": ("platform",)}
 """Role of a client → the kinds of organisation that it may act for."""
@@ -22,7 +21,7 @@ ACTS_FOR = {"hospital": PLACERS, "agency": TAKERS, "platform": ("platform",), "a
 
 @click.group("client")
 def command() -> None:
-    """Add, list or revoke clients of the API."""
+    """Add, list or revoke clients of the API, and change their keys."""
 
 
 @command.command()
@@ -37,8 +36,7 @@ def add(organization: str, role: str, name: str, scope: str, jwks: Path | None, 
 
     Its keys are a JWK Set: RSA (RS384) or EC P-384 (ES384) public keys, each with a kid.
     """
-    if jwks_url is not None and not jwks_url.startswith("https://"):
-        raise SetupError("The address of its keys begins with https://.")
+    _public(jwks_url)
     keys = None if jwks is None else _keys(jwks)
     new = NewClient(_organization(organization), role, name, scope, keys, jwks_url)
 
@@ -50,7 +48,7 @@ def add(organization: str, role: str, name: str, scope: str, jwks: Path | None, 
             raise SetupError(
                 f"A client of the role {role} acts for {' or '.join(ACTS_FOR[role])}; this is a {known.kind}."
             )
-        return await flow.add_client(session, operator(), new, utc_now())
+        return await flow.add_client(session, operator(), new, session.began)
 
     click.echo(operated.run(Call("C", "client-add"), act).client_id)
 
@@ -76,14 +74,40 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("client_id")
+@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")
+@click.option("--jwks-url", help="The https address that publishes its public keys.")
+@click.option("--add", "adding", is_flag=True, help="Keep the keys that it has, too.")
+def keys(client_id: str, jwks: Path | None, jwks_url: str | None, adding: bool) -> None:
+    """Give a program other keys, and print the kids that it has from now on.
+
+    To rotate without a gap: --add the new key, let the program sign with it, then set the new key alone. A key that is no
+    longer listed is refused at once; tokens that were issued end by themselves, within 300 seconds.
+    """
+    _public(jwks_url)
+    given = None if jwks is None else _keys(jwks)
+
+    async def act(session: Session) -> tuple[str, ...]:
+        return await flow.change_keys(session, operator(), client_id, given, jwks_url, add=adding)
+
+    kids = operated.run(Call("U", "client-keys"), act)
+    click.echo("\n".join(kids) if kids else f"The keys of {client_id} are read from {jwks_url}.")
+
+
+@command.command()
+@click.argument("client_id")
 def revoke(client_id: str) -> None:
-    """Shut a program out: its tokens are refused within a minute."""
+    """Shut a program out: its tokens are refused within a minute, and its subscriptions end."""
 
     async def act(session: Session) -> None:
-        await flow.revoke_client(session, operator(), client_id, utc_now())
+        await flow.revoke_client(session, operator(), client_id, session.began)
 
     operated.run(Call("U", "client-revoke"), act)
     click.echo(f"{client_id} is revoked.")
+
+
+def _public(jwks_url: str | None) -> None:
+    if jwks_url is not None and not jwks_url.startswith("https://"):
+        raise SetupError("The address of its keys begins with https://.")
 
 
 def _organization(text: str) -> uuid.UUID:

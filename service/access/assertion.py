@@ -84,13 +84,7 @@ def claim(form: Mapping[str, str]) -> Claim:
 
 def prove(said: Claim, keys: Mapping[str, Any], token_urls: Collection[str], now: datetime) -> Proof:
     """Check signature, audience and times against the client's own keys (a JWK Set). Raises Unauthenticated."""
-    form = KEY_FORMS[said.alg] | {"kid": said.kid}
-    listed = keys.get("keys")
-    fitting = [
-        key
-        for key in (listed if isinstance(listed, list) else ())
-        if isinstance(key, dict) and all(key.get(member) == value for member, value in form.items())
-    ]
+    fitting = named_keys(said, keys)
     if len(fitting) != 1:
         raise refuse("The assertion's kid names no key of this client for its algorithm.")
     try:
@@ -112,10 +106,23 @@ def prove(said: Claim, keys: Mapping[str, Any], token_urls: Collection[str], now
         raise refuse("exp is more than five minutes ahead.")
     if "nbf" in claims and ((begins := _instant(claims["nbf"])) is None or begins > now + SKEW):
         raise refuse("The assertion is not valid yet.")
+    if "iat" in claims and ((issued := _instant(claims["iat"])) is None or issued > now + SKEW):
+        raise refuse("The assertion was issued in the future (iat).")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\x00" in jti:
         raise refuse("jti is missing, or is not a text of at most 255 characters.")
     return Proof(jti, expires_at)
+
+
+def named_keys(said: Claim, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The keys of a JWK Set that the assertion's kid names and its algorithm can use: one, where all is well."""
+    form = KEY_FORMS[said.alg] | {"kid": said.kid}
+    listed = keys.get("keys")
+    return [
+        key
+        for key in (listed if isinstance(listed, list) else ())
+        if isinstance(key, dict) and all(key.get(member) == value for member, value in form.items())
+    ]
 
 
 def _instant(seconds: object) -> datetime | None:

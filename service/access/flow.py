@@ -249,14 +249,15 @@ async def exchange(
     form: Mapping[str, str],
     *,
     token_urls: Collection[str],
-    keys_at: Callable[[str], Awaitable[Mapping[str, Any]]],
+    keys_at: Callable[[str, bool], Awaitable[Mapping[str, Any]]],
     request_id: str | None,
     now: datetime,
 ) -> Issued:
     """Exchange a program's signed assertion for a token of TOKEN_LIFE (SMART Backend Services).
 
     `form` is the token request; `token_urls` are the names under which this server's token endpoint is known;
-    `keys_at` fetches a JWK Set and raises a Refusal when it cannot. Each refusal's `key` is an OAuth error word.
+    `keys_at` fetches a JWK Set, or raises a Refusal when it cannot; it is asked anew (True) where a client published no
+    key of the assertion's kid, for it may have rotated. Each refusal's `key` is an OAuth error word.
     Attempts that name a client are audited; those that name none have nobody to be logged for.
     """
     said = assertion.claim(form)
@@ -266,7 +267,9 @@ async def exchange(
         raise assertion.refuse("No such client.")
     actor, call = client.actor(()), Call("E", "token", request_id=request_id)
     try:
-        keys = client.jwks if client.jwks_url is None else await keys_at(client.jwks_url)
+        keys = client.jwks if client.jwks_url is None else await keys_at(client.jwks_url, False)
+        if client.jwks_url is not None and not assertion.named_keys(said, keys or {}):
+            keys = await keys_at(client.jwks_url, True)
     except Refusal as refusal:
         await log_failure(database, actor, call, now, refusal)
         raise

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.access.network import HOSPITAL, KEYS, RSA, claims, form, signed
+from tests.access.network import HOSPITAL, KEYS, RSA, STRANGER, claims, form, signed
 
 
 @pytest.fixture
@@ -86,6 +86,37 @@ async def test_a_client_that_cannot_be_added_is_refused_in_one_line(yuanshe, tmp
     keys.write_text(json.dumps(KEYS))
     words = ["client", "add", "--organization", str(HOSPITAL), "--role", "hospital", "--name", "HIS A"]
     done = await yuanshe(*words, "--jwks", str(keys), *changed)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_keys_of_a_client_are_added_to_and_replaced(yuanshe, tmp_path, http):
+    client_id = await added(yuanshe, tmp_path)
+    new = tmp_path / "new.json"
+    new.write_text(json.dumps({"keys": [STRANGER.as_dict(private=False) | {"kid": "rsa-2"}]}))
+    done = await yuanshe("client", "keys", client_id, "--jwks", str(new), "--add")
+    assert (done.returncode, done.stdout.split()) == (0, ["rsa-1", "ec-1", "rsa-2"]), done.stderr
+    done = await yuanshe("client", "keys", client_id, "--jwks", str(new))
+    assert done.stdout.split() == ["rsa-2"]
+    assert (await http.post("/auth/token", data=form(signed(claims(client_id))))).status_code == 401
+    answer = await http.post("/auth/token", data=form(signed(claims(client_id), STRANGER, "RS384", "rsa-2")))
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nobody", "--jwks"), "No program of this client_id"),
+        (("HERE",), "either public keys or the address"),
+        (("HERE", "--jwks-url", "http://his.example.org/jwks"), "begins with https"),
+        (("HERE", "--jwks-url", "https://his.example.org/jwks", "--add"), "adds them there"),
+    ],
+)
+async def test_keys_that_cannot_be_changed_are_refused_in_one_line(yuanshe, tmp_path, words, says):
+    client_id = await added(yuanshe, tmp_path)
+    filled = [client_id if word == "HERE" else word for word in words]
+    done = await yuanshe("client", "keys", *filled, *([str(tmp_path / "keys.json")] if words[-1] == "--jwks" else []))
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr

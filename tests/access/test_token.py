@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ipaddress
 import json
 import time
 import uuid
@@ -16,7 +17,7 @@ from adapters.smart.keys import PublishedKeys
 from service.access import flow
 from service.access.model import clock_actor
 from service.db import Database
-from service.errors import Invalid, Unauthenticated
+from service.errors import Conflict, Invalid, Unauthenticated
 from service.values import utc_now
 from tests.access.conftest import register
 from tests.access.network import EC, HOSPITAL, KEYS, PLATFORM, RSA, STRANGER, TOKEN_URL, claims, form, signed
@@ -37,7 +38,7 @@ def refused(answer: Any, error: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "alg", "kid"), [(RSA, "RS384", "rsa-1"), (EC, "ES384", "ec-1")])
-async def test_a_signed_assertion_gets_a_token_of_five_minutes(http, pool, his, key, alg, kid):
+async def test_behaviour_36_a_signed_assertion_gets_a_token_of_five_minutes(http, pool, his, key, alg, kid):
     answer = await post(http, form(signed(claims(his.client_id), key, alg, kid)))
     assert answer.status_code == 200, answer.text
     body = answer.json()
@@ -45,13 +46,14 @@ async def test_a_signed_assertion_gets_a_token_of_five_minutes(http, pool, his, 
     assert body["expires_in"] == 300
     assert body["scope"] == "system/*.rs"
     assert "refresh_token" not in body
+    assert answer.headers["pragma"] == "no-cache"
     assert answer.headers["cache-control"] == "no-store"
     actor = await flow.authenticate(pool, body["access_token"], utc_now())
     assert (actor.id, actor.kind, actor.organization, actor.role) == (his.id, "client", HOSPITAL, "hospital")
     assert actor.scopes == ("system/*.rs",)
 
 
-async def test_a_token_ends_after_five_minutes(http, pool, his):
+async def test_behaviour_36_a_token_ends_after_five_minutes(http, pool, his):
     token = (await post(http, form(signed(claims(his.client_id))))).json()["access_token"]
     now = utc_now()
     await flow.authenticate(pool, token, now + timedelta(seconds=290))
@@ -69,7 +71,7 @@ async def test_only_the_hash_of_a_token_is_stored(http, pool, his, database):
     assert token.encode().hex() not in rows[0]["everything"]
 
 
-async def test_an_unknown_token_is_nobodys(pool):
+async def test_behaviour_36_an_unknown_token_is_nobodys(pool):
     with pytest.raises(Unauthenticated):
         await flow.authenticate(pool, "never-issued", utc_now())
 
@@ -98,6 +100,8 @@ async def test_an_unknown_token_is_nobodys(pool):
         ("no exp", "exp is missing", lambda c: signed(claims(c, exp=None))),
         ("an exp that is no time", "exp is missing", lambda c: signed(claims(c, exp=1e300))),
         ("not valid yet", "not valid yet", lambda c: signed(claims(c, nbf=int(time.time()) + 120))),
+        ("issued in the future", "in the future", lambda c: signed(claims(c, iat=int(time.time()) + 120))),
+        ("an iat that is no time", "in the future", lambda c: signed(claims(c, iat="now"))),
         ("no jti", "jti", lambda c: signed(claims(c, jti=None))),
         ("an empty jti", "jti", lambda c: signed(claims(c, jti=""))),
         ("another iss than sub", "iss and sub", lambda c: signed(claims(c, iss="somebody"))),
@@ -109,7 +113,7 @@ async def test_an_unknown_token_is_nobodys(pool):
         ("text beyond ASCII", "not a signed JWT", lambda _: "院社"),
     ],
 )
-async def test_a_program_that_does_not_show_who_it_is_gets_nothing(http, his, what, why, assertion):
+async def test_behaviour_36_a_program_that_does_not_show_who_it_is_gets_nothing(http, his, what, why, assertion):
     answer = await post(http, form(assertion(his.client_id)))
     refused(answer, "invalid_client")
     assert why in answer.json()["error_description"]
@@ -124,7 +128,7 @@ def _public_as_secret() -> jwk.OctKey:
     return jwk.OctKey.import_key(RSA.as_pem(private=False).hex())
 
 
-async def test_an_assertion_is_good_once(http, his):
+async def test_behaviour_36_an_assertion_is_good_once(http, his):
     assertion = signed(claims(his.client_id))
     assert (await post(http, form(assertion))).status_code == 200
     refused(await post(http, form(assertion)), "invalid_client")
@@ -158,7 +162,7 @@ async def test_an_assertion_whose_request_was_refused_is_not_spent(http, his):
     assert (await post(http, form(assertion))).status_code == 200
 
 
-async def test_a_revoked_program_gets_no_token(http, pool, his):
+async def test_behaviour_36_a_revoked_program_gets_no_token(http, pool, his):
     await revoke(pool, his.client_id)
     refused(await post(http, form(signed(claims(his.client_id)))), "invalid_client")
 
@@ -193,7 +197,7 @@ async def revoke(pool: Database, client_id: str) -> None:
         ({"client_id": "somebody-else"}, "invalid_client"),
     ],
 )
-async def test_a_request_of_another_kind_is_told_what_is_wrong(http, his, changed, error):
+async def test_behaviour_36_a_request_of_another_kind_is_told_what_is_wrong(http, his, changed, error):
     refused(await post(http, form(signed(claims(his.client_id)), **changed)), error)
 
 
@@ -218,14 +222,14 @@ async def test_a_request_is_a_form_with_each_parameter_once(http, his):
         ("system/Task.r system/Task.u", "system/Task.ru", "system/Task.ru"),
     ],
 )
-async def test_no_more_is_granted_than_the_program_holds(http, pool, held, asked, granted):
+async def test_behaviour_36_no_more_is_granted_than_the_program_holds(http, pool, held, asked, granted):
     client = await register(pool, scope=held)
     answer = await post(http, form(signed(claims(client.client_id)), scope=asked))
     assert answer.status_code == 200, answer.text
     assert answer.json()["scope"] == granted
 
 
-async def test_asking_for_what_is_not_held_at_all_is_an_invalid_scope(http, pool):
+async def test_behaviour_36_asking_for_what_is_not_held_at_all_is_an_invalid_scope(http, pool):
     client = await register(pool, scope="system/Task.rs")
     refused(
         await post(http, form(signed(claims(client.client_id)), scope="system/Patient.rs system/Task.c")),
@@ -281,7 +285,7 @@ async def test_only_system_scopes_are_registered(pool, scope):
         await register(pool, scope=scope)
 
 
-async def test_published_keys_are_fetched_and_used(http, pool):
+async def test_behaviour_36_published_keys_are_fetched_and_used(http, pool):
     served: list[str] = []
     async with publishing(json.dumps(KEYS), served) as url:
         client = await register(pool, jwks=None, jwks_url=url)
@@ -289,6 +293,103 @@ async def test_published_keys_are_fetched_and_used(http, pool):
             answer = await post(http, form(signed(claims(client.client_id))))
             assert answer.status_code == 200, answer.text
     assert len(served) == 1, "keys are kept for a while"
+
+
+async def test_behaviour_36_a_published_key_that_is_new_counts_at_once(http, pool, monkeypatch):
+    monkeypatch.setattr("adapters.smart.keys.PAUSE", 0.0)
+    served: list[str] = []
+    publisher = publishing(json.dumps({"keys": [EC.as_dict(private=False)]}), served)
+    async with publisher as url:
+        client = await register(pool, jwks=None, jwks_url=url)
+        assert (await post(http, form(signed(claims(client.client_id), EC, "ES384", "ec-1")))).status_code == 200
+        publisher.body = json.dumps(KEYS)
+        answer = await post(http, form(signed(claims(client.client_id), RSA, "RS384", "rsa-1")))
+        assert answer.status_code == 200, answer.text
+    assert len(served) == 2
+
+
+async def test_behaviour_36_unknown_kids_do_not_make_this_server_ask_again_and_again(http, pool):
+    served: list[str] = []
+    async with publishing(json.dumps(KEYS), served) as url:
+        client = await register(pool, jwks=None, jwks_url=url)
+        for kid in ("one", "two", "three"):
+            refused(await post(http, form(signed(claims(client.client_id), kid=kid))), "invalid_client")
+    assert len(served) == 1
+
+
+async def test_behaviour_36_a_published_key_that_was_withdrawn_is_refused_within_a_minute():
+    time_passed = [0.0]
+    keys = PublishedKeys([ipaddress.ip_network("127.0.0.0/8")], clock=lambda: time_passed[0])
+    served: list[str] = []
+    publisher = publishing(json.dumps(KEYS), served)
+    async with publisher as url:
+        assert await keys.fetch(url) == KEYS
+        publisher.body = json.dumps({"keys": []})
+        time_passed[0] = 59.0
+        assert await keys.fetch(url) == KEYS
+        time_passed[0] = 60.0
+        assert await keys.fetch(url) == {"keys": []}
+    assert len(served) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("max-age=20", 20.0), ("no-store", 5.0), ("max-age=0", 5.0), ("public, max-age=86400", 60.0), ("", 60.0)],
+)
+async def test_published_keys_are_kept_as_long_as_their_publisher_says_within_reason(said, seconds):
+    time_passed = [0.0]
+    keys = PublishedKeys([ipaddress.ip_network("127.0.0.0/8")], clock=lambda: time_passed[0])
+    served: list[str] = []
+    async with publishing(json.dumps(KEYS), served, f"cache-control: {said}\r\n") as url:
+        for at, requests in ((0.0, 1), (seconds - 0.1, 1), (seconds, 2)):
+            time_passed[0] = at
+            await keys.fetch(url)
+            assert len(served) == requests, at
+
+
+async def test_of_parallel_exchanges_one_fetches_the_keys(http, pool):
+    served: list[str] = []
+    async with publishing(json.dumps(KEYS), served) as url:
+        client = await register(pool, jwks=None, jwks_url=url)
+        answers = await asyncio.gather(*(post(http, form(signed(claims(client.client_id)))) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(served) == 1
+
+
+async def test_a_program_may_have_its_registered_keys_rotated_without_a_gap(http, pool, his):
+    new = jwk.ECKey.generate_key("P-384", {"kid": "ec-2"})
+    clock = clock_actor(PLATFORM)
+    async with pool.transaction(clock.scope) as session:
+        added = {"keys": [new.as_dict(private=False)]}
+        kids = await flow.change_keys(session, clock, his.client_id, added, None, add=True)
+    assert kids == ("rsa-1", "ec-1", "ec-2")
+    for key, alg, kid in ((new, "ES384", "ec-2"), (RSA, "RS384", "rsa-1")):
+        assert (await post(http, form(signed(claims(his.client_id), key, alg, kid)))).status_code == 200
+    async with pool.transaction(clock.scope) as session:
+        assert await flow.change_keys(session, clock, his.client_id, added, None) == ("ec-2",)
+    refused(await post(http, form(signed(claims(his.client_id)))), "invalid_client")
+    assert (await post(http, form(signed(claims(his.client_id), new, "ES384", "ec-2")))).status_code == 200
+
+
+async def test_a_kid_is_never_given_to_another_key(pool, his):
+    clock = clock_actor(PLATFORM)
+    with pytest.raises(Conflict):
+        async with pool.transaction(clock.scope) as session:
+            await flow.change_keys(
+                session, clock, his.client_id, {"keys": [STRANGER.as_dict(private=False)]}, None, add=True
+            )
+
+
+async def test_who_fails_again_and_again_is_told_to_wait_and_others_are_not(http, pool, his):
+    other = await register(pool, name="HIS B")
+    for _ in range(20):
+        refused(await post(http, form(signed(claims(his.client_id), STRANGER))), "invalid_client")
+    answer = await post(http, form(signed(claims(his.client_id))))
+    assert answer.status_code == 429, answer.text
+    assert 1 <= int(answer.headers["retry-after"]) <= 2
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["error"] == "temporarily_unavailable"
+    assert (await post(http, form(signed(claims(other.client_id))))).status_code == 200
 
 
 @pytest.mark.parametrize("body", ["[]", "not json", "{}", '{"keys": 7}', '{"keys": ["x"]}', " " * 70_000])
@@ -320,16 +421,14 @@ async def test_published_keys_that_cannot_be_fetched_let_nobody_in_and_the_attem
     ],
 )
 def test_published_keys_come_over_https_or_from_networks_that_are_allowed(url, fetched):
-    import ipaddress
-
     assert PublishedKeys([ipaddress.ip_network("127.0.0.0/8")]).may_fetch(url) is fetched
 
 
 class publishing:
     """A web server on loopback that answers every request with one body."""
 
-    def __init__(self, body: str, served: list[str]) -> None:
-        self.body, self.served = body, served
+    def __init__(self, body: str, served: list[str], headers: str = "") -> None:
+        self.body, self.served, self.headers = body, served, headers.encode()
 
     async def __aenter__(self) -> str:
         self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
@@ -338,7 +437,8 @@ class publishing:
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.served.append((await reader.readuntil(b"\r\n\r\n")).decode())
         body = self.body.encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n%scontent-length: %d\r\n\r\n" % (self.headers, len(body))
+        writer.write(head + body)
         await writer.drain()
         writer.close()
 
@@ -348,7 +448,7 @@ class publishing:
 
 
 @pytest.mark.parametrize("path", ["/fhir/.well-known/smart-configuration", "/.well-known/smart-configuration"])
-async def test_the_discovery_document_says_how_to_get_in(http, path):
+async def test_behaviour_36_the_discovery_document_says_how_to_get_in(http, path):
     answer = await http.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/json")

@@ -113,7 +113,7 @@ async def _waits(world: World) -> None:
     watching = await asyncpg.connect(world.clone.owner_dsn)
     try:
         while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0)
+            pass
     finally:
         await watching.close()
 
@@ -131,7 +131,9 @@ async def test_behaviour_6_a_refusal_is_given_again_even_where_it_would_now_succ
     assert done.status == 200, done
 
 
-async def test_behaviour_6_after_a_failure_of_the_server_the_request_is_done_anew(world: World, monkeypatch: Any) -> None:
+async def test_behaviour_6_after_a_failure_of_the_server_the_request_is_done_anew(
+    world: World, monkeypatch: Any
+) -> None:
     referred = await world.refer("N05")
     his, named = world.party("his-a"), name()
     form = world.consent_form(referred.patient, referred.request, "agency-a")
