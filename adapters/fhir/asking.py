@@ -4,21 +4,18 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import dates, references, render
-from adapters.fhir.surface import SURFACE, Param, Type
-from service import codes
+from adapters.fhir import audit, chains, dates, shaping, tokens
+from adapters.fhir.references import as_id, parse
+from adapters.fhir.surface import SURFACE, Param, Type, revincludes
 from service.access.model import Actor
 from service.access.scopes import may
-from service.db import Session
-from service.db.finding import NEVER, After, Condition, Order, either
+from service.db.finding import NEVER, After, Condition, Order, both, either, negated
 from service.errors import Forbidden, Malformed
-from service.patients import finding as patient_finding
-from service.referrals import finding
 from service.values import Id
 
 PAGE, LARGEST_PAGE = 50, 200
@@ -32,33 +29,53 @@ FORMAT = frozenset({"_format", "_pretty"})
 MODIFIERS = {
     "token": ("not", "missing"),
     "code": ("not", "missing"),
-    "reference": ("missing",),
+    "reference": ("missing", "identifier"),
     "date": ("missing",),
-    "string": ("missing",),
+    "string": ("exact", "contains", "missing"),
     "uri": ("missing",),
     "boolean": ("not", "missing"),
 }
+"""What may follow a parameter of each kind after a colon; a reference takes the types of its targets too."""
 
 
 class Asked(msgspec.Struct):
-    """A search as understood: `used` are the parameters that counted, in the order given."""
+    """A search as understood: `used` are the parameters that counted, in the order given. `includes`: parameter and, where
+    it was named, the type that is wanted; `revincludes`: type and parameter."""
 
     conditions: list[Condition]
     used: list[tuple[str, str]]
-    includes: list[str]
+    includes: list[tuple[str, str]]
+    revincludes: list[tuple[str, str]]
     ignored: list[str]
+    shape: shaping.Shape = shaping.WHOLE
     personal: bool = False
     count: int = PAGE
     order: Order = Order()
     after: After | None = None
     total: str = "accurate"
     counting: bool = False
+    before: datetime | None = None
+    """The horizon that it keeps to: set where it depends on times of change."""
 
 
-async def understood(session: Session, actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> Asked:
+def follows(conditions: Sequence[Condition]) -> bool:
+    """Whether one of them asks for times of change."""
+    return any(
+        each.field == "changed" or follows(each.any_of) or any(follows(inner.conditions) for inner in each.chosen)
+        for each in conditions
+    )
+
+
+_NAME = re.compile(r"(_?[a-zA-Z][a-zA-Z\-]*)(?::([^:.]*))?(?:\.(_?[a-zA-Z][a-zA-Z\-]*)(?::([^:.]*))?)?\Z")
+_HAS = re.compile(r"_has:([A-Za-z]+):([a-z\-]+):(_?[a-zA-Z][a-zA-Z\-]*)(?::([^:.]*))?\Z")
+
+
+def understood(actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> Asked:
+    """What these parameters ask of a type. Raises Malformed for a modifier or a value that cannot be understood, Forbidden for
+    a chain into a type that the token may not search: it would tell what is found there."""
     if len(params) + sum(value.count(",") for _, value in params) > MOST_VALUES:
         raise Malformed(f"A search has at most {MOST_VALUES} values.", code="too-costly")
-    asked = Asked([], [], [], [])
+    asked = Asked([], [], [], [], [])
     surface = SURFACE[type]
     for name, value in params:
         if "\0" in name or "\0" in value:
@@ -68,21 +85,14 @@ async def understood(session: Session, actor: Actor, type: str, params: Sequence
         if name.startswith("_") and _of_result(asked, type, surface, name, value):
             asked.used.append((name, value))
             continue
-        bare, _, modifier = name.partition(":")
-        chain, _, tail = bare.partition(".")
-        param = surface.param(chain)
-        if param is None or (tail and _chained(param, tail) is None) or (bare.endswith(".")):
+        found = _read(actor, type, name, value)
+        if found is None:
             asked.ignored.append(name)
-            continue
-        if value == "":
-            continue
-        if tail:
-            asked.conditions.append(await _through(session, actor, type, param, tail, modifier, value))
-            asked.personal = True
-        else:
-            asked.conditions.append(await _condition(session, type, param, modifier, value))
-            asked.personal = asked.personal or param.personal
-        asked.used.append((name, value))
+        elif value != "":
+            condition, personal = found
+            asked.conditions.append(condition)
+            asked.personal = asked.personal or personal
+            asked.used.append((name, value))
     if surface.room == "record":
         asked.conditions.insert(0, Condition("type", (type,)))
     return asked
@@ -95,30 +105,51 @@ def _of_result(asked: Asked, type: str, surface: Type, name: str, value: str) ->
             if not value.isascii() or not value.isdigit() or len(value) > 9:
                 raise Malformed("_count is a number.", code="invalid")
             asked.count = min(int(value), LARGEST_PAGE)
-            asked.counting = asked.count == 0
+            asked.counting = asked.counting or asked.count == 0
         case "_sort":
             bare = value.removeprefix("-")
             if bare not in ("_lastUpdated", "_id"):
-                raise Malformed("_sort is by _lastUpdated or _id, with or without a minus.", code="not-supported")
+                raise Malformed(
+                    "_sort is by one of _lastUpdated and _id, with or without a minus.", code="not-supported"
+                )
             asked.order = Order(bare == "_lastUpdated", not value.startswith("-"))
         case "_total":
             if value not in ("none", "estimate", "accurate"):
                 raise Malformed("_total is none, estimate or accurate.", code="invalid")
             asked.total = value
-        case "_summary":
-            if value not in ("count", "false"):
-                return False
-            asked.counting = value == "count"
+        case "_summary" | "_elements":
+            asked.counting = asked.counting or value == "count"
+            if value != "count":
+                asked.shape = shaping.asked(asked.shape, name, value)
         case "_cursor":
             asked.after = _cursor(value)
         case "_include":
-            source, _, rest = value.partition(":")
-            element = rest.partition(":")[0]
-            if source != type or element not in surface.includes:
-                return False
-            asked.includes.append(element)
+            return _include(asked, type, surface, value)
+        case "_revinclude":
+            return _revinclude(asked, type, value)
+        case "_include:iterate" | "_include:recurse" | "_revinclude:iterate" | "_revinclude:recurse":
+            raise Malformed(f"{name} is not offered: includes go one step.", code="not-supported")
         case _:
             return False
+    return True
+
+
+def _include(asked: Asked, type: str, surface: Type, value: str) -> bool:
+    source, _, rest = value.partition(":")
+    name, _, target = rest.partition(":")
+    known = [*surface.includes] if name == "*" and not target else [name] if name in surface.includes else []
+    if source != type or not known:
+        return False
+    asked.includes += [(each, target) for each in known]
+    return True
+
+
+def _revinclude(asked: Asked, type: str, value: str) -> bool:
+    source, _, rest = value.partition(":")
+    name, _, target = rest.partition(":")
+    if f"{source}:{name}" not in revincludes(type) or target not in ("", type):
+        return False
+    asked.revincludes.append((source, name))
     return True
 
 
@@ -126,10 +157,11 @@ def _cursor(value: str) -> After:
     try:
         after = msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), type=After)
         uuid.UUID(after.id)
-        if after.at is not None and not (
-            _MOMENT.match(after.at) and dates.EARLIEST <= datetime.fromisoformat(after.at) <= dates.LATEST
-        ):
-            raise ValueError("no moment of ours")
+        for moment in (after.at, after.before):
+            if moment is not None and not (
+                _MOMENT.match(moment) and dates.EARLIEST <= datetime.fromisoformat(moment) <= dates.LATEST
+            ):
+                raise ValueError("no moment of ours")
     except (msgspec.MsgspecError, binascii.Error, ValueError):
         raise Malformed("This page link is not one of ours.", code="invalid") from None
     return after
@@ -138,85 +170,119 @@ def _cursor(value: str) -> After:
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
-def _chained(param: Param, tail: str) -> Param | None:
-    """Of a chain only what leads to a person: `patient.identifier`."""
-    return SURFACE["Patient"].param(tail) if param.field == "person" or param.targets == ("Patient",) else None
+# ---- parameters, chains and _has ---------------------------------------------------------------------------------------
 
 
-async def _through(
-    session: Session, actor: Actor, type: str, param: Param, tail: str, modifier: str, value: str
-) -> Condition:
-    """A chain: the persons first, as far as the reader may see them, then whatever is theirs. Raises Forbidden where the
-    token may not search persons: the chain would tell who they are."""
-    if not may(actor, "Patient", "s"):
-        raise Forbidden("The token's scopes do not allow this chain: it searches Patient.", key="insufficient-scope")
-    wanted = _chained(param, tail)
-    assert wanted is not None
-    condition = await _condition(session, "Patient", wanted, modifier, value)
-    persons = await patient_finding.patients(session, [condition], PERSONAL_PAGE)
-    return await _of_persons(session, type, param, tuple(person.id for person in persons))
+def _read(actor: Actor, type: str, name: str, value: str) -> tuple[Condition, bool] | None:
+    """One parameter as a condition, and whether its value may identify a person; None where the table has no such one."""
+    if has := _HAS.match(name):
+        return _having(actor, type, *has.groups(), value=value)
+    found = _NAME.match(name)
+    param = SURFACE[type].param(found[1]) if found else None
+    if found is None or param is None:
+        return None
+    if found[3] is None:
+        return condition(actor, type, param, found[2] or "", value), param.personal
+    return _chain(actor, type, param, found[2], found[3], found[4] or "", value)
 
 
-async def _of_persons(session: Session, type: str, param: Param, persons: tuple[Id, ...]) -> Condition:
-    if not persons:
-        return NEVER
-    if SURFACE[type].room != "record":
-        return Condition("patient", persons)
-    # Work of an agency hangs on its Task; that names the person, or the stand-in of its offer.
-    return either(Condition("patient", persons), Condition("task", tuple(await finding.tasks_of(session, persons))))
+def _chain(
+    actor: Actor, type: str, param: Param, of: str | None, tail: str, modifier: str, value: str
+) -> tuple[Condition, bool] | None:
+    """`focus.status`, `owner:Organization.name`: what is referenced is searched for first, as far as the reader may see it."""
+    if of is not None and of not in param.targets:
+        return None
+    steps = {target: SURFACE[target].param(tail) for target in ([of] if of else param.targets) if target in SURFACE}
+    known = {target: wanted for target, wanted in steps.items() if wanted and chains.reachable(target)}
+    if not known:
+        return None
+    if value == "":
+        return NEVER, False
+    reached: list[Condition] = []
+    for target, wanted in known.items():
+        _may_search(actor, target)
+        inner = condition(actor, target, wanted, modifier, value)
+        reached.append(chains.forward(type, param, target, inner, few=chains.few(target, wanted)))
+    return either(*reached), any(wanted.personal for wanted in known.values())
 
 
-async def _condition(session: Session, type: str, param: Param, modifier: str, value: str) -> Condition:
+def _having(
+    actor: Actor, type: str, source: str, name: str, tail: str, modifier: str | None, *, value: str
+) -> tuple[Condition, bool] | None:
+    """`_has:Task:focus:status`: those of the type that something references which the reader would find by this."""
+    param = SURFACE[source].param(name) if source in SURFACE else None
+    wanted = SURFACE[source].param(tail) if source in SURFACE else None
+    if param is None or wanted is None or type not in param.targets or not chains.backward_known(source, param):
+        return None
+    if value == "":
+        return NEVER, False
+    _may_search(actor, source)
+    inner = condition(actor, source, wanted, modifier or "", value)
+    return chains.backward(source, param, inner, few=chains.few(source, wanted)), wanted.personal
+
+
+def _may_search(actor: Actor, type: str) -> None:
+    if not may(actor, type, "s"):
+        raise Forbidden(f"The token's scopes do not allow this chain: it searches {type}.", key="insufficient-scope")
+
+
+def condition(actor: Actor, type: str, param: Param, modifier: str, value: str) -> Condition:
     """One parameter with its value or values. Raises Malformed for a modifier or a value that cannot be understood."""
-    if (
-        modifier
-        and modifier not in MODIFIERS[param.kind]
-        and not (param.kind == "reference" and modifier in param.targets)
-    ):
-        raise Malformed(f"The parameter {param.name} does not take this modifier.", code="not-supported")
-    if modifier == "missing":
-        return _missing(param, value)
+    if modifier and modifier not in MODIFIERS[param.kind] and modifier not in param.targets:
+        named = f":{modifier}" if re.fullmatch(r"[A-Za-z\-]{1,30}", modifier) else "this modifier"
+        offered = ", ".join(f":{each}" for each in (*MODIFIERS[param.kind], *param.targets))
+        raise Malformed(f"The parameter {param.name} does not take {named}; it takes {offered}.", code="not-supported")
+    found = _missing(type, param, value) if modifier == "missing" else _holds(actor, type, param, modifier, value)
+    if param.whole and actor.side == "agency":
+        # What is not shown of what others wrote is not found by either.
+        absent = modifier == "missing" and value == "true"
+        return either(found, negated(Condition("whole"))) if absent else both(Condition("whole"), found)
+    return negated(found) if modifier == "not" else found
+
+
+def _holds(actor: Actor, type: str, param: Param, modifier: str, value: str) -> Condition:
     values = _split(value)
     match param.kind:
+        case "date" if param.path:
+            spans = [dates.span(each, param.name) for each in values]
+            pairs = tuple((path, *span) for path in param.paths for span in spans)
+            return _or_made(type, param, Condition(param.field or "dated", pairs), values)
         case "date":
             days = param.field == "born"
             return either(*(dates.condition(param.field, each, param.name, day=days) for each in values))
+        case "reference" if modifier == "identifier":
+            return _logical(actor, type, param, values)
         case "reference":
-            return await _refers(
-                session, type, param, [f"{modifier}/{v}" if modifier and "/" not in v else v for v in values]
-            )
+            return _refers(actor, type, param, modifier, values)
         case "string":
-            return Condition(param.field, tuple(values))
-        case "boolean":
-            return _negated(Condition(param.field, tuple(v.rpartition("|")[2] == "true" for v in values)), modifier)
+            return Condition(param.field, tuple((modifier or "starts", each) for each in values))
+        case "uri" if param.path:
+            return Condition("plain", tuple((path, each) for path in param.paths for each in values))
         case "uri":
-            return (
-                Condition("plain", tuple((param.path, each) for each in values))
-                if param.path
-                else Condition(param.field, tuple(values))
-            )
-        case "code":
-            plain = tuple(each.rpartition("|")[2] for each in values)
-            if param.path:
-                return _negated(Condition("plain", tuple((param.path, each) for each in plain)), modifier)
-            return _negated(Condition(param.field, plain), modifier)
-        case "token":
-            return _negated(_token(type, param, values), modifier)
+            return Condition(param.field, tuple(values))
+        case _:
+            return tokens.condition(type, param, values)
 
 
-def _negated(condition: Condition, modifier: str) -> Condition:
-    return msgspec.structs.replace(condition, negated=True) if modifier == "not" else condition
+def _or_made(type: str, param: Param, found: Condition, values: Sequence[str]) -> Condition:
+    """Or the service's own, which has no parts as received."""
+    if type == "Communication" and param.name == "sent":
+        return either(found, *(dates.condition("made-at", each, param.name) for each in values))
+    return found
 
 
-def _missing(param: Param, value: str) -> Condition:
+def _missing(type: str, param: Param, value: str) -> Condition:
     if value not in ("true", "false"):
         raise Malformed(f"{param.name}:missing is true or false.", code="invalid")
-    absent = value == "true"
     if param.path:
-        return Condition("has", (param.path,), negated=absent)
-    if param.field == "person":
-        return Condition("patient", test="missing" if absent else "present")
-    return Condition(param.field, test="missing" if absent else "present")
+        there = Condition(f"has-{param.field}" if param.field else "has", param.paths)
+        there = either(there, Condition("made")) if param.name in chains.MADE.get(type, {}) else there
+        return negated(there) if value == "true" else there
+    if SURFACE[type].room == "audit" and param.field in ("agent", "subtype"):
+        # No event is without.
+        return NEVER if value == "true" else negated(NEVER)
+    field = "patient" if param.field == "person" else param.field
+    return Condition(field, test="missing" if value == "true" else "present")
 
 
 def _split(value: str) -> list[str]:
@@ -224,84 +290,63 @@ def _split(value: str) -> list[str]:
     return [re.sub(r"\\([,|$\\])", r"\1", each) for each in re.split(r"(?<!\\),", value)]
 
 
-def _ids(values: Iterable[str], *targets: str) -> tuple[Id, ...]:
+# ---- references --------------------------------------------------------------------------------------------------------
+
+
+def _ids(values: Sequence[str], targets: Sequence[str]) -> tuple[Id, ...]:
     """The ids of ours that these references name: `Type/id`, an absolute address, or an id alone. Others name nothing here."""
     found: list[Id] = []
     for value in values:
-        parsed = references.parse(value) if "/" in value else None
-        if parsed and targets and parsed[0] not in targets:
+        named = parse(value) if "/" in value else None
+        if named and targets and named[0] not in targets:
             continue
-        if (id := references.as_id(parsed[1] if parsed else value)) is not None:
+        if (id := as_id(named[1] if named else value)) is not None:
             found.append(id)
     return tuple(found)
 
 
-async def _refers(session: Session, type: str, param: Param, values: list[str]) -> Condition:
-    if param.field == "person":
-        return await _of_persons(session, type, param, _ids(values, "Patient"))
-    if param.field == "output":
-        names = tuple("/".join(parsed) for each in values if (parsed := references.parse(each)))
-        return Condition("output", names) if names else NEVER
-    if param.field == "supporting":
-        names = tuple("/".join(parsed) for each in values if (parsed := references.parse(each)))
-        return Condition("supporting", names) if names else NEVER
-    ids = _ids(values, *param.targets)
+def _refers(actor: Actor, type: str, param: Param, modifier: str, values: Sequence[str]) -> Condition:
+    targets = (modifier,) if modifier else param.targets
+    if SURFACE[type].room == "audit" and param.field in ("agent", "entity"):
+        return audit.refers(param, [f"{modifier}/{each}" if modifier and "/" not in each else each for each in values])
+    if param.field in ("output", "supporting"):
+        names = tuple("/".join(named) for each in values if (named := parse(each)))
+        return Condition(param.field, names) if names else NEVER
+    ids = _ids(values, targets)
     if not param.path:
-        return Condition(param.field, ids) if ids else NEVER
-    names = tuple(
-        (param.path, "/".join(parsed) if (parsed := references.parse(each)) else each)
-        for each in values
-        if references.parse(each) or references.as_id(each)
-    )
-    if not names:
-        return NEVER
-    refers = Condition("refers", names)
-    made = {"about": ("made-referral", "made-task"), "based-on": ("made-referral",), "sender": ("made-agency",),
-            "recipient": ("made-hospital",)}.get(param.name, ()) if type == "Communication" else ()  # fmt: skip
-    return either(refers, *(Condition(field, ids) for field in made if ids)) if made else refers
+        return chains.to(type, param, ids) if ids else NEVER
+    hidden = actor.side == "agency" and type == "Communication" and "ServiceRequest" in targets
+    named_here: list[tuple[str, str]] = []
+    for each in values:
+        named = parse(each) if "/" in each else None
+        if named:
+            each, types = named[1], [target for target in targets if target == named[0]]
+        else:
+            types = list(targets)
+        named_here += [
+            (path, f"{target}/{each}")
+            for target in types for path in param.paths if not (hidden and target == "ServiceRequest")
+        ]  # fmt: skip
+    found = [Condition("refers", tuple(named_here))] if named_here else []
+    if hidden:
+        # A message says to an agency which request it is about only where that is open to it.
+        requests = _ids(values, ("ServiceRequest",))
+        inner = Condition("id", requests) if requests else NEVER
+        found.append(chains.forward(type, param, "ServiceRequest", inner, few=True))
+    found += [Condition(field, ids) for field in chains.MADE.get(type, {}).get(param.name, ()) if ids]
+    return either(*found) if found else NEVER
 
 
-def _pairs(values: Iterable[str]) -> tuple[tuple[str | None, str | None], ...]:
-    """`system|code`, `system|`, `|code` (no system) and `code` (any) as pairs; None stands for any."""
-    pairs: list[tuple[str | None, str | None]] = []
-    for value in values:
-        system, bar, code = value.rpartition("|")
-        pairs.append((system if bar else None, code or None))
-    return tuple(pairs)
-
-
-OWN_SYSTEMS = {
-    "business-status": codes.BUSINESS_STATUS,
-    "type": codes.SERVICE_TYPE,
-    "need": codes.NEED,
-}
-"""Of tokens that are columns of ours: the system of their codes."""
-
-
-def _token(type: str, param: Param, values: list[str]) -> Condition:
-    pairs = _pairs(values)
-    if param.name == "_id":
-        ids = _ids(values)
-        return Condition("id", ids) if ids else NEVER
+def _logical(actor: Actor, type: str, param: Param, values: Sequence[str]) -> Condition:
+    """`patient:identifier=system|value`: by the number of what is referenced, or the one that the reference itself names."""
+    found: list[Condition] = []
+    for target in param.targets:
+        wanted = SURFACE[target].param("identifier") if target in SURFACE else None
+        if wanted and chains.reachable(target):
+            _may_search(actor, target)
+            inner = condition(actor, target, wanted, "", ",".join(re.sub(r"([,\\])", r"\\\1", v) for v in values))
+            found.append(chains.forward(type, param, target, inner, few=True))
     if param.path:
-        coded = Condition("coded", tuple((param.path, system, code) for system, code in pairs))
-        if type == "Communication" and param.name == "category":
-            kinds = tuple(code for system, code in pairs if code and system in (None, codes.MESSAGE))
-            return either(coded, Condition("made-kind", kinds)) if kinds else coded
-        return coded
-    if param.field == "kind":
-        tasks: list[str] = []
-        for system, code in pairs:
-            if system in (None, render.TASK_CODE) and code in (None, "fulfill"):
-                tasks += ["parent", "share"]
-            if system in (None, codes.TASK_CODE) and code in (None, "follow-up"):
-                tasks.append("follow-up")
-        return Condition("kind", tuple(tasks)) if tasks else NEVER
-    if param.field == "phone":
-        numbers = tuple(code for system, code in pairs if code and system in (None, "phone"))
-        return Condition("phone", numbers) if numbers else NEVER
-    if param.field in ("number", "category", "code"):
-        return Condition(param.field, pairs)
-    own = codes.ORGANIZATION_KIND if type == "Organization" and param.field == "type" else OWN_SYSTEMS.get(param.field)
-    plain = tuple(code for system, code in pairs if code and system in (None, own))
-    return Condition(param.field, plain) if plain else NEVER
+        logical = [path.removesuffix(".reference") + ".identifier" for path in param.paths]
+        found.append(Condition("coded", tuple((path, *pair) for path in logical for pair in tokens.pairs(values))))
+    return either(*found) if found else NEVER

@@ -20,23 +20,14 @@ def condition(field: str, value: str, name: str, *, day: bool = False) -> Condit
     """`gt2026-11-22T03:00:00Z` as a condition on `field`. A value without a zone is meant where people live (Shanghai).
 
     A value with a time is a point for gt and le, so that a poller who kept fewer digits than are stored hears of a change
-    twice and never misses one; eq and ne mean the whole second (minute, day, …) that the value names. `day`: the field
+    twice and never misses one; eq and ne mean the whole second (minute, day, …) that the value names, ap as much besides on
+    either side, at least a day. `day`: the field
     holds dates. Raises Malformed.
     """
-    # In a URL a bare plus is a blank; nobody writes a blank into an instant otherwise.
-    found = _FORM.match(value.replace(" ", "+"))
-    if not found:
-        raise Malformed(f"A date of the parameter {name} cannot be read.", code="invalid")
-    prefix = found[1] or "eq"
-    try:
-        start, end = _span(*found.groups()[1:])
-    except (ValueError, OverflowError):
-        raise Malformed(f"A date of the parameter {name} does not exist.", code="invalid") from None
-    if not EARLIEST <= start <= end <= LATEST:
-        raise Malformed(f"A date of the parameter {name} is not of these times.", code="invalid")
+    prefix, start, end, point = _named(value, name)
     low: Any = start.astimezone(SHANGHAI).date() if day else start
     high: Any = _after(end) if day else end
-    point = found[5] is not None and not day
+    point = point and not day
     match prefix:
         case "gt" | "sa":
             return Condition(field, (low,), "gt") if point else Condition(field, (high,), "ge")
@@ -51,7 +42,30 @@ def condition(field: str, value: str, name: str, *, day: bool = False) -> Condit
         case "ne":
             return either(Condition(field, (low,), "lt"), Condition(field, (high,), "ge"))
         case _:
-            raise Malformed(f"The parameter {name} does not take the prefix {prefix}.", code="not-supported")
+            margin = max(end - start, timedelta(days=1))
+            return Condition(field, (low - margin, high + margin), "within")
+
+
+def span(value: str, name: str) -> tuple[str, datetime, datetime]:
+    """The same of a field that may hold periods and dates of any precision: the prefix, and from where to where the value
+    goes. `ap` is as much earlier and later as the value is long, at least a day. Raises Malformed."""
+    prefix, start, end, _ = _named(value, name)
+    margin = max(end - start, timedelta(days=1)) if prefix == "ap" else timedelta(0)
+    return prefix, start - margin, end + margin
+
+
+def _named(value: str, name: str) -> tuple[str, datetime, datetime, bool]:
+    # In a URL a bare plus is a blank; nobody writes a blank into an instant otherwise.
+    found = _FORM.match(value.replace(" ", "+"))
+    if not found:
+        raise Malformed(f"A date of the parameter {name} cannot be read.", code="invalid")
+    try:
+        start, end = _span(*found.groups()[1:])
+    except (ValueError, OverflowError):
+        raise Malformed(f"A date of the parameter {name} does not exist.", code="invalid") from None
+    if not EARLIEST <= start <= end <= LATEST:
+        raise Malformed(f"A date of the parameter {name} is not of these times.", code="invalid")
+    return found[1] or "eq", start, end, found[5] is not None
 
 
 def _after(end: datetime) -> date:

@@ -30,6 +30,11 @@ def search_parameter_url(type: str, param: Param) -> str:
     return f"urn:yuanshe:search-parameter:{type}-{param.name.lstrip('_')}"
 
 
+def kind(param: Param) -> str:
+    """FHIR's type of a search parameter."""
+    return KINDS.get(param.kind, param.kind)
+
+
 @lru_cache(maxsize=1)
 def _all() -> dict[str, dict[Id, Json]]:
     """Every resource by its type and id."""
@@ -66,12 +71,11 @@ def _definition(url: str, name: str, description: str) -> Json:
 
 
 def _search_parameter(type: str, param: Param) -> Json:
-    kind = KINDS.get(param.kind, param.kind)
     said = _definition(search_parameter_url(type, param), _upper(type, param.name), param.definition) | {
-        "code": param.name, "base": [type], "type": kind, "expression": param.expression,
-        "xpathUsage": "normal", "multipleOr": True, "multipleAnd": True,
+        "code": param.name, "base": [type], "type": kind(param), "expression": param.expression,
+        "multipleOr": True, "multipleAnd": True,
     }  # fmt: skip
-    if param.targets or kind == "reference":
+    if param.kind == "reference":
         said["target"] = list(param.targets) or ["Resource"]
     return {key: value for key, value in said.items() if value != ""}
 
@@ -190,7 +194,7 @@ COMPARES: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _said(one: str, wanted: str | tuple[str, str]) -> bool:
+def said(one: str, wanted: str | tuple[str, str]) -> bool:
     how, text = wanted if isinstance(wanted, tuple) else ("starts", wanted)
     if how == "exact":
         return one == text
@@ -201,7 +205,7 @@ def _coded(one: tuple[str | None, str], wanted: tuple[str | None, str | None]) -
     return wanted[0] in (None, one[0] or "") and wanted[1] in (None, one[1])
 
 
-SAME: dict[str, Callable[[Any, Any], bool]] = {"name": _said, "title": _said, "code": _coded, "number": _coded}
+SAME: dict[str, Callable[[Any, Any], bool]] = {"name": said, "title": said, "code": _coded, "number": _coded}
 
 
 def _texts(element: str) -> Callable[[Json], list[Any]]:

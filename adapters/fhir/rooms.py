@@ -5,17 +5,18 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import directory, reading, subscriptions
+from adapters.fhir import directory, published, reading, subscriptions
 from adapters.fhir.reading import Read
 from adapters.fhir.surface import SURFACE
 from service import codes
+from service.access import audit_flow as audit_lines
 from service.access.model import Actor
 from service.db import Session
 from service.db.finding import After, Condition, Order
 from service.directory import finding as directory_finding
 from service.patients import finding as patient_finding
 from service.records import finding as record_finding
-from service.referrals import finding
+from service.referrals import finding, group_finding
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -47,7 +48,17 @@ def room(session: Session, actor: Actor, type: str) -> Room:
     async def subscribers(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
         return reading.subscribed(actor, await subscriptions.found(session, conditions, limit, after, order))
 
+    async def events(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
+        return reading.events(await audit_lines.lines(session, actor, conditions, limit, after, order))
+
+    async def groups(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
+        return await reading.groups(session, await group_finding.groups(session, conditions, limit, after, order))
+
     match SURFACE[type].room:
+        case "audit":
+            return Room(events, lambda conditions: audit_lines.count(session, actor, conditions))
+        case "published":
+            return _published_room(type)
         case "task":
             return Room(tasks, lambda conditions: finding.count_tasks(session, conditions))
         case "request":
@@ -58,15 +69,32 @@ def room(session: Session, actor: Actor, type: str) -> Room:
             return Room(records, lambda conditions: record_finding.count_records(session, conditions))
         case "subscription":
             return Room(subscribers, lambda conditions: subscriptions.count(session, conditions))
+        case "group":
+            return Room(groups, lambda conditions: group_finding.count_groups(session, conditions))
         case "directory":
             return _directory_room(session, type)
 
 
+def _published_room(type: str) -> Room:
+    async def page(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
+        found = published.find(type, conditions)
+        found = found if order.ascending else found[::-1]
+        ids = [each["id"] for each in found]
+        first = ids.index(after.id) + 1 if after and after.id in ids else 0
+        return reading.unchanging(found[first : first + limit])
+
+    async def count(conditions: Sequence[Condition]) -> int:
+        return len(published.find(type, conditions))
+
+    return Room(page, count)
+
+
 async def _stand_ins(session: Session, conditions: Sequence[Condition]) -> list[Read]:
     """A per-offer Patient is found by its id and nothing else, so no search about persons ever meets one."""
-    if len(conditions) != 1 or conditions[0].field != "id" or conditions[0].negated or conditions[0].test != "among":
+    one = conditions[0] if len(conditions) == 1 else None
+    if one is None or one.field != "id" or one.negated or one.chosen or one.test != "among":
         return []
-    return reading.stand_ins(await finding.shares_of_stand_ins(session, conditions[0].values))
+    return reading.stand_ins(await finding.shares_of_stand_ins(session, one.values))
 
 
 def _directory_room(session: Session, type: str) -> Room:
@@ -113,7 +141,7 @@ def _systems(conditions: Sequence[Condition]) -> list[str]:
         facts: dict[str, Callable[[Any], bool]] = {
             "id": lambda value, id=id: value == id,
             "url": lambda value, url=url: value == url,
-            "name": lambda value, title=title: directory.name_of(title).lower().startswith(value.lower()),
+            "name": lambda value, title=title: published.said(directory.name_of(title), value),
             "status": lambda value: value == "active",
             "": lambda value: False,
         }

@@ -4,23 +4,22 @@ import base64
 import re
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from adapters.fhir import asking, reading, references, rooms
+from adapters.fhir import asking, including, rooms, shaping
 from adapters.fhir.asking import PERSONAL_PAGE, Asked
 from adapters.fhir.outcomes import information
 from adapters.fhir.reading import Read
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
-from service.access.scopes import may
 from service.db import Session
 from service.db.finding import COUNT_MOST, After, Condition
+from service.db.horizon import horizon
 from service.errors import Issue, Malformed, NotFound
-from service.values import Id
 
 
 async def search(
@@ -39,14 +38,14 @@ async def search(
     """
     if type not in SURFACE:
         raise NotFound("This server has no resources of that type.", code="not-supported")
-    asked = await asking.understood(session, actor, type, params)
+    asked = asking.understood(actor, type, params)
     if asked.ignored and handling_strict:
-        names = (
-            ", ".join(name for name in asked.ignored if re.fullmatch(r"[_a-z][a-z:.\-]{0,40}", name)) or "one of them"
-        )
-        raise Malformed(f"These search parameters are not known for {type}: {names}.", code="not-supported")
+        raise _unknown(type, asked.ignored)
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
+    asked.before = await _before(session, type, asked)
+    if asked.before:
+        asked.conditions.append(Condition("changed", (asked.before,), "lt"))
     limit = PERSONAL_PAGE if asked.personal else asked.count
     room = rooms.room(session, actor, type)
     found = [] if asked.counting else await room.page(asked.conditions, limit + 1, asked.after, asked.order)
@@ -59,10 +58,15 @@ async def search(
     elif more or asked.after or asked.counting:
         total = await room.count(asked.conditions)
         total = total if total <= COUNT_MOST else None
-    entries = [_entry(base_url, each.body, "match") for each in found]
-    entries += [_entry(base_url, body, "include") for body in await _included(session, actor, type, asked, found)]
+    # The entries are made whole first: what is left out of a body can be the reference that an include follows.
+    included, cut = await including.included(session, actor, type, asked, [each.body for each in found])
+    entries = [_entry(base_url, shaping.shaped(each.body, asked.shape), "match") for each in found]
+    entries += [_entry(base_url, shaping.shaped(body, asked.shape.of_included), "include") for body in included]
+    if cut:
+        entries.append(_outcome(f"Of what is included only {including.MOST} are shown.", "incomplete"))
     if asked.ignored:
-        entries.append(_warning(asked.ignored))
+        text = f"{len(asked.ignored)} search parameter(s) are not known here and were ignored; see self."
+        entries.append(_outcome(text, "not-supported"))
     bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset"}
     if total is not None:
         bundle["total"] = total
@@ -81,17 +85,37 @@ NARROW = frozenset({"id", "patient", "number", "referral", "focus", "based-on"})
 
 
 def _wide(conditions: Sequence[Condition]) -> bool:
-    return not any(c.field in NARROW and c.test == "among" and not c.negated for c in conditions)
+    return not any(
+        c.field in NARROW and c.test == "among" and not c.negated and all(inner.few for inner in c.chosen)
+        for c in conditions
+    )
+
+
+async def _before(session: Session, type: str, asked: Asked) -> datetime | None:
+    """The horizon of a search that depends on times of change: that of its first page on all that follow, whatever they are
+    sorted by. Otherwise what changes meanwhile could show a later time than something that is not shown."""
+    if asked.after and asked.after.before:
+        return datetime.fromisoformat(asked.after.before)
+    named = any(each.field == "id" and each.test == "among" for each in asked.conditions)
+    sorted_by_it = asked.order.by_change and not named and SURFACE[type].param("_lastUpdated") is not None
+    return await horizon(session) if sorted_by_it or asking.follows(asked.conditions) else None
 
 
 def _entry(base_url: str, body: Json, mode: str) -> Json:
     return {"fullUrl": f"{base_url}/{body['resourceType']}/{body['id']}", "resource": body, "search": {"mode": mode}}
 
 
-def _warning(ignored: list[str]) -> Json:
-    text = f"{len(ignored)} search parameter(s) are not known here and were ignored; see self."
-    said = information([Issue(text, code="not-supported", severity="warning")])
+def _outcome(text: str, code: str) -> Json:
+    said = information([Issue(text, code=code, severity="warning")])
     return {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": said, "search": {"mode": "outcome"}}
+
+
+def _unknown(type: str, ignored: Sequence[str]) -> Malformed:
+    names = [name for name in ignored if re.fullmatch(r"[_A-Za-z][A-Za-z:.\-]{0,60}", name)]
+    text = f"These search parameters are not known for {type}: {', '.join(names) or 'one of them'}."
+    if any(name.count(".") > 1 or name.count("_has") > 1 for name in names):
+        text += " A chain goes one step."
+    return Malformed(text, code="not-supported")
 
 
 def _url(base_url: str, type: str, params: Sequence[tuple[str, str]]) -> str:
@@ -101,33 +125,6 @@ def _url(base_url: str, type: str, params: Sequence[tuple[str, str]]) -> str:
 
 def _next(asked: Asked, last: Read) -> list[tuple[str, str]]:
     at = last.last_modified.isoformat() if asked.order.by_change else None
-    cursor = base64.urlsafe_b64encode(msgspec.json.encode(After(last.body["id"], at))).decode().rstrip("=")
+    after = After(last.body["id"], at, asked.before.isoformat() if asked.before else None)
+    cursor = base64.urlsafe_b64encode(msgspec.json.encode(after)).decode().rstrip("=")
     return [*(pair for pair in asked.used if pair[0] != "_cursor"), ("_cursor", cursor)]
-
-
-async def _included(session: Session, actor: Actor, type: str, asked: Asked, found: Sequence[Read]) -> list[Json]:
-    """What the matches reference by the elements asked for, as far as the reader may see it and its token may read it."""
-    own = {(type, each.body["id"]) for each in found}
-    wanted: dict[str, dict[Id, None]] = {}
-    for include in asked.includes:
-        for each in found:
-            for name in _named(each.body, SURFACE[type].includes[include]):
-                parsed = references.parse(name)
-                if parsed and parsed not in own and parsed[0] in SURFACE and (id := references.as_id(parsed[1])):
-                    wanted.setdefault(parsed[0], {})[id] = None
-    included: list[Json] = []
-    for target, ids in wanted.items():
-        if may(actor, target, "r"):
-            included += [each.body for each in await reading.many(session, actor, target, list(ids))]
-    return included
-
-
-def _named(value: Any, path: Sequence[str]) -> list[str]:
-    """The references at the end of a path of elements."""
-    if isinstance(value, list):
-        return [name for each in value for name in _named(each, path)]
-    if not isinstance(value, dict):
-        return []
-    if path:
-        return _named(value.get(path[0]), path[1:])
-    return [value["reference"]] if isinstance(value.get("reference"), str) else []

@@ -1,17 +1,62 @@
-"""The whole FHIR surface as one table: which types, interactions, search parameters and includes there are."""
+"""The whole FHIR surface as one table: which types there are, what may be asked of each, by whom, and how it is searched."""
 
 from typing import Literal
 
 import msgspec
 
+from service.access.model import Side
+from service.access.scopes import Interaction as Letter
+
+Level = Literal["system", "type", "instance"]
 Kind = Literal["token", "code", "reference", "date", "string", "uri", "boolean"]
-Room = Literal["task", "request", "patient", "record", "directory", "subscription"]
+Room = Literal["task", "request", "patient", "record", "directory", "subscription", "audit", "published", "group"]
+
+
+Sides = tuple[Side, ...]
+ALL: Sides = ("hospital", "agency", "platform", "auditor")
+PARTIES: Sides = ("hospital", "agency", "platform")
+"""Whoever has a part in referrals; an auditor reads the audit and what holds no person."""
+HOSPITAL: Sides = ("hospital",)
+AGENCY: Sides = ("agency",)
+PLATFORM: Sides = ("platform",)
+WORKERS: Sides = ("hospital", "agency")
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way to ask: an interaction of FHIR's REST (by its code) or an operation (its name begins with `$`).
+
+    It stands at an address of its level (`/`, `/Type`, `/Type/id`), followed by the name of an operation and by `tail`, in
+    which `*` is any one word.
+    `letter`: what of a SMART scope it needs on the type; none where its parts are permitted one by one. `who`: the sides
+    that may use it at all; a Type can say fewer. `affects`: whether it may change what is stored.
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+    methods: tuple[str, ...]
+    letter: Letter | None
+    tail: tuple[str, ...] = ()
+    affects: bool = False
+    who: Sides = ALL
+    definition: str = ""
+    doc: str = ""
+
+    @property
+    def is_operation(self) -> bool:
+        return self.name.startswith("$")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What stands after the level in its address."""
+        return (self.name, *self.tail) if self.is_operation else self.tail
 
 
 class Param(msgspec.Struct, frozen=True):
     """A search parameter. `field`: what it is in the room that searches; `path`: where it stands in a resource kept as
-    received. `personal`: its value may identify a person, so it never goes into a link of ours. `definition`: of a
-    parameter that base R4 does not define, what it means."""
+    received (several places, with a bar between them). `system`: what the codes of a `code` are bound to. `personal`: its
+    value may identify a person, so it never goes into a link of ours. `whole`: it is searched by those alone who see
+    the whole of what others wrote. `definition`: of a parameter that base R4 does not define, what it means, and
+    `expression` where it stands, in FHIRPath."""
 
     name: str
     kind: Kind
@@ -20,20 +65,104 @@ class Param(msgspec.Struct, frozen=True):
     targets: tuple[str, ...] = ()
     personal: bool = False
     definition: str = ""
+    expression: str = ""
+    system: str = ""
+    whole: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self.path.split("|")) if self.path else ()
 
 
 class Type(msgspec.Struct, frozen=True):
-    """A resource type: `room` says who answers for it. `includes`: name → the elements that hold the reference."""
+    """A resource type: `room` says who answers for it. `interactions`: the names of those of INTERACTIONS that it offers.
+    `includes`: name → the elements that hold the reference. `who` may read it; `creates` and `updates`: the sides that may
+    write it at all, whatever rules are met then."""
 
     room: Room
     interactions: tuple[str, ...]
     params: tuple[Param, ...]
     includes: dict[str, tuple[str, ...]] = {}
     doc: str = ""
+    operations: tuple[Way, ...] = ()
+    who: Sides = PARTIES
+    creates: Sides = PARTIES
+    updates: Sides = PARTIES
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
 
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Everything that may be asked of it."""
+        offered = (way for way in INTERACTIONS if way.name in self.interactions)
+        return (*offered, *self.operations, *ON_EVERY_TYPE)
+
+    def sides(self, way: Way) -> Sides:
+        """The sides that may use this way on the type."""
+        allowed = {"create": self.creates, "update": self.updates, "patch": self.updates}.get(way.name, self.who)
+        return tuple(side for side in way.who if side in allowed)
+
+
+GET = ("GET", "HEAD")
+INTERACTIONS: tuple[Way, ...] = (
+    Way("read", ("instance",), GET, "r"),
+    Way("vread", ("instance",), GET, "r", ("_history", "*")),
+    Way("history-instance", ("instance",), GET, "r", ("_history",)),
+    Way("history-type", ("type",), GET, "s", ("_history",)),
+    Way("search-type", ("type",), GET, "s"),
+    Way("search-type", ("type",), ("POST",), "s", ("_search",)),
+    Way("create", ("type",), ("POST",), "c", affects=True),
+    # Of a type instead of an instance these are conditional: which one is meant is a search.
+    Way("update", ("instance", "type"), ("PUT",), "u", affects=True),
+    Way("patch", ("instance", "type"), ("PATCH",), "u", affects=True),
+)
+"""The interactions of FHIR's REST with a resource; a type offers those that it names. None deletes."""
+
+BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+
+
+def _export(level: Level, name: str, what: str) -> Way:
+    """A kick-off of Bulk Data Access 2.0.0; it needs no scope of its own, but one for each type that is exported."""
+    return Way("$export", (level,), ("GET", "POST"), None, definition=f"{BULK}/{name}", doc=what)
+
+
+SYSTEM: tuple[Way, ...] = (
+    Way("capabilities", ("system",), GET, None, ("metadata",), doc="Open to everybody."),
+    Way("transaction", ("system",), ("POST",), None, affects=True),
+    Way("batch", ("system",), ("POST",), None, affects=True),
+    _export("system", "export", "All that the client may read, as NDJSON files (Prefer: respond-async)."),
+    Way(
+        "export-status",
+        ("system",),
+        GET,
+        None,
+        ("$export", "*"),
+        doc="How an export fares; once it is done, its manifest.",
+    ),
+    Way(
+        "export-cancel", ("system",), ("DELETE",), None, ("$export", "*"), doc="Ends an export, or gives up its files."
+    ),
+    Way(
+        "export-file",
+        ("system",),
+        GET,
+        None,
+        ("$export", "*", "*"),
+        doc="A file of an export (application/fhir+ndjson).",
+    ),
+)
+"""What is asked of the service as a whole."""
+
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
+ON_EVERY_TYPE: tuple[Way, ...] = ()
+"""Operations that every type offers."""
+
+COMPARTMENT = tuple(
+    Way("search-compartment", ("instance",), methods, "r", tail, who=PARTIES)
+    for methods, tail in ((GET, ("*",)), (("POST",), ("*", "_search")))
+)
+"""`Patient/{id}/{type}`: the search of that type by its patient."""
 
 READ = ("read", "vread", "history-instance", "search-type")
 CREATE = (*READ, "create")
@@ -47,8 +176,22 @@ def _reference(name: str, field: str, *targets: str) -> Param:
     return Param(name, "reference", field, targets=targets)
 
 
-def _path(name: str, kind: Kind, path: str, *targets: str, personal: bool = False, definition: str = "") -> Param:
-    return Param(name, kind, path=path, targets=targets, personal=personal, definition=definition)
+def _path(
+    name: str, kind: Kind, path: str, *targets: str, personal: bool = False, definition: str = "", expression: str = ""
+) -> Param:
+    return Param(
+        name, kind, path=path, targets=targets, personal=personal, definition=definition, expression=expression
+    )
+
+
+def _date(name: str, *elements: str) -> Param:
+    """A date over elements that hold moments or periods."""
+    return _path(name, "date", "|".join(f"$.{element}" for element in elements))
+
+
+def _code(name: str, system: str, field: str = "", *, path: str = "") -> Param:
+    """A token over an element of type code, whose system is known from what it is bound to."""
+    return Param(name, "code", field or ("" if path else name), path, system=f"http://hl7.org/fhir/{system}")
 
 
 def _coded(name: str, element: str) -> Param:
@@ -57,19 +200,27 @@ def _coded(name: str, element: str) -> Param:
 
 
 IDENTIFIER = _path("identifier", "token", "$.identifier[*]", personal=True)
-STATUS = Param("status", "code", "status")
 PERSON = _reference("patient", "person", "Patient")
 SUBJECT = _reference("subject", "person", "Patient")
 
 
-def _record(interactions: tuple[str, ...], *params: Param, doc: str = "", **includes: tuple[str, ...]) -> Type:
-    return Type(
-        "record", interactions, (ID, CHANGED, *params), {k.replace("_", "-"): v for k, v in includes.items()}, doc
-    )
+def _record(
+    interactions: tuple[str, ...], *params: Param, doc: str = "", by: Sides = WORKERS, **includes: tuple[str, ...]
+) -> Type:
+    """A type kept as received; `by`: the sides that may write it."""
+    named = {k.replace("_", "-"): v for k, v in includes.items()}
+    return Type("record", interactions, (ID, CHANGED, *params), named, doc, creates=by, updates=by)
 
 
-def _directory(*params: Param, interactions: tuple[str, ...] = READ, doc: str = "") -> Type:
-    return Type("directory", interactions, (ID, CHANGED, *params), doc=doc)
+def _directory(
+    *params: Param, interactions: tuple[str, ...] = READ, doc: str = "", **includes: tuple[str, ...]
+) -> Type:
+    return Type("directory", interactions, (ID, CHANGED, *params), includes, doc, who=ALL, updates=AGENCY)
+
+
+def _published(*params: Param, doc: str) -> Type:
+    """A type whose resources change only with the program."""
+    return Type("published", READ, (ID, CHANGED, *params), doc=doc, who=ALL)
 
 
 SURFACE: dict[str, Type] = {
@@ -79,11 +230,11 @@ SURFACE: dict[str, Type] = {
         (
             ID,
             CHANGED,
-            Param("status", "code", "status"),
+            _code("status", "task-status"),
             Param("business-status", "token", "business-status"),
             Param("code", "token", "kind"),
-            Param("intent", "code", "intent"),
-            Param("priority", "code", "urgency"),
+            _code("intent", "task-intent"),
+            _code("priority", "request-priority", "urgency"),
             PERSON,
             SUBJECT,
             _reference("focus", "focus", "ServiceRequest"),
@@ -91,9 +242,22 @@ SURFACE: dict[str, Type] = {
             _reference("part-of", "part-of", "Task"),
             _reference("owner", "owner", "Organization", "PractitionerRole"),
             _reference("requester", "requester", "Organization"),
+            Param("authored-on", "date", "authored"),
             Param("modified", "date", "changed"),
-            Param("due", "date", "due", definition="End of Task.restriction.period: the running deadline."),
-            Param("output", "reference", "output", definition="What Task.output.valueReference names (SDOHCC)."),
+            Param(
+                "due",
+                "date",
+                "due",
+                definition="End of Task.restriction.period: the running deadline.",
+                expression="Task.restriction.period.end",
+            ),
+            Param(
+                "output",
+                "reference",
+                "output",
+                definition="What Task.output.valueReference names (SDOHCC).",
+                expression="Task.output.value.ofType(Reference)",
+            ),
             Param("identifier", "token", "number", personal=True),
         ),
         {
@@ -106,7 +270,9 @@ SURFACE: dict[str, Type] = {
             "part-of": ("partOf",),
             "based-on": ("basedOn",),
         },
-        "A hospital's referral as a whole (parent), each agency's share of it (partOf the parent), and follow-ups.",
+        "A hospital's referral as a whole (parent), each agency's share of it (partOf the parent), and follow-ups. "
+        "Offers are posted by the platform; a hospital's own Task comes along with its submission.",
+        creates=("hospital", "platform"),
     ),
     "ServiceRequest": Type(
         "request",
@@ -114,11 +280,11 @@ SURFACE: dict[str, Type] = {
         (
             ID,
             CHANGED,
-            Param("status", "code", "status"),
-            Param("intent", "code", "intent"),
+            _code("status", "request-status"),
+            _code("intent", "request-intent"),
             Param("category", "token", "category"),
             Param("code", "token", "code"),
-            Param("priority", "code", "urgency"),
+            _code("priority", "request-priority", "urgency"),
             PERSON,
             SUBJECT,
             _reference("based-on", "based-on", "ServiceRequest"),
@@ -126,8 +292,20 @@ SURFACE: dict[str, Type] = {
             _reference("requester", "requester", "Organization"),
             _reference("performer", "performer", "Organization"),
             Param("authored", "date", "authored"),
+            Param(
+                "occurrence",
+                "date",
+                "occurrence",
+                "$.occurrenceDateTime|$.occurrencePeriod|$.occurrenceTiming.event[*]|$.occurrenceTiming.repeat.boundsPeriod",
+            ),
             Param("identifier", "token", "number", personal=True),
-            Param("supporting-info", "reference", "supporting", definition="ServiceRequest.supportingInfo (SDOHCC)."),
+            Param(
+                "supporting-info",
+                "reference",
+                "supporting",
+                definition="ServiceRequest.supportingInfo (SDOHCC).",
+                expression="ServiceRequest.supportingInfo",
+            ),
         ),
         {
             "patient": ("subject",),
@@ -139,6 +317,27 @@ SURFACE: dict[str, Type] = {
             "supporting-info": ("supportingInfo",),
         },
         "The placer's order, and the filler-order of each share.",
+        operations=(
+            Way(
+                "$route",
+                ("type",),
+                ("POST",),
+                "r",
+                who=("hospital", "platform"),
+                definition="urn:yuanshe:operation:route",
+                doc="Who would be offered this submission, and why; nothing is stored.",
+            ),
+            Way(
+                "$timeline",
+                ("instance",),
+                GET,
+                "r",
+                who=PARTIES,
+                definition="urn:yuanshe:operation:timeline",
+                doc="Every event of a referral, and who must act next.",
+            ),
+        ),
+        creates=HOSPITAL,
     ),
     "Patient": Type(
         "patient",
@@ -150,13 +349,19 @@ SURFACE: dict[str, Type] = {
             Param("name", "string", "name", personal=True),
             Param("phone", "token", "phone", personal=True),
             Param("birthdate", "date", "born", personal=True),
-            Param("gender", "code", "gender"),
+            _code("gender", "administrative-gender"),
         ),
         doc="A person as one hospital knows them; or, in an offer, a stand-in that identifies nobody.",
+        operations=(
+            *COMPARTMENT,
+            _export("type", "patient-export", "What is about the persons whom the client may read, as NDJSON files."),
+        ),
+        creates=HOSPITAL,
     ),
     "Encounter": _record(
         WRITE,
-        STATUS,
+        _code("status", "encounter-status"),
+        _date("date", "period"),
         PERSON,
         SUBJECT,
         _coded("type", "type"),
@@ -164,10 +369,12 @@ SURFACE: dict[str, Type] = {
         IDENTIFIER,
         patient=("subject",),
         doc="A stay; `finished` is the discharge.",
+        by=HOSPITAL,
     ),
     "Consent": _record(
         WRITE,
-        STATUS,
+        _code("status", "consent-state-codes"),
+        _date("date", "dateTime"),
         PERSON,
         _coded("category", "category"),
         _coded("scope", "scope"),
@@ -176,6 +383,7 @@ SURFACE: dict[str, Type] = {
         _path("data", "reference", "$.provision.data[*].reference.reference", "ServiceRequest"),
         _path("organization", "reference", "$.organization[*].reference", "Organization"),
         IDENTIFIER,
+        by=HOSPITAL,
         source_reference=("sourceReference",),
         patient=("patient",),
     ),
@@ -187,36 +395,64 @@ SURFACE: dict[str, Type] = {
         _coded("code", "code"),
         _coded("clinical-status", "clinicalStatus"),
         _coded("verification-status", "verificationStatus"),
+        _date("onset-date", "onsetDateTime", "onsetPeriod"),
+        _date("recorded-date", "recordedDate"),
         _path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
         patient=("subject",),
+        encounter=("encounter",),
     ),
     "Observation": _record(
         WRITE,
-        STATUS,
+        _code("status", "observation-status"),
+        _date("date", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming.event[*]"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
         _coded("code", "code"),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path("derived-from", "reference", "$.derivedFrom[*].reference", "QuestionnaireResponse", "Observation"),
+        _path(
+            "derived-from",
+            "reference",
+            "$.derivedFrom[*].reference",
+            "QuestionnaireResponse",
+            "Observation",
+            "DocumentReference",
+        ),
         _path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
         patient=("subject",),
+        derived_from=("derivedFrom",),
+        encounter=("encounter",),
+        based_on=("basedOn",),
     ),
     "QuestionnaireResponse": _record(
         WRITE,
-        STATUS,
+        _code("status", "questionnaire-answers-status"),
+        _date("authored", "authored"),
         PERSON,
         SUBJECT,
         _path("questionnaire", "uri", "$.questionnaire"),
-        _path("author", "reference", "$.author.reference", "Organization", "PractitionerRole"),
+        _path(
+            "author",
+            "reference",
+            "$.author.reference",
+            "Organization",
+            "PractitionerRole",
+            "Practitioner",
+            "Patient",
+            "RelatedPerson",
+        ),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
+        _path("encounter", "reference", "$.encounter.reference", "Encounter"),
+        IDENTIFIER,
         patient=("subject",),
+        based_on=("basedOn",),
     ),
     "DocumentReference": _record(
         WRITE,
-        STATUS,
+        _code("status", "document-reference-status"),
+        _date("date", "date"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
@@ -226,39 +462,57 @@ SURFACE: dict[str, Type] = {
     ),
     "Procedure": _record(
         WRITE,
-        STATUS,
+        _code("status", "event-status"),
+        _date("date", "performedDateTime", "performedPeriod"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
         _coded("code", "code"),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path("performer", "reference", "$.performer[*].actor.reference", "PractitionerRole", "Organization"),
+        _path(
+            "performer",
+            "reference",
+            "$.performer[*].actor.reference",
+            "PractitionerRole",
+            "Organization",
+            "Practitioner",
+        ),
         IDENTIFIER,
         based_on=("basedOn",),
         patient=("subject",),
         doc="An intervention of an agency.",
+        by=AGENCY,
     ),
     "Goal": _record(
         WRITE,
-        Param("lifecycle-status", "code", path="$.lifecycleStatus"),
+        _code("lifecycle-status", "goal-status", path="$.lifecycleStatus"),
+        _date("start-date", "startDate"),
+        _date("target-date", "target[*].dueDate"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
         _coded("achievement-status", "achievementStatus"),
         IDENTIFIER,
+        patient=("subject",),
     ),
     "CarePlan": _record(
         WRITE,
-        STATUS,
+        _code("status", "request-status"),
+        _code("intent", "care-plan-intent", path="$.intent"),
+        _date("date", "period"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
         IDENTIFIER,
+        patient=("subject",),
+        based_on=("basedOn",),
     ),
     "Communication": _record(
         CREATE,
-        STATUS,
+        _code("status", "event-status"),
+        _date("sent", "sent"),
+        _date("received", "received"),
         PERSON,
         SUBJECT,
         _coded("category", "category"),
@@ -271,28 +525,42 @@ SURFACE: dict[str, Type] = {
             "ServiceRequest",
             "Task",
             definition="Communication.about: the Task or request that a message is about.",
+            expression="Communication.about",
         ),
         _path("sender", "reference", "$.sender.reference", "Organization"),
-        _path("recipient", "reference", "$.recipient[*].reference", "Organization"),
-        IDENTIFIER,
+        _path("recipient", "reference", "$.recipient[*].reference", "Organization", "PractitionerRole"),
+        msgspec.structs.replace(IDENTIFIER, whole=True),
         based_on=("basedOn",),
+        about=("about",),
         doc="Questions and answers, crisis steps, contact attempts, and the receipt of a completed share.",
+        by=PARTIES,
     ),
     "Provenance": _record(
         CREATE,
         _path("target", "reference", "$.target[*].reference", "ServiceRequest"),
         _path("agent", "reference", "$.agent[*].who.reference", "Organization"),
+        _date("recorded", "recorded"),
+        target=("target",),
         doc="A lawful basis (HLEGAL, ETREAT) in place of a consent.",
+        by=PLATFORM,
     ),
-    "RelatedPerson": _record(CREATE, PERSON, IDENTIFIER),
+    "RelatedPerson": _record(CREATE, PERSON, IDENTIFIER, patient=("patient",)),
     "Location": _record(READ, IDENTIFIER),
-    "Coverage": _record(READ, _path("beneficiary", "reference", "$.beneficiary.reference", "Patient"), IDENTIFIER),
+    "Coverage": _record(
+        READ,
+        _code("status", "fm-status"),
+        PERSON,
+        _reference("beneficiary", "person", "Patient"),
+        IDENTIFIER,
+        patient=("beneficiary",),
+    ),
     "Organization": _directory(
         Param("identifier", "token", "number"),
         Param("name", "string", "name"),
         Param("type", "token", "type"),
         Param("active", "boolean", "active"),
         _reference("partof", "part-of", "Organization"),
+        partof=("partOf",),
     ),
     "HealthcareService": _directory(
         _reference("organization", "organization", "Organization"),
@@ -301,15 +569,19 @@ SURFACE: dict[str, Type] = {
         Param("service-type", "token", "type"),
         Param("specialty", "token", "need"),
         _reference("location", "location", "Location"),
+        organization=("providedBy",),
         interactions=("read", "vread", "history-instance", "search-type", "update"),
         doc="What an agency offers; its capacity is set by update.",
     ),
     "PractitionerRole": _directory(
         _reference("organization", "organization", "Organization"),
         _reference("practitioner", "id", "Practitioner"),
+        Param("role", "token", "grade"),
         Param("active", "boolean", "active"),
+        organization=("organization",),
+        practitioner=("practitioner",),
     ),
-    "Practitioner": _directory(Param("active", "boolean", "active")),
+    "Practitioner": _directory(Param("name", "string", "name", personal=True), Param("active", "boolean", "active")),
     "Subscription": Type(
         "subscription",
         ("read", "search-type", "create", "update"),
@@ -317,17 +589,122 @@ SURFACE: dict[str, Type] = {
             ID,
             CHANGED,
             Param("status", "code", "status"),
-            Param("criteria", "uri", "topic", definition="The topic that is subscribed to."),
+            Param(
+                "criteria",
+                "uri",
+                "topic",
+                definition="The topic that is subscribed to.",
+                expression="Subscription.criteria",
+            ),
             Param("url", "uri", "endpoint"),
         ),
         doc="Notices by rest-hook (Subscriptions R5 Backport), id-only or empty; topics urn:yuanshe:topic:task, "
         "urn:yuanshe:topic:service-request and the two of SDOHCC. The extension urn:yuanshe:webhook-secret holds what signs "
         "them (Standard Webhooks), in the answer to the create alone.",
+        operations=(
+            Way(
+                "$status",
+                ("type", "instance"),
+                (*GET, "POST"),
+                "r",
+                who=PARTIES,
+                definition=f"{BACKPORT}/backport-subscription-status",
+                doc="How subscriptions fare.",
+            ),
+            Way(
+                "$events",
+                ("instance",),
+                (*GET, "POST"),
+                "r",
+                who=PARTIES,
+                definition=f"{BACKPORT}/backport-subscription-events",
+                doc="What a subscription was to hear, delivered or not.",
+            ),
+        ),
+    ),
+    "AuditEvent": Type(
+        "audit",
+        READ,
+        (
+            ID,
+            CHANGED,
+            Param("date", "date", "date"),
+            _reference("patient", "person", "Patient"),
+            Param("agent", "reference", "agent", targets=("Organization", "Device")),
+            Param("entity", "reference", "entity", targets=("Patient", "ServiceRequest", "Task")),
+            Param("altid", "token", "actor"),
+            Param("action", "code", "action"),
+            Param("outcome", "token", "outcome"),
+            Param("type", "token", "kind"),
+            Param("subtype", "token", "subtype"),
+        ),
+        doc="Who did what to whose data, one a request, the refused ones too; for the auditor alone. An event shows once it has "
+        "its place in the chain of the audit, seconds after it. It holds ids and codes, no name and no text that anybody sent.",
+        who=("auditor",),
+    ),
+    "Questionnaire": _published(
+        Param("url", "uri", "url"),
+        Param("version", "token", "version"),
+        Param("name", "string", "name"),
+        Param("title", "string", "title"),
+        Param("status", "code", "status"),
+        Param("identifier", "token", "number"),
+        Param("code", "token", "code"),
+        doc="The screening instruments that the service understands. A response names one by its url; the link id of an item "
+        "is its LOINC code.",
+    ),
+    "SearchParameter": _published(
+        Param("url", "uri", "url"),
+        Param("name", "string", "name"),
+        Param("code", "code", "plain-code"),
+        Param("base", "code", "base"),
+        Param("type", "code", "plain-type"),
+        Param("status", "code", "status"),
+        doc="The search parameters that base R4 does not define.",
+    ),
+    "OperationDefinition": _published(
+        Param("url", "uri", "url"),
+        Param("name", "string", "name"),
+        Param("code", "code", "plain-code"),
+        Param("kind", "code", "kind-of"),
+        Param("status", "code", "status"),
+        doc="The operations of the service's own.",
+    ),
+    "Device": _published(
+        Param("device-name", "string", "name"),
+        Param("status", "code", "status"),
+        _reference("organization", "owner", "Organization"),
+        doc="The service itself: it observes every AuditEvent, and acts where its clock does.",
+    ),
+    "Group": Type(
+        "group",
+        ("read", "search-type"),
+        (
+            ID,
+            CHANGED,
+            Param("characteristic", "token", "need"),
+            _reference("member", "member", "Patient"),
+            _reference("managing-entity", "organization", "Organization"),
+        ),
+        doc="People by what they need (`characteristic`, `urn:yuanshe:need`): one Group for each need and organisation, put together "
+        "from referrals when it is asked for. A hospital's holds its own people, an agency's those disclosed to it.",
+        operations=(_export("instance", "group-export", "What is about the members of the Group, as NDJSON files."),),
     ),
     "CodeSystem": Type(
         "directory",
         READ,
         (ID, Param("url", "uri", "url"), Param("name", "string", "name"), Param("status", "code", "status")),
+        who=ALL,
     ),
 }
 """Every type of the surface; any other is answered with 404 `not-supported`."""
+
+
+def revincludes(name: str) -> tuple[str, ...]:
+    """The includes of other types that lead to this one, for `_revinclude`: `Task:focus` of ServiceRequest."""
+    return tuple(
+        f"{source}:{include}"
+        for source, type in SURFACE.items()
+        for include in type.includes
+        if (param := type.param(include)) and name in param.targets
+    )

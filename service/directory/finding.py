@@ -1,22 +1,26 @@
 """SQL of searches in the directory, which every organisation that signs in may read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from asyncpg import Record as Row
 
 from service.db import Session
-from service.db.finding import COUNT_MOST, After, Condition, Field, Order, Where, column
+from service.db.finding import COUNT_MOST, After, Chosen, Condition, Field, Order, Where, column, text
 from service.directory.model import Organization, Region, Service, Worker
 
 T = TypeVar("T")
-_NAMED = "EXISTS (SELECT 1 FROM unnest($1) AS wanted WHERE starts_with({0}.name_zh, wanted) OR starts_with(lower({0}.name_en), lower(wanted)))"
 
 ORGANIZATION: dict[str, Field] = {
     "id": column("o.id", "uuid"),
     "changed": column("o.updated_at", "timestamptz"),
-    "name": Field(_NAMED.format("o"), ("text",)),
-    "number": Field("o.uscc = ANY($2) AND $1 IS NOT NULL", ("text", "text"), missing="o.uscc IS NULL"),
+    "name": text("o.name_zh", "o.name_en"),
+    "number": Field(
+        "EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (system, value) WHERE o.uscc IS NOT NULL"
+        " AND (wanted.value IS NULL OR wanted.value = o.uscc))",
+        ("text", "text"),
+        missing="o.uscc IS NULL",
+    ),
     "type": column("o.kind", "text"),
     "active": column("o.active", "bool"),
     "part-of": column("o.part_of", "uuid"),
@@ -24,7 +28,7 @@ ORGANIZATION: dict[str, Field] = {
 SERVICE: dict[str, Field] = {
     "id": column("s.id", "uuid"),
     "changed": column("s.updated_at", "timestamptz"),
-    "name": Field(_NAMED.format("s"), ("text",)),
+    "name": text("s.name_zh", "s.name_en"),
     "active": column("s.active", "bool"),
     "organization": column("s.agency_id", "uuid"),
     "type": Field("s.service_types && $1", ("text",)),
@@ -37,6 +41,8 @@ WORKER: dict[str, Field] = {
     "changed": column("w.updated_at", "timestamptz"),
     "active": column("w.active", "bool"),
     "organization": column("w.agency_id", "uuid"),
+    "name": text("w.name"),
+    "grade": column("w.grade", "text"),
 }
 
 
@@ -107,6 +113,18 @@ async def _page(
     behind, by = where.page(f"{name}.id", f"{name}.updated_at", after, order or Order())
     sql = f"SELECT {name}.* FROM {table} WHERE {holds} AND {behind} ORDER BY {by} LIMIT {limit:d}"
     return [read(row) for row in await session.fetch(sql, *where.values)]
+
+
+def chosen(
+    table: Literal["organization", "service", "worker"], conditions: Sequence[Condition], *, field: str = "id"
+) -> tuple[Chosen, ...]:
+    """Entries of the directory within another search; there are few."""
+    fields, source = {
+        "organization": (ORGANIZATION, "organization o"),
+        "service": (SERVICE, "agency_service s"),
+        "worker": (WORKER, "worker w"),
+    }[table]
+    return (Chosen(fields, f"FROM {source} WHERE true", tuple(conditions), field, few=True),)
 
 
 async def count_organizations(session: Session, conditions: Sequence[Condition]) -> int:

@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 
 from service.db import Session
-from service.db.finding import COUNT_MOST, DISCLOSED, OWN, After, Condition, Field, Order, Where, column
+from service.db.finding import (
+    COUNT_MOST,
+    DISCLOSED,
+    OPENED,
+    OWN,
+    After,
+    Chosen,
+    Condition,
+    Field,
+    Order,
+    Where,
+    column,
+    text,
+)
 from service.patients import store
 from service.patients.model import Patient
 from service.values import Id
@@ -11,14 +24,13 @@ from service.values import Id
 PATIENT: dict[str, Field] = {
     "of-hospital": Field(f"p.hospital_id = {OWN}", ()),
     "of-agency": Field(f"p.id = ANY({DISCLOSED.format('patient_id')})", ()),
+    "opened": Field(f"p.id = ANY({OPENED.format('patient_id')})", ("timestamptz",)),
     "id": column("p.id", "uuid"),
     "changed": column("p.updated_at", "timestamptz"),
     "gender": column("p.gender", "text"),
     "born": column("p.birth_date", "date"),
     "hospital": column("p.hospital_id", "uuid"),
-    "name": Field(
-        "EXISTS (SELECT 1 FROM unnest($1) AS wanted WHERE starts_with(p.name, wanted))", ("text",), "p.name IS NULL"
-    ),
+    "name": text("p.name"),
     "phone": column("p.phone", "text"),
     "number": Field(
         "p.id = ANY(ARRAY(SELECT i.patient_id FROM patient_identifier i, unnest($1, $2) AS wanted (system, value)"
@@ -47,6 +59,11 @@ async def patients(
     ids: list[Id] = [row["id"] for row in rows]
     found = {patient.id: patient for patient in await store.get_many(session, ids)}
     return [found[id] for id in ids if id in found]
+
+
+def chosen(conditions: Sequence[Condition], *, few: bool = False) -> tuple[Chosen, ...]:
+    """Persons within a search of what is theirs."""
+    return (Chosen(PATIENT, "FROM patient p WHERE true", tuple(conditions), few=few),)
 
 
 async def count_patients(session: Session, conditions: Sequence[Condition]) -> int:

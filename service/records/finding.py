@@ -2,8 +2,25 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from service.db import Session
-from service.db.finding import COUNT_MOST, DISCLOSED, OWN, After, Condition, Field, Order, Where, column
+from service.db.finding import (
+    COUNT_MOST,
+    DISCLOSED,
+    ID_IN_REFERENCE,
+    OPENED,
+    OWN,
+    WIDE,
+    After,
+    Chosen,
+    Condition,
+    Field,
+    Order,
+    Where,
+    column,
+    dated,
+)
 from service.records.model import Record
 from service.records.store import COLUMNS, record_of
 from service.values import Id
@@ -21,16 +38,34 @@ RECORD: dict[str, Field] = {
         f" OR r.patient_id = ANY({DISCLOSED.format('patient_id')})",
         (),
     ),
+    "opened": Field(
+        f"r.referral_id = ANY({OPENED.format('referral_id')}) OR r.patient_id = ANY({OPENED.format('patient_id')})",
+        ("timestamptz",),
+    ),
+    # Given back to the hospital by a Task that changed since: the record itself did not.
+    "handed": Field(
+        "r.returned AND r.referral_id = ANY(ARRAY(SELECT t.referral_id FROM task t"
+        f" WHERE t.hospital_id = {OWN} AND t.updated_at >= ANY($1)))",
+        ("timestamptz",),
+    ),
     "type": column("r.type", "text"),
     "id": column("r.id", "uuid"),
     "changed": column("r.at", "timestamptz"),
-    "patient": column("r.patient_id", "uuid"),
+    # Work of an agency hangs on its Task, which may have been told who it is about after the work was written.
+    "patient": msgspec.structs.replace(
+        column("r.patient_id", "uuid"),
+        names="coalesce(r.patient_id, (SELECT t.patient_id FROM task t WHERE t.id = r.task_id))",
+    ),
     "referral": column("r.referral_id", "uuid"),
     "task": column("r.task_id", "uuid"),
     "author": column("r.author_id", "uuid"),
     "status": column("coalesce(r.body ->> 'status', r.status)", "text"),
     "kind": column("r.code", "text"),
+    # What others wrote to an agency is shown to it in part; the rest is searched by those alone who see the whole.
+    "whole": Field(f"r.author_id = {OWN} OR r.hospital_id = {OWN} OR {WIDE}", ()),
     # What the service itself wrote has no parts as received; its columns say the same.
+    "made": Field("r.body ->> 'resourceType' IS NULL", ()),
+    "made-at": Field("", value="CASE WHEN r.body ->> 'resourceType' IS NULL THEN r.at END"),
     "made-kind": Field("r.body ->> 'resourceType' IS NULL AND r.code = ANY($1)", ("text",)),
     "made-referral": Field("r.body ->> 'resourceType' IS NULL AND r.referral_id = ANY($1)"),
     "made-task": Field("r.body ->> 'resourceType' IS NULL AND r.task_id = ANY($1)"),
@@ -52,6 +87,14 @@ RECORD: dict[str, Field] = {
         " WHERE right('/' || split_part(found #>> '{}', '/_history/', 1), length(wanted.name) + 1) = '/' || wanted.name)",
         ("text", "text"),
     ),
+    # Whether the id that stands in a reference is one of those chosen; the other way round, that id.
+    "reaches": Field(
+        f"EXISTS (SELECT 1 FROM unnest($1) AS wanted (path), {_PART}"
+        f" WHERE substring(found #>> '{{}}' from {ID_IN_REFERENCE})::uuid = ANY($2))",
+        ("text", "uuid"),
+        names=f"substring(jsonb_path_query(r.body::jsonb, $1::text::jsonpath) #>> '{{}}' from {ID_IN_REFERENCE})::uuid",
+    ),
+    "dated": dated(_PART),
     "has": Field(f"EXISTS (SELECT 1 FROM unnest($1) AS wanted (path), {_PART})", ("text",)),
 }
 """What received resources can be searched by."""
@@ -73,6 +116,14 @@ async def records(
     sql = f"""SELECT {COLUMNS} FROM (SELECT * FROM record r WHERE r.current AND {holds} AND {behind}{fence}) AS r
         ORDER BY {by} LIMIT {limit:d}"""
     return [record_of(row) for row in await session.fetch(sql, *where.values)]
+
+
+def chosen(
+    conditions: Sequence[Condition], *, field: str = "id", path: str | None = None, few: bool = False
+) -> tuple[Chosen, ...]:
+    """Received resources within a search of others. `path`: of the reference that names what is wanted (`reaches`)."""
+    lead = (path,) if path else ()
+    return (Chosen(RECORD, "FROM record r WHERE r.current", tuple(conditions), field, lead, few),)
 
 
 async def count_records(session: Session, conditions: Sequence[Condition]) -> int:

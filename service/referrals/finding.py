@@ -8,7 +8,21 @@ import msgspec
 
 from service import codes
 from service.db import Session
-from service.db.finding import COUNT_MOST, DISCLOSED, OWN, WIDE, After, Condition, Field, Order, Where, column
+from service.db.finding import (
+    COUNT_MOST,
+    DISCLOSED,
+    OPENED,
+    OWN,
+    WIDE,
+    After,
+    Chosen,
+    Condition,
+    Field,
+    Order,
+    Where,
+    column,
+    dated,
+)
 from service.practice import PLATFORM
 from service.referrals.model import FILLER_STATUS, Referral, Task
 from service.values import Id
@@ -20,6 +34,7 @@ _referral = msgspec.json.Decoder(Referral)
 # told of; the others find undisclosed shares too.
 _REFERRALS_OF = "ARRAY(SELECT p.referral_id FROM task p WHERE p.kind = 'parent' AND p.patient_id = ANY($1))"
 _PERSON = f"t.patient_id = ANY($1) OR t.stand_in_id = ANY($1) OR t.referral_id = ANY({_REFERRALS_OF})"
+_THEIRS = "coalesce(t.patient_id, (SELECT p.patient_id FROM task p WHERE p.referral_id = t.referral_id AND p.kind = 'parent'))"
 _SAFETY = f"string_to_array('{' '.join(sorted(codes.SAFETY_NEEDS))}', ' ')"
 
 _OF_HOSPITAL = Field(f"t.hospital_id = {OWN}", ())
@@ -36,18 +51,27 @@ TASK: dict[str, Field] = {
     "urgency": column("t.urgency", "text"),
     "changed": column("t.updated_at", "timestamptz"),
     "due": column("t.due_at", "timestamptz"),
-    "patient": Field(_PERSON),
+    "authored": column("(v.snapshot ->> 'authored_at')::timestamptz", "timestamptz"),
+    "patient": Field(_PERSON, names=_THEIRS),
+    "named": Field("t.patient_id = ANY($1) OR t.stand_in_id = ANY($1)"),
+    "withheld": Field("t.kind = 'share' AND t.patient_id IS NULL", ()),
     "referral": column("t.referral_id", "uuid"),
     "focus": Field(
         "(t.kind = 'parent' AND t.referral_id = ANY($1)) OR (t.kind = 'share' AND t.filler_id = ANY($1))",
         missing="t.kind = 'follow-up'",
+        names="CASE t.kind WHEN 'parent' THEN t.referral_id WHEN 'share' THEN t.filler_id END",
     ),
-    "based-on": Field("t.kind = 'follow-up' AND t.referral_id = ANY($1)", missing="t.kind <> 'follow-up'"),
+    "based-on": Field(
+        "t.kind = 'follow-up' AND t.referral_id = ANY($1)",
+        missing="t.kind <> 'follow-up'",
+        names="CASE t.kind WHEN 'follow-up' THEN t.referral_id END",
+    ),
     # Whoever sees the parent finds its shares by an index; an agency, which does not, by what its own shares say.
     "part-of": Field(
         "t.kind = 'share' AND (t.referral_id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.id = ANY($1) AND p.kind = 'parent'))"
         f" OR (t.agency_id = {OWN} AND (v.snapshot ->> 'part_of')::uuid = ANY($1)))",
         missing="t.kind <> 'share'",
+        names="CASE t.kind WHEN 'share' THEN (v.snapshot ->> 'part_of')::uuid END",
     ),
     "owner": Field(
         "t.agency_id = ANY($1) OR t.worker_id = ANY($1)"
@@ -96,6 +120,12 @@ async def tasks(
     return [_task.decode(row["snapshot"]) for row in await session.fetch(sql, *where.values)]
 
 
+def chosen_tasks(conditions: Sequence[Condition], *, field: str = "id", few: bool = False) -> tuple[Chosen, ...]:
+    """Tasks, or what they reference by a field, within a search of others."""
+    joined = "LEFT JOIN task_version v ON v.task_id = t.id AND v.version = t.version"
+    return (Chosen(TASK, f"FROM task t {joined} WHERE true", tuple(conditions), field, few=few),)
+
+
 async def count_tasks(session: Session, conditions: Sequence[Condition]) -> int:
     """How many there are, counted up to COUNT_MOST + 1."""
     where = Where(TASK)
@@ -129,6 +159,12 @@ _SHOWN = (
     f" THEN '{codes.SAFETY}' = ANY({_OURS}) ELSE t.needs && {_OURS} END)"
 )
 
+# A part of the resource as received, by a path that the searcher knows.
+_BODY_PART = (
+    "LATERAL (SELECT jsonb_path_query(b.body::jsonb, wanted.path::jsonpath) AS found FROM record b"
+    " WHERE b.id = {key} AND b.version = {version}) AS part"
+)
+
 _NUMBERS = (
     "SELECT s.referral_id FROM submission s, unnest($1, $2) AS wanted (system, value)"
     " WHERE {0} AND (wanted.system IS NULL OR s.system = wanted.system)"
@@ -137,6 +173,7 @@ _NUMBERS = (
 PLACED: dict[str, Field] = {
     "of-hospital": Field(f"r.hospital_id = {OWN}", ()),
     "of-agency": Field(f"r.id = ANY({DISCLOSED.format('referral_id')})", ()),
+    "opened": Field(f"r.id = ANY({OPENED.format('referral_id')})", ("timestamptz",)),
     "id": column("r.id", "uuid"),
     "status": column("r.status", "text"),
     "intent": column("'order'::text", "text"),
@@ -145,7 +182,8 @@ PLACED: dict[str, Field] = {
     "authored": column("r.authored_at", "timestamptz"),
     # By way of the Tasks, which are indexed by person: the parent's, or the share's to which it was disclosed.
     "patient": Field(
-        "r.patient_id = ANY($1) AND r.id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.patient_id = ANY($1)))"
+        "r.patient_id = ANY($1) AND r.id = ANY(ARRAY(SELECT p.referral_id FROM task p WHERE p.patient_id = ANY($1)))",
+        names="r.patient_id",
     ),
     "requester": column("r.hospital_id", "uuid"),
     "performer": column("r.preferred_agency", "uuid"),
@@ -169,30 +207,40 @@ PLACED: dict[str, Field] = {
         " WHERE b.id = r.id AND b.version = r.received AND substring(found #>> '{}' from '[A-Za-z]+/[^/]+') = ANY($1))",
         ("text",),
     ),
+    "occurrence": dated(_BODY_PART.format(key="r.id", version="r.received")),
+    "has-occurrence": Field(
+        f"EXISTS (SELECT 1 FROM unnest($1) AS wanted (path), {_BODY_PART.format(key='r.id', version='r.received')})",
+        ("text",),
+    ),
 }
 """What placers' requests can be searched by."""
 
 FILLED: dict[str, Field] = {
     "of-hospital": _OF_HOSPITAL,
     "of-agency": _OF_AGENCY,
+    "opened": Field("false AND $1 IS NULL", ("timestamptz",)),
     "id": column("t.filler_id", "uuid"),
     "status": column(f"CASE t.status {_STATUS} END", "text"),
     "intent": column("'filler-order'::text", "text"),
     "urgency": column("t.urgency", "text"),
     "changed": column("(v.snapshot ->> 'filler_at')::timestamptz", "timestamptz"),
     "authored": column("(v.snapshot ->> 'authored_at')::timestamptz", "timestamptz"),
-    "patient": Field(_PERSON),
+    "patient": Field(_PERSON, names=_THEIRS),
     "requester": column(f"'{PLATFORM}'::uuid", "uuid"),
     "performer": column("t.agency_id", "uuid"),
     "replaces": Field("false AND $1 IS NULL", missing="true"),
     # Only to whom the placer's request is open: to an agency it is while identity is disclosed.
     "based-on": Field(
-        "t.referral_id = ANY(ARRAY(SELECT r.id FROM referral r WHERE r.id = ANY($1)))", missing="t.patient_id IS NULL"
+        "t.referral_id = ANY(ARRAY(SELECT r.id FROM referral r WHERE r.id = ANY($1)))",
+        missing="t.patient_id IS NULL",
+        names="(SELECT r.id FROM referral r WHERE r.id = t.referral_id)",
     ),
     "number": Field("false AND $1 IS NULL AND $2 IS NULL", ("text", "text"), missing="true"),
     "category": Field(_SHOWN, ("text", "text")),
     "code": Field(_SHOWN, ("text", "text")),
     "supporting": Field("false AND $1 IS NULL", ("text",), missing="true"),
+    "occurrence": Field("false AND num_nonnulls($1, $2, $3, $4) = 0", ("text", "text", "timestamptz", "timestamptz")),
+    "has-occurrence": Field("false AND $1 IS NULL", ("text",)),
 }
 """The same of filler requests, which are derived from shares."""
 
@@ -222,6 +270,16 @@ async def requests(
     _, by = Where({}, []).page("id", "changed", None, order)
     rows = await session.fetch(f"{' UNION ALL '.join(halves)} ORDER BY {by} LIMIT {limit:d}", *values)
     return [(_referral if row["source"] == "placed" else _task).decode(row["snapshot"]) for row in rows]
+
+
+def chosen_requests(conditions: Sequence[Condition], *, field: str = "id", few: bool = False) -> tuple[Chosen, ...]:
+    """Requests of both kinds, or what they reference by a field, within a search of others."""
+    wanted = tuple(conditions)
+    both = (
+        Chosen(PLACED, f"{_PLACED} WHERE true", wanted, field, few=few),
+        Chosen(FILLED, _FILLED, wanted, field, few=few),
+    )
+    return tuple(each for each in both if each.fields[field].names or each.fields[field].value)
 
 
 async def count_requests(session: Session, conditions: Sequence[Condition]) -> int:
@@ -264,3 +322,11 @@ TASKS_OF = "SELECT id FROM task WHERE patient_id = ANY($1) OR stand_in_id = ANY(
 async def tasks_of(session: Session, persons: Sequence[Id]) -> list[Id]:
     """The Tasks that name any of these persons or stand-ins, as far as the scope sees them."""
     return [row["id"] for row in await session.fetch(TASKS_OF, list(persons))]
+
+
+REFERRALS_OF = "SELECT DISTINCT referral_id FROM task WHERE patient_id = ANY($1) ORDER BY referral_id"
+
+
+async def referrals_of(session: Session, persons: Sequence[Id]) -> list[Id]:
+    """The referrals of these persons, as far as the scope knows whose they are."""
+    return [row["referral_id"] for row in await session.fetch(REFERRALS_OF, list(persons))]
