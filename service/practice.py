@@ -85,5 +85,11 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""
+    attachment_octets: int = 10_000_000
+    """How large a file may be."""
+    attachment_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "text/plain")
+    """The files that are taken: any of these, which are all that can be told from their content."""
+    export_hours: int = 24
+    """How long the files of an export in bulk are kept once it is done."""
     workdays: dict[date, bool] = {}
     """Days that an imported calendar decides, before the calendar library is asked."""
