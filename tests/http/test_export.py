@@ -14,7 +14,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from adapters.fhir import bulk
 from service.exports import flow as exports
-from tests.http.world import BASE, Party, World, closed, output
+from tests.http.world import BASE, Party, World
 from tests.notices.test_worker import yuanshe
 
 NDJSON = "application/fhir+ndjson"
