@@ -30,7 +30,7 @@ ALLOWED = (
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 PREFLIGHT_KEPT = "600"
 
-KNOW_HEAD = ("/fhir", "/events")
+KNOW_HEAD = re.compile(r"/fhir(?!/\.well-known/)|/events")
 """The surface does as GET does, by itself; a stream has no end, and so no head to ask for alone."""
 
 Headers = list[tuple[bytes, bytes]]
@@ -59,7 +59,7 @@ class Manners:
                 return await _preflight(send, always)
         scope = {**scope, "yuanshe.request_id": id}  # pyright: ignore[reportAssignmentType]
         headless = scope["method"] == "HEAD"
-        if headless and not scope["path"].startswith(KNOW_HEAD):
+        if headless and not KNOW_HEAD.match(scope["path"]):
             scope["method"] = "GET"
         packs = b"gzip" in asked.get(b"accept-encoding", b"") and _takes_gzip(
             asked[b"accept-encoding"].decode("latin-1")
