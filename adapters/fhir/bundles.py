@@ -1,154 +1,365 @@
-"""Bundles: a transaction as one, and its answers."""
+"""Bundles: a transaction as one, a batch entry by entry, and what is answered to each."""
 
-from datetime import datetime
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
-from adapters.fhir import conditional, outcomes, reading, references, search, submission, wire, writing
+import msgspec
+
+from adapters.fhir import (
+    addresses,
+    conditional,
+    exchange,
+    interactions,
+    outcomes,
+    reading,
+    references,
+    submission,
+    wire,
+)
+from adapters.fhir.addresses import Place
+from adapters.fhir.exchange import Answer, Asked
+from adapters.fhir.render import instant
 from adapters.fhir.submission import Stored
-from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
-from service.errors import Forbidden, Invalid, Malformed, NotFound, TooLarge
-from service.values import new_id
+from service.errors import Forbidden, Invalid, Issue, Malformed, Refusal, Stale, UnsupportedMedia
+from service.values import Id, new_id, read_json
 
-MOST_ENTRIES = 200
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """FHIR: the order in which a transaction's entries take effect, whatever their order in the Bundle."""
 FIRST = ("Patient", "Encounter")
 
 
-def read(body: bytes) -> wire.Bundle:
-    kind = wire.decode(body, wire.Kind, "Bundle")
-    if kind.resource_type != "Bundle":
-        raise Malformed("What is posted here is a Bundle of type transaction or batch.", at="resourceType")
-    bundle = wire.decode(body, wire.Bundle, "Bundle")
-    if len(bundle.entry) > MOST_ENTRIES:
-        raise TooLarge(f"A Bundle has at most {MOST_ENTRIES} entries.", at="Bundle.entry")
-    return bundle
+class Carrier(msgspec.Struct, frozen=True):
+    """A Binary: what comes within a Bundle and is no resource."""
+
+    resource_type: str = msgspec.field(name="resourceType")
+    content_type: str | None = msgspec.field(default=None, name="contentType")
+    data: str | None = None
 
 
-async def transaction(
-    session: Session, actor: Actor, bundle: wire.Bundle, base: str, now: datetime, representation: bool
-) -> dict[str, Any]:
-    """All of it or nothing: a hospital's submission where it places a request, else each entry in FHIR's order."""
-    if not bundle.entry:
-        return {"resourceType": "Bundle", "type": "transaction-response", "entry": []}
-    for position, entry in enumerate(bundle.entry):
-        if entry.request is None:
-            raise Invalid(
-                "An entry of a transaction needs a request.", at=f"Bundle.entry[{position}].request", code="required"
-            )
-    places = any(
-        e.request and e.request.method == "POST" and e.request.url.strip("/") == "ServiceRequest" for e in bundle.entry
+class Entry(msgspec.Struct):
+    """One entry on its way: what it asks of what, and where it stands."""
+
+    position: int
+    said: wire.Entry
+    asked: Asked
+    place: Place
+    id: Id
+    """What it is stored as, if it makes something."""
+    met: Stored | None = None
+    """What its If-None-Exist found."""
+
+    @property
+    def at(self) -> str:
+        return f"Bundle.entry[{self.position}]"
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """By method, as FHIR says; of what is made, first the persons and their stays, which the rest is about."""
+        type = self.place.type
+        # A file last: what it belongs to may come along.
+        return ORDER.index(self.asked.method), FIRST.index(type) if type in FIRST else len(FIRST) + (type == "Binary")
+
+
+def asked_by(whole: Asked, entry: wire.Entry, at: str) -> Asked:
+    """An entry as a request of its own. Of the Bundle's own head only what is said of each entry counts: a condition is the
+    entry's own or there is none. Raises Invalid, Malformed."""
+    request = entry.request
+    if request is None:
+        raise Invalid("An entry of a batch or transaction needs a request.", at=f"{at}.request", code="required")
+    path, _, query = request.url.removeprefix(f"{whole.base}/").partition("?")
+    conditions = {
+        "if-match": request.if_match,
+        "if-none-match": request.if_none_match,
+        "if-modified-since": request.if_modified_since,
+        "if-none-exist": request.if_none_exist,
+    }
+    headers = {name: said for name, said in conditions.items() if said is not None}
+    if "prefer" in whole.headers:
+        headers["prefer"] = whole.headers["prefer"]
+    return Asked(
+        request.method,
+        tuple(unquote(part) for part in path.split("/") if part),
+        parse_qsl(query, keep_blank_values=True),
+        headers,
+        whole.base,
+        bytes(entry.resource),
+        whole.reach,
+        request_id=whole.request_id,
     )
-    if places:
-        parts = submission.parts_of(bundle.entry)
-        for part in parts:
-            _permit(actor, part.type, "u" if part.request and part.request.method == "PUT" else "c")
-        stored = await submission.submit(session, actor, parts, now)
-        entries = [_stored(one) for one in stored]
-        if representation:
-            for entry, one in zip(entries, stored, strict=True):
-                if may(actor, one.type, "r"):
-                    entry["resource"] = (await reading.read(session, actor, one.type, one.id)).body
-    else:
-        entries = await _each(session, actor, bundle, base, now)
-    return {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
 
 
-def _permit(actor: Actor, type: str, letter: Any) -> None:
-    if not may(actor, type, letter):
-        raise Forbidden(f"The token's scopes do not allow this on {type}.", key="insufficient-scope")
+def opened(asked: Asked, at: str) -> None:
+    """What is no resource comes within a Binary: a patch, the form of a search (FHIR R4 http.html#patch). Raises
+    UnsupportedMedia, Malformed."""
+    searching = asked.path[-1:] == ("_search",)
+    if not asked.body or not (searching or asked.method == "PATCH"):
+        return
+    if not searching and asked.body.lstrip()[:1] == b"[":
+        return  # A JSON Patch as it is: what older senders put there.
+    carrier = wire.decode(asked.body, Carrier, f"{at}.resource")
+    wanted = {exchange.FORM} if searching else exchange.PATCH
+    if carrier.resource_type != "Binary" or (carrier.content_type or "").partition(";")[0].strip() not in wanted:
+        kinds = " or ".join(sorted(wanted))
+        raise UnsupportedMedia(f"Send this as a Binary with contentType {kinds}.", at=f"{at}.resource")
+    try:
+        body = base64.b64decode(carrier.data or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise Malformed("The data is not base64.", at=f"{at}.resource.data") from None
+    with placed(f"{at}.resource.data"):
+        asked.body = body if searching else wire.sound(body)
 
 
-async def _each(session: Session, actor: Actor, bundle: wire.Bundle, base: str, now: datetime) -> list[dict[str, Any]]:
-    ids = [new_id() for _ in bundle.entry]
+@contextmanager
+def placed(at: str) -> Iterator[None]:
+    """A fault of no place of its own lies here."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.issues = tuple(
+            issue if (issue.at or "").startswith("Bundle.") else msgspec.structs.replace(issue, at=at)
+            for issue in refusal.issues
+        )
+        raise
+
+
+# ---- a transaction -----------------------------------------------------------------------------------------------------
+
+
+async def transaction(session: Session, actor: Actor, entries: Sequence[Entry], whole: Asked, now: datetime) -> Any:
+    """All of it or nothing: a hospital's submission where it places a request, else each entry in FHIR's order. `entries`
+    as `read` and looked up. Raises the first refusal, which names the entry."""
+    answers: dict[int, dict[str, Any]] = {}
     names: dict[str, str] = {}
-    for position, (entry, id) in enumerate(zip(bundle.entry, ids, strict=True)):
-        assert entry.request is not None
-        if entry.request.method == "POST" and bytes(entry.resource):
-            kind = wire.decode(entry.resource, wire.Kind, f"Bundle.entry[{position}].resource")
-            for url in references.urls(kind.resource_type, kind.id, entry.full_url):
-                names[url] = f"{kind.resource_type}/{id}"
-    answers: list[dict[str, Any]] = [{} for _ in bundle.entry]
+    placing = any(e.place.way.name == "create" and e.place.type == "ServiceRequest" for e in entries)
+    parts = [e for e in entries if placing and e.place.way.name in ("create", "update")]
+    others = [e for e in entries if e not in parts]
+    for entry in parts:
+        with placed(f"{entry.at}.request"):
+            _permit_part(actor, entry.place)
+    for entry in entries:
+        names |= await _conditions(session, actor, entry)
+    if parts:
+        answers |= await _submitted(session, actor, parts, names, whole, now)
+    names |= await _settled(session, actor, others)
+    written: set[tuple[str, Id]] = set()
+    for entry in sorted(others, key=lambda e: e.turn):
+        entry.asked.body = references.rewritten(entry.asked.body, names)
+        with wire.entry(entry.at, entry.place.type), _where(entry):
+            answer = await interactions.carried_out(session, actor, entry.asked, entry.place, entry.met, now)
+        stored = answer.stored
+        if stored and not entry.met:
+            _once(written, stored, entry)
+            # A patient who is known here already keeps the id: what else came along is about that one.
+            old, new = f"{stored.type}/{entry.id}", f"{stored.type}/{stored.id}"
+            names |= {url: new for url, name in names.items() if name == old}
+        answers[entry.position] = response(answer, entry.asked)
+    told = [answers[entry.position] for entry in entries]
+    return {"resourceType": "Bundle", "type": "transaction-response", "entry": told}
 
-    def made(position: int, stored: Stored) -> None:
-        # A patient who is known here already keeps the id: what else came along is about that one.
-        old, new = f"{stored.type}/{ids[position]}", f"{stored.type}/{stored.id}"
-        names.update({url: new for url, name in names.items() if name == old})
-        answers[position] = _stored(stored)
 
-    for position in sorted(range(len(bundle.entry)), key=lambda p: _turn(bundle.entry[p])):
-        entry, at = bundle.entry[position], f"Bundle.entry[{position}]"
-        request = entry.request
-        assert request is not None
-        path, _, query = request.url.partition("?")
-        parts = tuple(part for part in path.split("/") if part)
-        body = references.rewritten(bytes(entry.resource), names)
-        if not parts or parts[0] not in SURFACE:
-            raise NotFound("This server has no resources of that type.", at=f"{at}.request.url", code="not-supported")
-        with wire.entry(at, parts[0] if parts else "Bundle"):
-            match request.method, parts:
-                case "POST", (type,):
-                    _permit(actor, type, "c")
-                    condition = request.if_none_exist
-                    met = await conditional.existing(session, actor, type, condition) if condition is not None else None
-                    stored = Stored(type, *met, 200) if met else None
-                    made(position, stored or await writing.create(session, actor, type, body, ids[position], now))
-                case "PUT" | "PATCH", (type, id) if named := references.as_id(id):
-                    _permit(actor, type, "u")
-                    expected = references.if_match(request.if_match)
-                    if request.method == "PATCH":
-                        body = await writing.patch(session, actor, type, named, body, expected)
-                    answers[position] = _stored(await writing.update(session, actor, type, body, named, expected, now))
-                case "GET" | "HEAD", (type, id) if named := references.as_id(id):
-                    _permit(actor, type, "r")
-                    found = await reading.read(session, actor, type, named)
-                    answers[position] = response_entry(200, found.body, {"etag": f'W/"{found.version}"'})
-                case "GET" | "HEAD", (type,):
-                    _permit(actor, type, "s")
-                    answers[position] = response_entry(
-                        200, await search.search(session, actor, type, parse_qsl(query), base), {}
-                    )
-                case _:
-                    raise NotFound(
-                        "This entry asks for nothing that this server does.", at=f"{at}.request", code="not-supported"
-                    )
+async def prepared(actor: Actor, bundle: wire.Bundle, whole: Asked) -> dict[int, tuple[str, ...]]:
+    """What entries have to know before a transaction begins, by their position; whatever is wrong is said in it."""
+    known: dict[int, tuple[str, ...]] = {}
+    for position, said in enumerate(bundle.entry):
+        if said.request and said.request.url.lstrip("/").startswith("Subscription"):
+            with suppress(Refusal):
+                asked = asked_by(whole, said, "")
+                await interactions.prepared(actor, asked, addresses.find(asked.method, asked.path))
+                known[position] = asked.resolved
+    return known
+
+
+def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ...]]) -> list[Entry]:
+    """The entries of a transaction, each looked up in the table. Raises a Refusal that names the first which is not of it,
+    or which says what another one says already. `known` as `prepared`."""
+    preferring = "return" not in whole.headers.get("prefer", "")
+    found: list[Entry] = []
+    for position, said in enumerate(bundle.entry):
+        at = f"Bundle.entry[{position}]"
+        asked = asked_by(whole, said, at)
+        if preferring:
+            # Of a transaction only what became of each entry is told, unless more is asked for.
+            asked.headers["prefer"] = ", ".join(filter(None, (asked.headers.get("prefer"), "return=minimal")))
+        asked.resolved = known.get(position, ())
+        with placed(f"{at}.request.url"):
+            place = _looked_up(asked)
+        with placed(f"{at}.resource"):
+            opened(asked, at)
+        found.append(Entry(position, said, asked, place, new_id()))
+    _unambiguous(found)
+    return found
+
+
+def _looked_up(asked: Asked) -> Place:
+    try:
+        place = addresses.find(asked.method, asked.path)
+    except exchange.Refused405 as refusal:
+        # As an answer to the transaction, Allow would speak of another address.
+        raise Invalid(f"{refusal} Allowed: {', '.join(refusal.allow)}.", code="not-supported") from None
+    if not place.type:
+        raise Invalid("A transaction holds what is asked of a resource or a type.", code="not-supported")
+    return place
+
+
+def _unambiguous(entries: Sequence[Entry]) -> None:
+    """Each entry is about a resource of its own (FHIR R4 http.html#trules; bdl-7, bdl-8). Raises Invalid."""
+    named: set[str] = set()
+    targets: set[tuple[str, ...]] = set()
+    for entry in entries:
+        url = entry.said.full_url
+        if url is not None:
+            if url in named:
+                raise Invalid("Two entries have the same fullUrl.", at=f"{entry.at}.fullUrl", code="duplicate")
+            if "/_history/" in url:
+                raise Invalid("A fullUrl names no version.", at=f"{entry.at}.fullUrl", code="value")
+            named.add(url)
+        target: tuple[str, ...] | None = None
+        where = "url"
+        if entry.place.way.name in ("update", "patch"):
+            said = entry.place.id or "?" + "&".join(sorted(f"{key}={value}" for key, value in entry.asked.query))
+            target = (entry.place.type, said)
+        elif entry.place.way.name == "create" and (condition := entry.asked.headers.get("if-none-exist")) is not None:
+            target, where = (
+                (entry.place.type, "?" + "&".join(sorted(condition.rpartition("?")[2].split("&")))),
+                "ifNoneExist",
+            )
+        if target in targets:
+            raise Invalid(
+                "Two entries of the transaction are about the same resource.",
+                at=f"{entry.at}.request.{where}",
+                code="duplicate",
+            )
+        targets |= {target} if target else set()
+
+
+def _permit_part(actor: Actor, place: Place) -> None:
+    """What is submitted along with a request needs the scope to write it; who submits is asked of the request alone, which
+    brings places and people along that nobody writes by themselves."""
+    if place.type == "ServiceRequest":
+        place.permit(actor)
+    assert place.way.letter
+    if not may(actor, place.type, place.way.letter):
+        raise Forbidden(f"The token's scopes do not allow this on {place.type}.", key="insufficient-scope")
+
+
+async def _conditions(session: Session, actor: Actor, entry: Entry) -> dict[str, str]:
+    """What the conditional references of an entry mean (`Patient?identifier=…`; FHIR R4 http.html#trules): each must find
+    exactly one. Raises Stale (412) with the place."""
+    names: dict[str, str] = {}
+    if not entry.place.way.affects or not references.may_hold_conditions(entry.asked.body):
+        return names
+    for text, path in references.conditions(read_json(entry.asked.body), f"{entry.at}.resource"):
+        if text in names:
+            continue
+        type, _, query = text.partition("?")
+        found = await conditional.existing(session, actor, type, query, path, waiting=False)
+        if found is None:
+            raise Stale("Nothing fits this conditional reference.", at=path, code="not-found")
+        names[text] = f"{type}/{found[0]}"
+    return names
+
+
+async def _settled(session: Session, actor: Actor, entries: Sequence[Entry]) -> dict[str, str]:
+    """Settle the conditions, and name everything that other entries may reference before anything is stored."""
+    names: dict[str, str] = {}
+    for entry in entries:
+        entry.asked.new = entry.id
+        if not entry.place.way.affects or entry.place.way.is_operation:
+            continue
+        with wire.entry(entry.at, entry.place.type), _where(entry):
+            entry.place.permit(actor)
+            entry.place, entry.met = await interactions.settled(session, actor, entry.asked, entry.place)
+        id = entry.met.id if entry.met else entry.place.id or entry.id
+        if entry.asked.method != "PATCH" and entry.asked.body:
+            kind = wire.decode(entry.asked.body, wire.Kind, f"{entry.at}.resource")
+            for url in references.urls(kind.resource_type, kind.id, entry.said.full_url):
+                names[url] = f"{entry.place.type}/{id}"
+    return names
+
+
+@contextmanager
+def _where(entry: Entry) -> Iterator[None]:
+    """Where a fault of an entry without a resource of its own lies."""
+    if entry.asked.method in ("GET", "HEAD"):
+        with placed(f"{entry.at}.request.url"):
+            yield
+    else:
+        yield
+
+
+def _once(written: set[tuple[str, Id]], stored: Stored, entry: Entry) -> None:
+    """FHIR R4 http.html#trules: where two entries turn out to be of one resource, the transaction fails."""
+    if (stored.type, stored.id) in written:
+        raise Invalid(
+            "Another entry of the transaction is about the same resource.", at=f"{entry.at}.resource", code="duplicate"
+        )
+    written.add((stored.type, stored.id))
+
+
+async def _submitted(
+    session: Session, actor: Actor, entries: Sequence[Entry], names: dict[str, str], whole: Asked, now: datetime
+) -> dict[int, dict[str, Any]]:
+    """A hospital's submission. `names` learns what its entries are stored as."""
+    parts = submission.parts_of((entry.position, entry.said) for entry in entries)
+    stored = await submission.submit(session, actor, parts, now, names)
+    answers: dict[int, dict[str, Any]] = {}
+    for part, one in zip(parts, stored, strict=True):
+        for url in submission.urls(part):
+            names[url] = f"{one.type}/{one.id}"
+        told: dict[str, Any] = {
+            "status": _status(one.status),
+            "location": one.location,
+            "etag": f'W/"{one.version}"',
+        }
+        wants = whole.prefers("return")
+        if one.warnings:
+            told["outcome"] = outcomes.information(one.warnings)
+        elif wants == "OperationOutcome":
+            told["outcome"] = outcomes.information([STORED])
+        answer: dict[str, Any] = {"response": told}
+        if wants == "representation" and may(actor, one.type, "r"):
+            answer["resource"] = (await reading.read(session, actor, one.type, one.id)).body
+        answers[part.position] = answer
     return answers
 
 
-def _turn(entry: wire.Entry) -> tuple[int, int]:
-    """By method, as FHIR says; of what is made, first the persons and their stays, which the rest is about."""
-    assert entry.request is not None
-    type = entry.request.url.strip("/")
-    return ORDER.index(entry.request.method), FIRST.index(type) if type in FIRST else len(FIRST)
+# ---- answers -----------------------------------------------------------------------------------------------------------
+
+STORED = Issue("Stored.", code="informational", severity="information")
+PHRASES = {200: "OK", 201: "Created", 202: "Accepted", 304: "Not Modified"}
 
 
-def _stored(stored: Stored) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "status": "201 Created" if stored.status == 201 else "200 OK",
-        "location": stored.location,
-        "etag": f'W/"{stored.version}"',
-    }
-    if stored.warnings:
-        response["outcome"] = outcomes.information(stored.warnings)
-    return {"response": response}
+def _status(status: int) -> str:
+    return f"{status} {PHRASES.get(status, '')}".strip()
 
 
-STATUS = {200: "OK", 201: "Created", 304: "Not Modified"}
-
-
-def response_entry(status: int, body: Any, headers: dict[str, str]) -> dict[str, Any]:
+def response(answer: Answer, asked: Asked) -> dict[str, Any]:
     """An answer as an entry of a response Bundle."""
-    response: dict[str, Any] = {"status": f"{status} {STATUS.get(status, '')}".strip()}
-    for header, element in (("location", "location"), ("etag", "etag")):
-        if header in headers:
-            response[element] = headers[header]
-    entry: dict[str, Any] = {"response": response}
-    if status >= 400:
-        response["outcome"] = body
-    elif body is not None:
-        entry["resource"] = body
+    told: dict[str, Any] = {"status": _status(answer.status)}
+    stored = answer.stored
+    if stored:
+        told["location"] = stored.location
+    elif "location" in answer.headers:
+        told["location"] = answer.headers["location"].removeprefix(f"{asked.base}/")
+    if "etag" in answer.headers:
+        told["etag"] = answer.headers["etag"]
+    if "last-modified" in answer.headers:
+        told["lastModified"] = instant(parsedate_to_datetime(answer.headers["last-modified"]).astimezone(UTC))
+    entry: dict[str, Any] = {"response": told}
+    speaking = answer.body is not None and answer.body.get("resourceType") == "OperationOutcome"
+    if answer.status >= 400 or (speaking and stored):
+        told["outcome"] = answer.body
+    elif answer.body is not None and asked.method != "HEAD":
+        entry["resource"] = answer.body
+    if stored and stored.warnings and "outcome" not in told:
+        told["outcome"] = outcomes.information(stored.warnings)
     return entry

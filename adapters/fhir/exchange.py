@@ -6,7 +6,7 @@ import math
 import re
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,7 +30,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from service.notices.reach import Network
+from service.notices.reach import Reach
 from service.values import Id, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Asked(msgspec.Struct):
     headers: dict[str, str]
     base: str
     body: bytes = b""
-    networks: tuple[Network, ...] = ()
+    reach: Reach = Reach()
+    """Where notices may go."""
     resolved: tuple[str, ...] = ()
     """What the host of a subscription's endpoint stands for: looked up before any transaction begins."""
     new: Id | None = None
@@ -63,6 +64,8 @@ class Asked(msgspec.Struct):
     """The sender's, or else the one that this server gave the request."""
     named: Named | None = None
     """A write that its sender named (`X-Request-ID`)."""
+    shared: bool = False
+    """Whether pages of other origins may read answers (CORS)."""
     room: Room | None = None
     """What its sender may still ask at this moment."""
     kind: str = FHIR_JSON
@@ -81,6 +84,8 @@ class Answer(msgspec.Struct):
     headers: dict[str, str] = {}
     stored: Stored | None = None
     """What a write made, met or changed."""
+    pieces: AsyncIterator[bytes] | None = None
+    """A body that is sent piece by piece as it comes; `headers` say what kind it is of."""
 
 
 def head(scope: Any, base_url: str) -> Asked:
@@ -98,10 +103,11 @@ def head(scope: Any, base_url: str) -> Asked:
     )
 
 
-async def received(asked: Asked, receive: Receive) -> bytes:
+async def received(asked: Asked, receive: Receive, most: int = wire.LARGEST) -> bytes:
+    """The body, of at most `most` octets. Raises TooLarge, UnsupportedMedia, Malformed."""
     length = asked.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > wire.LARGEST):
-        raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > most):
+        raise TooLarge(f"A body has at most {most} octets.")
     coding = asked.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity", "gzip"):
         raise UnsupportedMedia("A body comes as it is, or with Content-Encoding: gzip.")
@@ -111,23 +117,23 @@ async def received(asked: Asked, receive: Receive) -> bytes:
         message: Any = await receive()
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > wire.LARGEST:
-            raise TooLarge(f"A body has at most {wire.LARGEST} octets.")
+        if size > most:
+            raise TooLarge(f"A body has at most {most} octets.")
         chunks.append(chunk)
         if not message.get("more_body"):
             body = b"".join(chunks)
-            return unpacked(body) if coding == "gzip" else body
+            return unpacked(body, most) if coding == "gzip" else body
 
 
-def unpacked(body: bytes) -> bytes:
-    """What a gzip body holds, up to LARGEST: no more than that is ever unpacked. Raises TooLarge, Malformed."""
+def unpacked(body: bytes, most: int) -> bytes:
+    """What a gzip body holds, up to `most` octets: no more than that is ever unpacked. Raises TooLarge, Malformed."""
     unpack = zlib.decompressobj(wbits=31)
     try:
-        whole = unpack.decompress(body, wire.LARGEST + 1)
+        whole = unpack.decompress(body, most + 1)
     except zlib.error:
         raise Malformed("The body is not gzip, as its Content-Encoding says.") from None
-    if len(whole) > wire.LARGEST:
-        raise TooLarge(f"A body has at most {wire.LARGEST} octets, unpacked.")
+    if len(whole) > most:
+        raise TooLarge(f"A body has at most {most} octets, unpacked.")
     if not unpack.eof or unpack.unused_data:
         raise Malformed("The body is not one whole gzip member, as its Content-Encoding says.")
     return whole
@@ -275,8 +281,9 @@ async def reply(send: Send, asked: Asked, answer: Answer) -> None:
     body = b"" if answer.body is None else write_json(answer.body)
     headers = dict(answer.headers)
     if body:
-        headers["content-type"] = f"{asked.kind}; fhirVersion=4.0; charset=utf-8"
-    headers["content-length"] = str(len(body))
+        headers.setdefault("content-type", f"{asked.kind}; fhirVersion=4.0; charset=utf-8")
+    if answer.pieces is None:
+        headers["content-length"] = str(len(body))
     if asked.room:
         headers |= asked.room.headers
     headers["vary"] = "Accept, Authorization"
@@ -288,4 +295,7 @@ async def reply(send: Send, asked: Asked, answer: Answer) -> None:
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         }
     )  # pyright: ignore[reportArgumentType]
+    if answer.pieces is not None and asked.method != "HEAD":
+        async for piece in answer.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else body, "more_body": False})

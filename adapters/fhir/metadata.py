@@ -1,36 +1,72 @@
 """The CapabilityStatement: what the table of the surface says, and nothing else."""
 
+import hashlib
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
-from adapters.fhir.surface import SURFACE, Param, Type
+from adapters.fhir import directory, published, standard
+from adapters.fhir.exchange import Answer, Asked
+from adapters.fhir.surface import ALL, SURFACE, SYSTEM, Param, Sides, Type, Way, revincludes
 from adapters.settings import VERSION
+from service.errors import Malformed
+from service.values import write_json
 
 Json = dict[str, Any]
 
-BASE = "http://hl7.org/fhir/SearchParameter"
-KINDS = {"code": "token", "boolean": "token"}
-BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
-OPERATIONS: dict[str, tuple[Json, ...]] = {
-    "ServiceRequest": (
-        {"name": "route", "definition": "urn:yuanshe:operation:route",
-         "documentation": "Who would be offered this submission, and why; nothing is stored."},
-        {"name": "timeline", "definition": "urn:yuanshe:operation:timeline",
-         "documentation": "Every event of a referral, and who must act next."},
-    ),
-    "Subscription": (
-        {"name": "status", "definition": f"{BACKPORT}/backport-subscription-status",
-         "documentation": "How subscriptions fare."},
-        {"name": "events", "definition": f"{BACKPORT}/backport-subscription-events",
-         "documentation": "What a subscription was to hear, delivered or not."},
-    ),
-}  # fmt: skip
 PAST = frozenset({"task", "request", "patient", "record"})
 """Rooms that keep past versions; of the others a version or a history is what there is now."""
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
-def capability(base_url: str) -> Json:
-    """The CapabilityStatement of the surface at `base_url` (`…/fhir`)."""
+DATE = "2026-11-22"
+NORMATIVE = frozenset({"Binary", "CodeSystem", "Observation", "OperationDefinition", "Patient"})
+"""Of the types here those that are normative in R4."""
+
+
+def answer(asked: Asked) -> Answer:
+    """`GET /metadata`: by `mode` the whole statement, its normative part, or what there is of terminology. Raises Malformed."""
+    mode = next((value for key, value in asked.query if key == "mode"), "full")
+    if mode not in ("full", "normative", "terminology"):
+        raise Malformed("The mode is full, normative or terminology.", code="value")
+    body, etag = _held(asked.base, mode, asked.shared)
+    headers = {"etag": etag, "cache-control": "public, max-age=300"}
+    if asked.headers.get("if-none-match", "").strip() in (etag, "*"):
+        return Answer(304, None, headers)
+    return Answer(200, body, headers)
+
+
+@lru_cache(maxsize=8)
+def _held(base_url: str, mode: str, shared: bool) -> tuple[Json, str]:
+    if mode == "terminology":
+        body = terminology(base_url)
+    else:
+        body = capability(base_url, shared=shared)
+        if mode == "normative":
+            rest = body["rest"][0]
+            rest["resource"] = [each for each in rest["resource"] if each["type"] in NORMATIVE]
+    return body, f'W/"{hashlib.sha256(write_json(body)).hexdigest()[:16]}"'
+
+
+def terminology(base_url: str) -> Json:
+    """The TerminologyCapabilities: our own code lists, to be read as CodeSystems; nothing is expanded or validated here."""
+    return {
+        "resourceType": "TerminologyCapabilities",
+        "url": f"{base_url}/metadata?mode=terminology",
+        "version": VERSION,
+        "name": "YuansheTerminology",
+        "status": "active",
+        "date": DATE,
+        "kind": "instance",
+        "software": {"name": "Yuanshe", "version": VERSION},
+        "implementation": {"description": "Yuanshe", "url": base_url},
+        "codeSystem": [{"uri": url} for url in sorted(directory.SYSTEMS.values())],
+        "codeSearch": "explicit",
+    }
+
+
+def capability(base_url: str, *, shared: bool = False) -> Json:
+    """The CapabilityStatement of the surface at `base_url` (`…/fhir`); `shared` with pages of other origins (CORS)."""
     token = base_url.removesuffix("/fhir") + "/auth/token"
     return {
         "resourceType": "CapabilityStatement",
@@ -39,10 +75,10 @@ def capability(base_url: str) -> Json:
         "name": "Yuanshe",
         "title": "院社 Yuanshe",
         "status": "active",
-        "date": "2026-11-22",
+        "date": DATE,
         "publisher": "Yuanshe",
         "description": "Referrals between hospitals and social work agencies, as a coordination platform of the SDOH Clinical Care "
-        "guide (JSON only; what is not listed here is not offered).",
+        "guide. JSON only: XML and Turtle are refused with 406 and 415. What is not listed here is not offered.",
         "kind": "instance",
         "software": {"name": "Yuanshe", "version": VERSION},
         "implementation": {"description": "Yuanshe", "url": base_url},
@@ -53,49 +89,63 @@ def capability(base_url: str) -> Json:
             {
                 "mode": "server",
                 "security": {
-                    "cors": False,
+                    "cors": shared,
                     "service": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
                                              "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}]}],
                     "description": "SMART Backend Services: private_key_jwt; see .well-known/smart-configuration.",
                     "extension": [{"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token}]}],
                 },
                 "resource": [_resource(name, type) for name, type in sorted(SURFACE.items())],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": way.name} for way in SYSTEM if way.name in ("transaction", "batch")],
+                "operation": [_operation(way) for way in SYSTEM if way.is_operation],
+                "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
             }
         ],
     }  # fmt: skip
 
 
 def _resource(name: str, type: Type) -> Json:
+    writable = {"create", "update"} & set(type.interactions)
     said: Json = {
         "type": name,
         "interaction": [{"code": code} for code in type.interactions],
         "versioning": "versioned-update" if "update" in type.interactions else "versioned",
         "readHistory": type.room in PAST,
         "updateCreate": False,
-        "conditionalCreate": "create" in type.interactions,
-        "conditionalRead": "not-match",
-        "conditionalUpdate": False,
+        "conditionalCreate": "create" in writable,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": "update" in writable,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal"],
         "searchParam": [_param(name, param) for param in type.params],
     }
-    if type.doc:
-        said["documentation"] = type.doc
+    told = [type.doc] if type.doc else []
+    told += [f"{way.name}: {_who(sides)}." for way in type.ways if (sides := type.sides(way)) != ALL and way.affects]
+    if told:
+        said["documentation"] = " ".join(dict.fromkeys(told))
     if type.includes:
         said["searchInclude"] = [f"{name}:{include}" for include in type.includes]
-    if name in OPERATIONS:
-        said["operation"] = list(OPERATIONS[name])
+    if leading := revincludes(name):
+        said["searchRevInclude"] = list(leading)
+    if operations := [_operation(way) for way in type.ways if way.is_operation]:
+        said["operation"] = operations
     return said
+
+
+def _operation(way: Way) -> Json:
+    return {"name": way.name[1:], "definition": way.definition, "documentation": way.doc}
+
+
+def _who(sides: Sides) -> str:
+    return "everybody" if sides == ALL else ", ".join(sides)
 
 
 def _param(type: str, param: Param) -> Json:
-    said: Json = {"name": param.name, "type": KINDS.get(param.kind, param.kind)}
     if param.definition:
-        said["documentation"] = param.definition
-    elif param.name.startswith("_"):
-        said["definition"] = f"{BASE}/Resource-{param.name[1:]}"
-    return said
+        own = published.search_parameter_url(type, param)
+        return {"name": param.name, "definition": own, "type": published.kind(param), "documentation": param.definition}
+    kind = "reference" if (type, param.name) in standard.CANONICAL else published.kind(param)
+    return {"name": param.name, "definition": standard.definition(type, param.name), "type": kind}
 
 
 def page() -> str:
@@ -104,27 +154,56 @@ def page() -> str:
         "# The FHIR surface, type by type",
         "",
         "What `GET /fhir/metadata` says, for reading. The page is written by `adapters.fhir.metadata.page()` from the one table",
-        "`adapters/fhir/surface.py`. How to ask: every parameter takes several values with commas (any of them) and may be",
-        "repeated (all of them); `:missing` works on all, `:not` on tokens; a date takes `eq ne gt ge lt le sa eb`; a person may be",
-        "reached through a chain (`patient.identifier`), by a token that may search Patient. A search has at most 200 values in",
-        "all. `_count` (at most 200), `_sort` (`_id`, `_lastUpdated`, with a minus for",
-        "newest first), `_total`, `_summary=count` and `_include` shape the answer; `Prefer: handling=strict` refuses what is not",
-        "listed here. A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
+        "`adapters/fhir/surface.py`. How to ask:",
+        "",
+        "- Every parameter takes several values with commas (any of them) and may be repeated (all of them); a search has at most",
+        "  200 values in all.",
+        "- Modifiers: `:missing` on all, `:not` on tokens, `:exact` and `:contains` on strings (which otherwise are looked for at the",
+        "  beginning; case counts only for `:exact`), `:Type` and `:identifier` on references. Another modifier is a 400.",
+        "- A token is `code`, `system|code`, `|code` (without a system) or `system|`; a date takes `eq ne gt ge lt le sa eb ap` (`ap`:",
+        "  as much earlier and later as the value is long, at least a day) and, without a zone, is meant in China.",
+        "- Chains go one step, along any reference to a type below: `patient.identifier`, `focus.status`, `owner:Organization.name`;",
+        "  and back: `_has:Task:focus:status`. A token must be allowed to search the type at the other end. Nothing is found through",
+        "  what the reader may not see.",
+        "- `_include` and `_revinclude` take what is listed for the type (`Type:*` for all includes; `Task:focus:ServiceRequest` narrows)",
+        "  and go one step; they are not counted, and at most 1000 come along.",
+        "- `_count` (at most 200), `_sort` (one of `_id`, `_lastUpdated`, with a minus for newest first; unasked, newest first),",
+        "  `_total`, `_summary` and `_elements` (on a read as well) shape the answer. `Prefer: handling=strict` refuses what is not",
+        "  listed here; otherwise it is ignored and left out of `self`.",
+        "- A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
         "",
     ]
+    lines += ["## The service", "", *_ways("", SYSTEM, lambda way: way.who), ""]
     for name, type in sorted(SURFACE.items()):
         lines += [f"## {name}", ""]
         lines += [type.doc, ""] if type.doc else []
-        lines += [f"{', '.join(type.interactions)}.", "", "| parameter | kind | |", "|---|---|---|"]
+        lines += _ways(name, type.ways, type.sides)
+        lines += ["", "| parameter | kind | |", "|---|---|---|"]
         lines += [_row(param) for param in type.params]
         if type.includes:
             lines += ["", f"`_include`: {', '.join(f'`{name}:{include}`' for include in type.includes)}."]
-        if name in OPERATIONS:
-            lines += ["", "Operations: " + ", ".join(f"`${each['name']}`" for each in OPERATIONS[name]) + "."]
+        if leading := revincludes(name):
+            lines += ["", f"`_revinclude`: {', '.join(f'`{each}`' for each in leading)}."]
         lines.append("")
     return "\n".join(lines)
 
 
+def _ways(type: str, ways: Iterable[Way], sides: Callable[[Way], Sides]) -> list[str]:
+    lines = ["| what | how | who | |", "|---|---|---|---|"]
+    for way in ways:
+        asked = [f"`{'|'.join(way.methods)} {_address(type, level, way)}`" for level in way.levels]
+        lines.append(f"| {way.name} | {', '.join(asked)} | {_who(sides(way))} | {way.doc} |")
+    return lines
+
+
+def _address(type: str, level: str, way: Way) -> str:
+    conditional = level == "type" and way.name in ("update", "patch")
+    stars = {"vread": "{version}", "search-compartment": "{type}"}
+    own = {"system": [], "type": [type], "instance": [type, "{id}"]}[level]
+    tail = [stars.get(way.name, "*") if word == "*" else word for word in way.words]
+    return "/" + "/".join([*own, *tail]) + ("?…" if conditional else "")
+
+
 def _row(param: Param) -> str:
     says = param.definition or (", ".join(param.targets) if param.kind == "reference" else "")
-    return f"| `{param.name}`{' *' if param.personal else ''} | {KINDS.get(param.kind, param.kind)} | {says} |"
+    return f"| `{param.name}`{' *' if param.personal else ''} | {published.kind(param)} | {says} |"

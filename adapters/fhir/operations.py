@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import bundles, intake, references, submission, wire
+from adapters.fhir import intake, references, submission, validation, wire
 from service.access.model import Actor
 from service.db import Session
 from service.patients import flow as persons
@@ -19,7 +19,11 @@ from service.values import Id, new_id, read_json
 async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> dict[str, Any]:
     """The same body as a submission; who would receive it, in what order, and every agency's every rule."""
     kind = wire.decode(body, wire.Kind, "Bundle")
-    parts = submission.parts_of(bundles.read(body).entry) if kind.resource_type == "Bundle" else submission.lone(body)
+    if kind.resource_type == "Bundle":
+        parts = submission.parts_of(enumerate(submission.bundle_of(body).entry))
+    else:
+        validation.check("ServiceRequest", read_json(body))
+        parts = submission.lone(body)
     asked = submission.request_of(parts)
     read = wire.decode(asked.raw, wire.ServiceRequest, asked.at)
     part, person = await submission.subject(session, actor, parts, asked, read)

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.fhir.wire import Reference
@@ -51,7 +51,12 @@ def urls(type: str, id: str | None, full_url: str | None) -> set[str]:
     return found
 
 
-_REFERENCE = re.compile(rb'("reference"\s*:\s*)("(?:[^"\\]|\\.)*")')
+_NAMING = re.compile(
+    rb'("(?:reference|url|uri|source|valueUri|valueUrl|valueUuid|valueOid|valueCanonical|instantiatesUri)"\s*:\s*)("(?:[^"\\]|\\.)*")'
+)
+"""Elements of type Reference, uri, url, oid, uuid: what may name another entry of a Bundle (FHIR R4 http.html#trules)."""
+_LINK = re.compile(rb'((?:href|src)\s*=\s*\\")([^"\\]*)(\\")')
+"""A link or a picture in the narrative."""
 
 
 def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
@@ -60,11 +65,38 @@ def rewritten(body: bytes, names: Mapping[str, str]) -> bytes:
         return body
 
     def replace(match: re.Match[bytes]) -> bytes:
+        text = match.group(2)
         # Some senders write a slash as `\/`.
-        new = names.get(read_json(match.group(2)))
+        new = names.get(read_json(text) if b"\\" in text else text[1:-1].decode("utf-8", "replace"))
         return match.group(1) + write_json(new) if new else match.group(0)
 
-    return _REFERENCE.sub(replace, body)
+    def linked(match: re.Match[bytes]) -> bytes:
+        new = names.get(match.group(2).decode("utf-8", "replace"))
+        return match.group(1) + (new.encode() if new else match.group(2)) + match.group(3)
+
+    body = _NAMING.sub(replace, body)
+    return _LINK.sub(linked, body) if b"<div" in body else body
+
+
+_CONDITION = re.compile(r"[A-Z][A-Za-z]+\?.")
+
+
+def may_hold_conditions(body: bytes) -> bool:
+    """Whether a body could hold a conditional reference at all: quick, and never wrong when it says no."""
+    return b"?" in body or b"\\u003f" in body.lower()
+
+
+def conditions(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Every conditional reference (`Patient?identifier=…`) in a resource, with its place."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "reference" and isinstance(inner, str) and _CONDITION.match(inner):
+                yield inner, f"{at}.reference"
+            else:
+                yield from conditions(inner, f"{at}.{key}")
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from conditions(inner, f"{at}[{position}]")
 
 
 def canonical(entries: Sequence[tuple[dict[str, Any], str]], names: Mapping[str, int]) -> bytes:

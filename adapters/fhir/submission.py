@@ -1,15 +1,16 @@
 """A hospital's submission: a transaction Bundle (or a lone ServiceRequest), read as one and stored as one."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from adapters.fhir import conditional, intake, reading, references, wire
+from adapters.fhir import binary, conditional, intake, reading, references, validation, wire
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Conflict, Invalid, Issue, Stale
+from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
 from service.followup import flow as followup
 from service.followup import schedule
 from service.patients import flow as patients
@@ -23,7 +24,7 @@ from service.referrals.model import NewReferral
 from service.safety.screening import Answer, raises_crisis
 from service.values import Id, new_id, read_json, write_json
 
-CORE = frozenset({"ServiceRequest", "Patient", "Encounter", "Consent", "Task"})
+CORE = frozenset({"ServiceRequest", "Patient", "Encounter", "Consent", "Task", "Binary"})
 SUPPORTING = frozenset(
     {"Condition", "Observation", "QuestionnaireResponse", "DocumentReference", "RelatedPerson", "Practitioner", "PractitionerRole",
      "Organization", "Location", "Goal", "Coverage"}
@@ -74,11 +75,36 @@ class Part(msgspec.Struct):
         return self.request is not None and self.request.method == "PUT"
 
 
-def parts_of(entries: tuple[wire.Entry, ...]) -> list[Part]:
-    """The entries of a Bundle with the ids that they will have."""
+MOST_ENTRIES = 200
+
+
+def bundle_of(body: bytes) -> wire.Bundle:
+    """A Bundle as posted. Raises Malformed, TooLarge, Invalid."""
+    kind = wire.decode(body, wire.Kind, "Bundle")
+    if kind.resource_type != "Bundle":
+        raise Malformed("What is posted here is a Bundle of type transaction or batch.", at="resourceType")
+    content = read_json(body)
+    entries = content.get("entry")
+    if isinstance(entries, list):
+        if len(entries) > MOST_ENTRIES:
+            raise TooLarge(f"A Bundle has at most {MOST_ENTRIES} entries.", at="Bundle.entry")
+        content["entry"] = [_judged_here(entry, content.get("type")) for entry in entries]
+    validation.check("Bundle", content)
+    return wire.decode(body, wire.Bundle, "Bundle")
+
+
+def _judged_here(entry: Any, type: Any) -> Any:
+    """What of an entry stands and falls with the Bundle: each of a batch answers for its own resource, and a patch is none."""
+    if not isinstance(entry, dict) or (type == "transaction" and isinstance(entry.get("resource", {}), dict)):
+        return entry
+    return {key: value for key, value in entry.items() if key != "resource"}
+
+
+def parts_of(entries: Iterable[tuple[int, wire.Entry]]) -> list[Part]:
+    """Entries of a Bundle, each with its position there, with the ids that they will have."""
     found: list[Part] = []
     named: set[str] = set()
-    for position, entry in enumerate(entries):
+    for position, entry in entries:
         at = f"Bundle.entry[{position}].resource"
         if entry.full_url in named:
             where = f"Bundle.entry[{position}].fullUrl"
@@ -112,7 +138,7 @@ def lone(body: bytes) -> list[Part]:
 
 def digest(parts: list[Part]) -> bytes:
     """SHA-256 of the submission in canonical form."""
-    names = {url: part.position for part in parts for url in _urls(part)}
+    names = {url: part.position for part in parts for url in urls(part)}
     entries = [
         (part.content, f"{part.request.method} {part.request.url}" if part.request else "POST ServiceRequest")
         for part in parts
@@ -120,8 +146,11 @@ def digest(parts: list[Part]) -> bytes:
     return hashlib.sha256(references.canonical(entries, names)).digest()
 
 
-async def submit(session: Session, actor: Actor, parts: list[Part], now: datetime) -> list[Stored]:
-    """Store the submission and answer per entry, in its order. The same again answers 200 with what is stored."""
+async def submit(
+    session: Session, actor: Actor, parts: list[Part], now: datetime, found: Mapping[str, str] | None = None
+) -> list[Stored]:
+    """Store the submission and answer per entry, in its order. The same again answers 200 with what is stored. `found`:
+    what its conditional references mean."""
     request_part = request_of(parts)
     asked = wire.decode(request_part.raw, wire.ServiceRequest, request_part.at)
     number = intake.placer(asked, request_part.at)
@@ -132,13 +161,13 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     person = await _person(session, actor, patient_part, now) if patient_part else None
     patient = person.id if person else known.id if known else None
     assert patient is not None
-    names = _names(parts)
+    names = {**(found or {}), **_names(parts)}
     if asked.subject.reference and asked.subject.reference not in names:
         # A contained Patient, or a condition that found one.
         names[asked.subject.reference] = f"Patient/{patient}"
     if stay_part:
         await _known_stay(session, actor, stay_part, patient, now)
-        names = names | dict.fromkeys(_urls(stay_part), f"Encounter/{stay_part.id}")
+        names = names | dict.fromkeys(urls(stay_part), f"Encounter/{stay_part.id}")
     stored = [part.stored for part in parts]
     received: list[Record] = []
     with wire.within(request_part.at):
@@ -187,6 +216,10 @@ async def submit(session: Session, actor: Actor, parts: list[Part], now: datetim
     for part in parts:
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
+    for part in parts:
+        if part.type == "Binary":
+            with wire.entry(f"Bundle.entry[{part.position}]", "Binary"):
+                await binary.create(session, actor, references.rewritten(part.raw, names), {}, part.id, now)
     if stay and stay.status == "finished":
         await followup.catch_up(session, actor, new.id, now)
     told = {request_part.id: (*warnings, *done.warnings)}
@@ -213,7 +246,11 @@ async def _known(session: Session, actor: Actor, parts: list[Part]) -> None:
     for part in parts:
         if part.request is None or part.type == "ServiceRequest":
             continue
-        if part.put:
+        if part.put and "?" in part.request.url:
+            at = f"Bundle.entry[{part.position}].request.url"
+            if met := await conditional.existing(session, actor, part.type, part.request.url, at):
+                part.id, part.known = met
+        elif part.put:
             named = references.parse(part.request.url)
             if named and (id := references.as_id(named[1])):
                 put[id] = part
@@ -273,7 +310,7 @@ def _brought(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> Pa
     people = [part for part in parts if part.type == "Patient"]
     named = asked.subject.reference
     for part in people:
-        if named and named in _urls(part):
+        if named and named in urls(part):
             if len(people) > 1:
                 raise Invalid(
                     "A submission is about one Patient.",
@@ -294,13 +331,13 @@ def _brought(parts: list[Part], request: Part, asked: wire.ServiceRequest) -> Pa
     return None
 
 
-def _urls(part: Part) -> set[str]:
+def urls(part: Part) -> set[str]:
     """Every way in which another entry may reference this one."""
     return references.urls(part.type, part.content.get("id"), part.full_url)
 
 
 def _names(parts: list[Part]) -> dict[str, str]:
-    return {url: f"{part.type}/{part.id}" for part in parts for url in _urls(part)}
+    return {url: f"{part.type}/{part.id}" for part in parts for url in urls(part)}
 
 
 async def _person(session: Session, actor: Actor, part: Part, now: datetime) -> Patient:
@@ -381,7 +418,7 @@ async def destination(
         url: wire.decode(p.raw, wire.Place, p.at)
         for p in parts
         if p.type in ("Organization", "Location")
-        for url in _urls(p)
+        for url in urls(p)
     }
     going = read.hospitalization.destination if read.hospitalization else None
     named = references.parse(going.reference) if going else None

@@ -9,7 +9,9 @@ from service.access.scopes import Interaction as Letter
 
 Level = Literal["system", "type", "instance"]
 Kind = Literal["token", "code", "reference", "date", "string", "uri", "boolean"]
-Room = Literal["task", "request", "patient", "record", "directory", "subscription", "audit", "published", "group"]
+Room = Literal[
+    "task", "request", "patient", "record", "directory", "subscription", "audit", "published", "attachment", "group"
+]
 
 
 Sides = tuple[Side, ...]
@@ -167,6 +169,8 @@ COMPARTMENT = tuple(
 READ = ("read", "vread", "history-instance", "search-type")
 CREATE = (*READ, "create")
 WRITE = (*READ, "create", "update", "patch")
+PAST = (*WRITE, "history-type")
+"""Of these a side's versions are found in the order of their times by an index."""
 
 ID = Param("_id", "token", "id")
 CHANGED = Param("_lastUpdated", "date", "changed")
@@ -226,7 +230,7 @@ def _published(*params: Param, doc: str) -> Type:
 SURFACE: dict[str, Type] = {
     "Task": Type(
         "task",
-        WRITE,
+        PAST,
         (
             ID,
             CHANGED,
@@ -276,7 +280,7 @@ SURFACE: dict[str, Type] = {
     ),
     "ServiceRequest": Type(
         "request",
-        WRITE,
+        PAST,
         (
             ID,
             CHANGED,
@@ -341,7 +345,7 @@ SURFACE: dict[str, Type] = {
     ),
     "Patient": Type(
         "patient",
-        WRITE,
+        PAST,
         (
             ID,
             CHANGED,
@@ -641,6 +645,16 @@ SURFACE: dict[str, Type] = {
         doc="Who did what to whose data, one a request, the refused ones too; for the auditor alone. An event shows once it has "
         "its place in the chain of the audit, seconds after it. It holds ids and codes, no name and no text that anybody sent.",
         who=("auditor",),
+    ),
+    "Binary": Type(
+        "attachment",
+        ("read", "create"),
+        (),
+        doc="A file: sent and read as it is, or as FHIR JSON with its content in base64, as Content-Type and Accept say. Who reads "
+        "the resource that it belongs to (`securityContext`, in a raw create the header X-Security-Context: a DocumentReference, "
+        "ServiceRequest, Task, Patient or Consent) reads it; without one its author alone does. PDF, PNG, JPEG and plain text in UTF-8, "
+        "each told by its content, of at most 10,000,000 octets unless the deployment says otherwise. It does not change: a "
+        "new file is a new Binary.",
     ),
     "Questionnaire": _published(
         Param("url", "uri", "url"),

@@ -64,6 +64,10 @@ class Extension(Struct, frozen=True):
     value_code: Text | None = msgspec.field(default=None, name="valueCode")
     value_string: Text | None = msgspec.field(default=None, name="valueString")
     value_integer: Integer | None = msgspec.field(default=None, name="valueInteger")
+    value_unsigned: Integer | None = msgspec.field(default=None, name="valueUnsignedInt")
+    value_positive: Integer | None = msgspec.field(default=None, name="valuePositiveInt")
+    value_uri: Text | None = msgspec.field(default=None, name="valueUri")
+    value_canonical: Text | None = msgspec.field(default=None, name="valueCanonical")
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
 
@@ -390,6 +394,7 @@ class Channel(Struct, frozen=True):
     endpoint: Text | None = None
     payload: Text | None = None
     header: tuple[Text, ...] = ()
+    extension: tuple[Extension, ...] = ()
     beside_type: Element | None = msgspec.field(default=None, name="_type")
     beside_payload: Element | None = msgspec.field(default=None, name="_payload")
 
@@ -410,6 +415,7 @@ class EntryRequest(Struct, frozen=True):
     if_match: Text | None = msgspec.field(default=None, name="ifMatch")
     if_none_exist: Text | None = msgspec.field(default=None, name="ifNoneExist")
     if_none_match: Text | None = msgspec.field(default=None, name="ifNoneMatch")
+    if_modified_since: Text | None = msgspec.field(default=None, name="ifModifiedSince")
 
 
 class Entry(Struct, frozen=True):

@@ -146,7 +146,7 @@ async def test_a_method_that_an_address_does_not_take_is_told_which_it_takes(wor
     referred = await world.refer("N05")
     for path, allowed in (
         (referred.patient, "GET, HEAD, PUT, PATCH"),
-        ("Patient", "GET, HEAD, POST"),
+        ("Patient", "GET, HEAD, POST, PUT, PATCH"),
         (f"{referred.patient}/_history", "GET, HEAD"),
     ):
         answer = await world.party("his-a").ask("DELETE", path)

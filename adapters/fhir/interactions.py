@@ -1,0 +1,283 @@
+"""What is done, in an open session, for each row of the table: the interactions of FHIR's REST, and the operations."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from adapters.fhir import (
+    binary,
+    conditional,
+    exporting,
+    history,
+    operations,
+    outcomes,
+    reading,
+    references,
+    search,
+    shaping,
+    subscription_operations,
+    subscriptions,
+    wire,
+    writing,
+)
+from adapters.fhir.addresses import Place
+from adapters.fhir.exchange import Answer, Asked
+from adapters.fhir.reading import Read
+from adapters.fhir.submission import Stored
+from adapters.fhir.surface import SURFACE
+from service.access.model import Actor
+from service.access.scopes import may
+from service.db import Session
+from service.errors import Issue, Malformed, NotAcceptable, NotFound
+from service.values import Id, new_id
+
+Handler = Callable[[Session, Actor, Asked, Place, datetime], Awaitable[Answer]]
+
+
+async def perform(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    """Do what is asked, if the actor may. Raises a Refusal."""
+    place.permit(actor)
+    place, met = await settled(session, actor, asked, place)
+    return await carried_out(session, actor, asked, place, met, now)
+
+
+async def carried_out(
+    session: Session, actor: Actor, asked: Asked, place: Place, met: Stored | None, now: datetime
+) -> Answer:
+    """Do what is asked, its condition settled."""
+    place.permit(actor)
+    if met:
+        return await written(session, actor, asked, met)
+    return await HANDLERS[place.way.name](session, actor, asked, place, now)
+
+
+async def prepared(actor: Actor, asked: Asked, place: Place) -> None:
+    """What has to be known before a transaction begins: what the host of an endpoint stands for, asked for those alone who
+    may have it (the others are refused anyway)."""
+    if place.type == "Subscription" and place.way.name in ("create", "update"):
+        assert place.way.letter
+        allowed = may(actor, place.type, place.way.letter) and actor.side in place.sides
+        asked.resolved = await subscriptions.addresses(asked.body) if allowed else ()
+
+
+def identified(place: Place) -> Id:
+    """The id in the address. Raises NotFound: what is no id of ours names nothing here."""
+    if place.id is None or (id := references.as_id(place.id)) is None:
+        raise NotFound(reading.ABSENT)
+    return id
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------------
+
+
+async def _read(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    if place.type == "Binary" and (kinds := binary.wanted_raw(asked.headers, asked.query)):
+        return await _file(session, asked, identified(place), kinds)
+    found = await reading.read(session, actor, place.type, identified(place))
+    return _shown(asked, found)
+
+
+async def _file(session: Session, asked: Asked, id: Id, kinds: frozenset[str]) -> Answer:
+    """A file as it is."""
+    found = await binary.found(session, id)
+    if not binary.fits(found, kinds):
+        raise NotAcceptable(f"This file is {found.media_type}; or ask for application/fhir+json.")
+    headers = _versioned(1, found.at)
+    if asked.headers.get("if-none-match", "").strip() == headers["etag"]:
+        return Answer(304, None, headers)
+    return Answer(200, None, headers | binary.raw_headers(found), pieces=await binary.pieces(session, found))
+
+
+async def _vread(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    word = place.words[0]
+    if not (word.isascii() and word.isdigit() and len(word) < 10):
+        raise NotFound("There is no such version.")
+    found = await reading.vread(session, actor, place.type, identified(place), int(word))
+    return _shown(asked, found)
+
+
+def _shown(asked: Asked, found: Read) -> Answer:
+    """The resource, or that it is what the asker has (FHIR R4 http.html#cread)."""
+    headers = _versioned(found.version, found.last_modified)
+    had = conditional.same(headers["etag"], found.last_modified, asked.headers)
+    return Answer(304, None, headers) if had else Answer(200, shaping.read(found.body, asked.query), headers)
+
+
+async def _history(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    wish = history.asked(asked.query, of_type=False, handling_strict=asked.prefers("handling") == "strict")
+    return Answer(200, await history.of_one(session, actor, place.type, identified(place), wish, asked.base))
+
+
+async def _type_history(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    wish = history.asked(asked.query, of_type=True, handling_strict=asked.prefers("handling") == "strict")
+    return Answer(200, await history.of_type(session, actor, place.type, wish, asked.base))
+
+
+async def _search(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    return await _found(session, actor, asked, place.type, [])
+
+
+async def _compartment(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    """`Patient/{id}/{type}`: those of a type that are about this person."""
+    type = place.words[0]
+    param = SURFACE[type].param("patient") if type in SURFACE else None
+    if param is None:
+        raise NotFound("There is nothing of that kind in a Patient's compartment.", code="not-supported")
+    if not may(actor, type, "s"):
+        Place(next(way for way in SURFACE[type].ways if way.letter == "s"), type).permit(actor)
+    return await _found(session, actor, asked, type, [("patient", str(identified(place)))])
+
+
+async def _found(session: Session, actor: Actor, asked: Asked, type: str, given: list[tuple[str, str]]) -> Answer:
+    form = parse_qsl(asked.body.decode("utf-8", "replace"), keep_blank_values=True)
+    strict = asked.prefers("handling") == "strict"
+    params = [*given, *asked.query, *form]
+    return Answer(200, await search.search(session, actor, type, params, asked.base, handling_strict=strict))
+
+
+def _versioned(version: int, modified: datetime | None) -> dict[str, str]:
+    headers = {"etag": f'W/"{version}"'}
+    if modified:
+        headers["last-modified"] = format_datetime(modified, usegmt=True)
+    return headers
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------------
+
+
+async def settled(session: Session, actor: Actor, asked: Asked, place: Place) -> tuple[Place, Stored | None]:
+    """Which resource a condition means: what an If-None-Exist meets stands as it is; `PUT Type?…` and `PATCH Type?…` become
+    those of the one that fits, a PUT that none fits a create (FHIR R4 http.html#ccreate, #cond-update). Raises Stale where
+    several fit, Malformed for a condition that cannot be understood, NotFound where nothing can be made."""
+    type, name = place.type, place.way.name
+    if name == "create" and (condition := asked.headers.get("if-none-exist")) is not None:
+        met = await conditional.existing(session, actor, type, condition)
+        return place, Stored(type, *met, 200) if met else None
+    if name not in ("update", "patch") or place.id is not None:
+        return place, None
+    query = urlencode([pair for pair in asked.query if pair[0] not in conditional.OF_THE_ANSWER])
+    met = await conditional.existing(session, actor, type, query)
+    said = wire.decode(asked.body, wire.Kind, type).id if name == "update" else None
+    if met:
+        if name == "update":
+            asked.body = _with_id(asked.body, said, met[0], type)
+        return msgspec.structs.replace(place, id=str(met[0])), None
+    making = next((way for way in SURFACE[type].ways if way.name == "create"), None)
+    if name == "patch" or making is None:
+        raise NotFound("Nothing fits the condition.", at=type)
+    if said is not None:
+        raise Malformed("Nothing fits the condition, and ids are given by this server: leave it out.", at=f"{type}.id")
+    return Place(making, type), None
+
+
+def _with_id(body: bytes, said: str | None, id: Id, type: str) -> bytes:
+    """The body with the id of what it is put to; what it says otherwise is kept letter by letter."""
+    if said is not None and said != str(id):
+        raise Malformed("The id of the body is not that of the resource which fits the condition.", at=f"{type}.id")
+    return body if said else b'{"id":"%s",' % str(id).encode() + body.lstrip()[1:]
+
+
+async def _create(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    type = place.type
+    if type == "Subscription":
+        body = await subscriptions.create(session, actor, asked.body, now, asked.resolved, asked.reach)
+        id = references.as_id(body["id"])
+        assert id is not None
+        stored = Stored(type, id, int(body["meta"]["versionId"]))
+        # Shown whatever `Prefer` asks for: nobody could learn the secret later.
+        headers = {"location": f"{asked.base}/{stored.location}", **_versioned(stored.version, now)}
+        return Answer(201, body, headers, stored)
+    id = asked.new or new_id()
+    if type == "Binary":
+        await binary.create(session, actor, asked.body, asked.headers, id, now)
+        # Nobody needs what they have just sent: a file comes back to who asks for it.
+        asked.headers.setdefault("prefer", "return=minimal")
+        return await written(session, actor, asked, Stored(type, id, 1))
+    return await written(session, actor, asked, await writing.create(session, actor, type, asked.body, id, now))
+
+
+async def _update(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    expected = references.if_match(asked.headers.get("if-match"))
+    type, id = place.type, identified(place)
+    if type == "Subscription":
+        body = await subscriptions.update(session, actor, asked.body, id, expected, now, asked.resolved, asked.reach)
+        return await written(session, actor, asked, Stored(type, id, int(body["meta"]["versionId"]), 200), body)
+    return await written(
+        session, actor, asked, await writing.update(session, actor, type, asked.body, id, expected, now)
+    )
+
+
+async def _patch(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    expected = references.if_match(asked.headers.get("if-match"))
+    type, id = place.type, identified(place)
+    body = await writing.patch(session, actor, type, id, asked.body, expected)
+    return await written(session, actor, asked, await writing.update(session, actor, type, body, id, expected, now))
+
+
+async def written(
+    session: Session, actor: Actor, asked: Asked, stored: Stored, shown: dict[str, Any] | None = None
+) -> Answer:
+    """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome. A token that may not
+    read is shown nothing: what is stored can hold more than was sent."""
+    wants, headers = asked.prefers("return"), _versioned(stored.version, None)
+    if asked.method == "POST" or stored.status == 201:
+        headers["location"] = f"{asked.base}/{stored.location}"
+    if wants in ("minimal", "representation", "OperationOutcome"):
+        headers["preference-applied"] = f"return={wants}"
+    body: dict[str, Any] | None = None
+    if wants == "OperationOutcome":
+        said = stored.warnings or [Issue("Stored.", code="informational", severity="information")]
+        body = outcomes.information(said)
+    elif wants != "minimal" and may(actor, stored.type, "r"):
+        if shown is None:
+            found = await reading.read(session, actor, stored.type, stored.id)
+            shown, headers = found.body, headers | _versioned(found.version, found.last_modified)
+        body = shown
+    return Answer(stored.status, body, headers, stored)
+
+
+# ---- operations --------------------------------------------------------------------------------------------------------
+
+
+async def _route(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    return Answer(200, await operations.route(session, actor, asked.body, now))
+
+
+async def _timeline(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    return Answer(200, await operations.timeline(session, actor, identified(place), asked.base))
+
+
+async def _status(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    words = subscription_operations.asked(asked.query, asked.body)
+    id = None if place.id is None else identified(place)
+    return Answer(200, await subscription_operations.status(session, actor, id, words, asked.base))
+
+
+async def _events(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    words = subscription_operations.asked(asked.query, asked.body)
+    return Answer(200, await subscription_operations.events(session, actor, identified(place), words, asked.base))
+
+
+HANDLERS: dict[str, Handler] = {
+    "read": _read,
+    "vread": _vread,
+    "history-instance": _history,
+    "history-type": _type_history,
+    "search-type": _search,
+    "search-compartment": _compartment,
+    "create": _create,
+    "update": _update,
+    "patch": _patch,
+    "$route": _route,
+    "$timeline": _timeline,
+    "$status": _status,
+    "$events": _events,
+    "$export": exporting.kick_off,
+    "export-status": exporting.status,
+    "export-cancel": exporting.cancel,
+}
+"""Who does what the table names. A new operation is a row of the table and a line here."""
