@@ -123,7 +123,7 @@ def _active(attribute: str, value: str) -> bool:
     )
 
 
-_UNTOLD = r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{1,1048576}"
+_LETTERS = r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{1,1048576}"
 PRIMITIVES: dict[str, tuple[Fits, str]] = {
     "base64Binary": (_text(r"[0-9A-Za-z+/=\s]+"), "Base64"),
     "boolean": (lambda value: type(value) is bool, "true or false, without quotes"),
@@ -135,10 +135,10 @@ PRIMITIVES: dict[str, tuple[Fits, str]] = {
     "id": (_text(r"[A-Za-z0-9\-.]{1,64}"), "an id: 1 to 64 letters, digits, - and ."),
     "instant": (_dated(rf"(?!0000)\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T{_TIME}{_ZONE}"), "an instant: YYYY-MM-DDThh:mm:ss+zz:zz"),
     "integer": (_whole(-(2**31)), "an integer of 32 bits, without quotes"),
-    "markdown": (_text(_UNTOLD), "a text that is not empty, without control characters"),
+    "markdown": (_text(_LETTERS), "a text that is not empty, without control characters"),
     "oid": (_text(r"urn:oid:[0-2](\.(0|[1-9]\d*))+"), "an OID: urn:oid:…"),
     "positiveInt": (_whole(1), "a positive integer, without quotes"),
-    "string": (_text(_UNTOLD), "a text that is not empty, without control characters"),
+    "string": (_text(_LETTERS), "a text that is not empty, without control characters"),
     "time": (_text(_TIME), "a time: hh:mm:ss"),
     "unsignedInt": (_whole(0), "an integer not below 0, without quotes"),
     "uri": (_text(r"\S+"), "a URI, without blanks"),
@@ -193,6 +193,7 @@ class _Reader:
                 for kind in (self.every if kinds == "*" else kinds.split(" | ")) if choice else [kinds]:
                     bare = kind.partition("(")[0]
                     json = path + bare[0].upper() + bare[1:] if choice else path
+                    json = json.replace("SimpleQuantity", "Quantity")
                     names += [json, f"_{json}"]
                     element = self._element(f"{each}.{path}", path, cardinality, kind)
                     element.choice = choice

@@ -171,6 +171,51 @@ def _named_twice(content: Content) -> list[int]:
     return again
 
 
+def _begins_otherwise(type: str, first: str) -> Callable[[Content], bool]:
+    def broken(content: Content) -> bool:
+        begins = next(iter(content.get("entry", ())), {}).get("resource", {}).get("resourceType")
+        return content["type"] == type and begins != first
+
+    return broken
+
+
+CHOOSING = frozenset({"choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string", "quantity"})
+MEASURED = frozenset({"boolean", "decimal", "integer", "string", "text", "url", "open-choice"})
+
+
+def _twice(name: str, below: str) -> Callable[[Content], bool]:
+    """Whether something is said twice among what lies below, at any depth."""
+
+    def each(content: Content) -> Iterator[Any]:
+        for inner in content.get(below, ()):
+            yield inner.get(name)
+            yield from each(inner)
+
+    def broken(content: Content) -> bool:
+        found = list(each(content))
+        return len(found) != len(set(found))
+
+    return broken
+
+
+def _of_display(*names: str) -> Callable[[Content], bool]:
+    return lambda content: content["type"] == "display" and any(name in content for name in names)
+
+
+def _not_one(one: str, other: str) -> Callable[[Content], bool]:
+    return lambda content: (one in content) == (other in content)
+
+
+def _triggers_without_need(content: Content) -> bool:
+    match content["type"]:
+        case "named-event":
+            return "name" not in content
+        case "periodic":
+            return not _has(content, "timing")
+        case _:
+            return "data" not in content
+
+
 def _answered_beneath_both(content: Content) -> bool:
     return "answer" in content and "item" in content
 
@@ -195,7 +240,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Age": (_QUANTITY, *_measure("age-1")),
     "Duration": (_QUANTITY, *_measure("drt-1")),
     "Distance": (_QUANTITY, *_measure("dis-1")),
-    "Count": (_QUANTITY,),
+    "Count": (
+        _QUANTITY,
+        Rule("cnt-3", lambda c: c.get("code", "1") != "1" or c.get("system", UCUM) != UCUM or ("value" in c) > ("code" in c) or c.get("value", 0) % 1 != 0,
+             "A count is a whole number with the UCUM code 1.", "code"),
+    ),
     "Range": (Rule("rng-2", _upside_down, "The low value of a range is not above the high one.", "low"),),
     "Ratio": (
         Rule("rat-1", lambda c: ("numerator" in c) != ("denominator" in c) or not ("numerator" in c or "extension" in c),
@@ -259,6 +308,49 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Parameters.parameter": (
         Rule("inv-1", lambda c: _has(c, "value") + ("resource" in c) + ("part" in c) != 1, "A parameter has one of value, resource, part."),
     ),
+    "CareTeam.participant": (
+        Rule("ctm-1", lambda c: "onBehalfOf" in c and "Practitioner/" not in c.get("member", {}).get("reference", "Practitioner/"),
+             "Only a Practitioner takes part on behalf of an organization.", "onBehalfOf"),
+    ),
+    "Questionnaire": (Rule("que-2", _twice("linkId", "item"), "Each linkId stands once in a questionnaire.", "item"),),
+    "Questionnaire.item": (
+        Rule("que-1", lambda c: (c["type"] == "group") > ("item" in c) or (c["type"] == "display" and "item" in c),
+             "A group has items, a display has none.", "item"),
+        *(
+            Rule(key, _of_display(*names), f"A display has no {' or '.join(names)}.", names[0])
+            for key, names in (("que-3", ("code",)), ("que-6", ("required", "repeats")), ("que-9", ("readOnly",)))
+        ),
+        Rule("que-4", _both("answerOption", "answerValueSet"), "Give answerOption or answerValueSet, not both.", "answerOption"),
+        Rule("que-5", lambda c: ("answerOption" in c or "answerValueSet" in c) and c["type"] not in CHOOSING,
+             "A question of this type offers no answers to choose from.", "answerOption"),
+        Rule("que-8", lambda c: "initial" in c and c["type"] in ("group", "display"), "A group or display has no initial value.", "initial"),
+        Rule("que-10", lambda c: "maxLength" in c and c["type"] not in MEASURED, "An answer of this type has no length.", "maxLength"),
+        Rule("que-11", _both("answerOption", "initial"), "Where there is answerOption, say initialSelected instead of initial.", "initial"),
+        Rule("que-12", lambda c: len(c.get("enableWhen", ())) > 2 and "enableBehavior" not in c,
+             "Several conditions come with enableBehavior.", "enableBehavior"),
+        Rule("que-13", lambda c: len(c.get("initial", ())) > 1 and not c.get("repeats"), "Only what repeats has several initial values.", "initial"),
+    ),
+    "Questionnaire.item.enableWhen": (
+        Rule("que-7", lambda c: c["operator"] == "exists" and "answerBoolean" not in c, "Whether an answer exists is a boolean.", "answer"),
+    ),
+    "CodeSystem": (Rule("csd-1", _twice("code", "concept"), "Each code stands once in its system.", "concept"),),
+    "SearchParameter": (
+        Rule("spd-1", _without("xpath", "xpathUsage"), "xpath comes with xpathUsage.", "xpathUsage"),
+        Rule("spd-2", lambda c: "chain" in c and c["type"] != "reference", "Only a reference is chained.", "chain"),
+    ),
+    "OperationDefinition.parameter": (
+        Rule("opd-1", _neither("type", "part"), "A parameter has a type, or parts.", "type"),
+        Rule("opd-2", lambda c: "searchType" in c and c.get("type") != "string", "A search type is of a string.", "searchType"),
+        Rule("opd-3", lambda c: "targetProfile" in c and c.get("type") not in ("Reference", "canonical"),
+             "A targetProfile is of a reference.", "targetProfile"),
+    ),
+    "DataRequirement.codeFilter": (Rule("drq-1", _not_one("path", "searchParam"), "Give a path or a searchParam.", "path"),),
+    "DataRequirement.dateFilter": (Rule("drq-2", _not_one("path", "searchParam"), "Give a path or a searchParam.", "path"),),
+    "TriggerDefinition": (
+        Rule("trd-1", lambda c: "data" in c and _has(c, "timing"), "Give a timing or data, not both.", "data"),
+        Rule("trd-2", _without("condition", "data"), "A condition comes with data.", "condition"),
+        Rule("trd-3", _triggers_without_need, "A named event has a name, a periodic one a timing, one of data its data."),
+    ),
     "Bundle": (
         Rule("bdl-1", lambda c: "total" in c and c["type"] not in ("searchset", "history"), "Only a searchset or a history has a total.", "total"),
         Rule("bdl-2", lambda c: any("search" in e for e in c.get("entry", ())) and c["type"] != "searchset",
@@ -268,11 +360,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("bdl-7", _named_twice, "Two entries have the same fullUrl.", "entry[{}].fullUrl", "duplicate"),
         Rule("bdl-9", lambda c: c["type"] == "document" and not {"system", "value"} <= c.get("identifier", {}).keys(),
              "A document has an identifier with system and value.", "identifier"),
+        Rule("bdl-10", lambda c: c["type"] == "document" and "timestamp" not in c, "A document has a timestamp.", "timestamp"),
+        Rule("bdl-11", _begins_otherwise("document", "Composition"), "A document begins with its Composition.", "entry"),
+        Rule("bdl-12", _begins_otherwise("message", "MessageHeader"), "A message begins with its MessageHeader.", "entry"),
     ),
     "Bundle.entry": (
         Rule("bdl-5", _neither("resource", "request", "response"), "An entry has a resource, a request or a response.", "resource"),
         Rule("bdl-8", lambda c: "/_history/" in c.get("fullUrl", ""), "A fullUrl names no version.", "fullUrl"),
     ),
 }  # fmt: skip
-"""What R4 asks of content that has the right form; type, or part of one → its rules. Those of Questionnaire, CodeSystem and other
-definitions are left out: the service is sent none."""
+"""What R4 asks of content that has the right form; type, or part of one → its rules."""

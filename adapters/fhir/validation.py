@@ -49,7 +49,7 @@ class Walk:
         self.found: list[Issue] = []
         self.remarks = remarks
         self.names: dict[str, str] = {}
-        """fullUrl of an entry → its type."""
+        """fullUrl of an entry → its type; empty where two have it."""
         self.contained: Mapping[str, str] = {}
         """`#id` of a contained resource → its type."""
 
@@ -92,7 +92,8 @@ class Walk:
                 and isinstance(entry.get("resource"), dict)
                 and isinstance(entry.get("fullUrl"), str)
             ):
-                self.names[entry["fullUrl"]] = str(entry["resource"].get("resourceType"))
+                url = entry["fullUrl"]
+                self.names[url] = "" if url in self.names else str(entry["resource"].get("resourceType"))
 
     def object(self, shape: Shape, value: dict[str, Any], at: Place) -> None:
         """Each element of an object, then what it has to have, then its invariants, if all else is in order."""
@@ -177,7 +178,7 @@ class Walk:
             named = self.names.get(text)
             if named is None and (found := _TARGET.search(text)):
                 named = found[1]
-        if named is not None and element.targets and named not in element.targets:
+        if named and element.targets and named not in element.targets:
             self.fault(at, "value", f"This reference names a {' or '.join(sorted(element.targets))}.")
 
     def _bound(self, bound: tuple[str, frozenset[str]], value: dict[str, Any], at: Place) -> None:

@@ -7,7 +7,7 @@ import jsonpatch
 import jsonpointer
 import msgspec
 
-from adapters.fhir import intake, messages, reading, references, render, submission, tasks, wire
+from adapters.fhir import intake, messages, reading, references, render, submission, tasks, validation, wire
 from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
@@ -46,6 +46,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
     kind = wire.decode(body, wire.Kind, type)
     if kind.resource_type != type:
         raise Invalid(f"The address is one of {type}, the body of another type.", at="resourceType", code="value")
+    validation.check(type, read_json(body))
     with wire.within(type):
         match type:
             case "ServiceRequest":
@@ -81,6 +82,7 @@ async def update(
     if kind.id != str(id):
         raise Malformed("The id of the body is not the id of the address.", at=f"{type}.id")
     content: dict[str, Any] = read_json(body)
+    validation.check(type, content)
     with wire.within(type):
         match type:
             case "Task":

@@ -1,7 +1,8 @@
 """Writes `adapters/fhir/definitions.txt` anew from the models of `fhir.resources`: `python -m tests.fhir.definitions`.
 
-Its R4B models equal R4 for these types but for what is said here: two data types that R4 has not. They also shorten long
-lists of codes to a `+`, and know no profile of a data type; what is missing of those is written here, from the R4 pages.
+Its R4B models equal R4 for these types but for what is said here: two data types that R4 has not, two references that R4B lets
+name more. They also shorten long lists of codes to a `+`, and know no profile of a data type; what is missing of those is
+written here, from the R4 pages. A test compares the whole with HL7's own StructureDefinitions where a package brings them.
 """
 
 import importlib
@@ -54,6 +55,9 @@ BINDINGS = {
     "AuditEvent.action": "C R U D E",
     "AuditEvent.outcome": "0 4 8 12",
     "AuditEvent.agent.network.type": "1 2 3 4 5",
+    "OperationOutcome.issue.code": "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
+    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly business-rule conflict "
+    "transient lock-error no-store exception timeout incomplete throttled informational",
     "Condition.clinicalStatus": f"http://terminology.hl7.org/CodeSystem/condition-clinical {CLINICAL}",
     "Condition.verificationStatus": f"http://terminology.hl7.org/CodeSystem/condition-ver-status {VERIFICATION}",
 }
@@ -63,9 +67,23 @@ with its code system."""
 SIMPLE = {
     "Range.low", "Range.high", "SampledData.origin", "Observation.referenceRange.low", "Observation.referenceRange.high",
     "CarePlan.activity.detail.dailyAmount", "CarePlan.activity.detail.quantity", "Dosage.maxDosePerAdministration",
-    "Dosage.maxDosePerLifetime",
+    "Dosage.maxDosePerLifetime", "Dosage.doseAndRate.doseQuantity", "Dosage.doseAndRate.rateQuantity", "Coverage.costToBeneficiary.valueQuantity",
 }  # fmt: skip
 """Quantities that may have no comparator (SimpleQuantity)."""
+
+TARGETS = {
+    "Observation.subject": ["Device", "Group", "Location", "Patient"],
+    "Group.member.entity": [
+        "Device",
+        "Group",
+        "Medication",
+        "Patient",
+        "Practitioner",
+        "PractitionerRole",
+        "Substance",
+    ],
+}
+"""References that R4B lets name more than R4."""
 
 R4B_ONLY = {"CodeableReference", "RatioRange"}
 BASES = {
@@ -140,7 +158,7 @@ class Writer:
             model = getattr(importlib.import_module(module), cls)
             kind = self.name_of(model, path)
             if kind == "Reference":
-                targets = said.get("enum_reference_types", ["Resource"])
+                targets = TARGETS.get(path) or said.get("enum_reference_types", ["Resource"])
                 return kind if targets == ["Resource"] else f"Reference({' '.join(sorted(targets))})"
             if kind == "Quantity" and path in SIMPLE:
                 return "SimpleQuantity"

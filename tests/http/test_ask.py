@@ -93,6 +93,7 @@ NAMED: list[dict[str, Any]] = [
     {
         "payload": [{"contentString": "需要"}],
         "contained": [{"resourceType": "Patient", "id": "p", "name": [{"text": "陈素芬"}]}],
+        "recipient": [{"reference": "#p"}],
     },
 ]
 REFERRING: list[dict[str, Any]] = [

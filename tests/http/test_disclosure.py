@@ -30,6 +30,7 @@ ASKED: dict[str, Any] = {
     "extension": [{"url": "urn:his-a:bed", "valueString": "病区 12 床"}],
     "supportingInfo": [{"display": "评估表"}],
     "occurrenceDateTime": "2026-03-05",
+    "code": {"text": "出院后谁照料"},
     "orderDetail": [{"text": "先联系病区"}],
 }
 TELLTALE = (
@@ -44,6 +45,7 @@ TELLTALE = (
     "带齐证件",
     "照片",
     "评估表",
+    "谁照料",
     "ORDER-4711",
 )
 

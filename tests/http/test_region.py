@@ -45,12 +45,12 @@ async def test_the_code_in_district_decides_and_nothing_else(world: World, addre
 
 
 async def test_no_address_at_all_is_not_known(world: World) -> None:
-    assert await placed(world, await world.refer("N05", patient={"address": []})) == "unplaced"
+    assert await placed(world, await world.refer("N05", patient={"address": None})) == "unplaced"
 
 
 async def test_the_number_of_a_person_says_nothing_of_where_they_live(world: World) -> None:
     numbers = {"identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": "520502195203150020"}]}
-    assert await placed(world, await world.refer("N05", patient=numbers | {"address": []})) == "unplaced"
+    assert await placed(world, await world.refer("N05", patient=numbers | {"address": None})) == "unplaced"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_a_destination_that_is_known_here_already(world: World) -> None:
 
 async def test_an_unplaced_referral_says_what_must_be_known(world: World) -> None:
     platform = world.party("platform")
-    unknown = await world.refer("N05", patient={"address": []})
+    unknown = await world.refer("N05", patient={"address": None})
     rough = await world.refer("N05", patient={"address": [{"use": "home", "district": "520500"}]})
     for referred, rule in ((unknown, "no-region"), (rough, "coarse")):
         _, step = await world.timeline(referred)

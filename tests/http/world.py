@@ -215,7 +215,8 @@ def citizen_number(seed: int | None = None, region: str = "520502", birth: str =
 
 
 def submission(*needs: str, **values: Any) -> dict[str, Any]:
-    """A transaction Bundle of Patient, Encounter and ServiceRequest; `number`, `patient`, `request` and `extra` change it."""
+    """A transaction Bundle of Patient, Encounter and ServiceRequest; `number`, `patient`, `request` and `extra` change it; None
+    takes an element away."""
     person, stay, request = (f"urn:uuid:{uuid.uuid4()}" for _ in range(3))
     patient: dict[str, Any] = {
         "resourceType": "Patient",
@@ -243,6 +244,9 @@ def submission(*needs: str, **values: Any) -> dict[str, Any]:
         "encounter": {"reference": stay},
     } | values.get("request", {})
     entries = [(person, patient), (stay, encounter), (request, asked)]
+    for _, resource in entries:
+        for absent in [name for name, value in resource.items() if value is None]:
+            del resource[absent]
     for resource in values.get("extra", ()):
         entries.append(
             (f"urn:uuid:{uuid.uuid4()}", named(resource, {"PATIENT": person, "REQUEST": request, "STAY": stay}))
