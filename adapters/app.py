@@ -57,7 +57,9 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with relay.Relay(dsn).running() as ringing, stream.listening(dsn, news):
             app.state.news = news
-            app.state.database = await db.connect(dsn, size=size, practice=settings.practice, on_commit=ringing.ring)
+            app.state.database = await db.connect(
+                dsn, size=size, practice=settings.practice, on_commit=ringing.ring, attachments=settings.attachments
+            )
             try:
                 yield
             finally:
@@ -67,7 +69,11 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
     app: Litestar = Litestar(
         route_handlers=[
             fhir.handler(
-                database, lambda: base_url, settings.webhook_allow, settings.rate and pace.Pace(settings.rate)
+                database,
+                lambda: base_url,
+                settings.reach,
+                settings.rate and pace.Pace(settings.rate),
+                shared=bool(settings.cors_origins),
             ),
             stream.handler(database, lambda: news),
             *smart.route_handlers,

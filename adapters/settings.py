@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -14,12 +15,28 @@ from adapters.pace import Rate
 from service.db import address, embedded
 from service.errors import SetupError
 from service.notices import schedule
+from service.notices.reach import Reach, mailbox
 from service.practice import Practice
 
 VERSION = version("yuanshe")
 """Of this program, as pyproject.toml says it."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Smtp(msgspec.Struct, frozen=True):
+    """The relay that takes our mail. `tls` is `none` only towards a relay that wants no password; `sender` is who the mail
+    is from."""
+
+    host: str
+    port: int
+    tls: Literal["starttls", "implicit", "none"]
+    sender: str
+    user: str | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Smtp({self.host}:{self.port})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_allow: tuple[Network, ...] = ()
     webhook_retry: schedule.Schedule = schedule.DEFAULT
     webhook_timeout: int = 10
+    smtp: Smtp | None = None
+    smtp_domains: tuple[str, ...] = ()
     docs: bool = False
     rate: Rate | None = Rate(1000, 5000)
     cors_origins: tuple[str, ...] = ()
@@ -42,6 +61,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def attachments(self) -> Path:
         return self.home / "attachments"
+
+    @property
+    def reach(self) -> Reach:
+        """Where notices may go."""
+        return Reach(self.webhook_allow, mails=self.smtp is not None, domains=self.smtp_domains)
 
 
 class Databases(msgspec.Struct, frozen=True):
@@ -64,6 +88,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
+        smtp=_smtp(environ),
+        smtp_domains=tuple(part.strip().lower() for part in environ.get("SMTP_DOMAINS", "").split(",") if part.strip()),
         docs=_flag("DOCS", environ.get("DOCS") or ""),
         rate=_rate(environ.get("RATE_LIMIT") or "1000/5000"),
         cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),
@@ -154,6 +180,37 @@ def _schedule(text: str) -> schedule.Schedule:
         return schedule.parse(text)
     except ValueError as error:
         raise SetupError(f"WEBHOOK_RETRY is a list of waits in seconds such as {schedule.WORDS}: {error}.") from None
+
+
+def _smtp(environ: Mapping[str, str]) -> Smtp | None:
+    """SMTP_URL: `smtp://user@host:587` (STARTTLS), `smtps://user@host:465` (TLS from the start), or `smtp://host:25?tls=none` for
+    a relay that asks for no password. SMTP_PASSWORD or SMTP_PASSWORD_FILE, and SMTP_FROM, go with it."""
+    text, password = environ.get("SMTP_URL") or "", _secret(environ, "SMTP_PASSWORD")
+    if not text:
+        return None
+    form = "SMTP_URL reads smtp://user@host:587 or smtps://user@host:465, the password in SMTP_PASSWORD_FILE"
+    try:
+        parts = urlsplit(text)
+        host, port, user = parts.hostname, parts.port, parts.username
+    except ValueError:
+        raise SetupError(f"{form}.") from None
+    open_ = parts.query == "tls=none"
+    if parts.scheme not in ("smtp", "smtps") or not host or parts.password or parts.path.strip("/") or parts.fragment:
+        raise SetupError(f"{form}.")
+    if (parts.query and not open_) or (open_ and (user or parts.scheme == "smtps")):
+        raise SetupError(
+            "SMTP_URL takes ?tls=none alone, with smtp:// and without a user: no password is sent in clear."
+        )
+    if (user is None) != (password is None):
+        raise SetupError(
+            "SMTP_URL names a user where SMTP_PASSWORD or SMTP_PASSWORD_FILE has the password, and only there."
+        )
+    sender = environ.get("SMTP_FROM") or ""
+    if mailbox(f"mailto:{sender}") is None:
+        raise SetupError("SMTP_FROM is the address that mail comes from, as notices@example.org.")
+    tls = "implicit" if parts.scheme == "smtps" else "none" if open_ else "starttls"
+    usual = {"implicit": 465, "starttls": 587, "none": 25}[tls]
+    return Smtp(host, port or usual, tls, sender, unquote(user) if user else None, password)
 
 
 def _seconds(name: str, text: str) -> int:

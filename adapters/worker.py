@@ -8,21 +8,23 @@ import asyncio
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from adapters import relay
-from adapters.delivery.post import Post, Render, posting
+from adapters.delivery.mail import mailing
+from adapters.delivery.post import Post, by_channel, posting
 from service import db, events
 from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
 from service.db import Session
+from service.exports import flow as exports
 from service.jobs import flow as jobs
 from service.notices import flow as notices
-from service.notices.model import Outcome, Outgoing
-from service.notices.reach import Network
+from service.notices.model import Message, Notice, Outcome, Outgoing
+from service.notices.reach import Network, Reach
 from service.notices.schedule import DEFAULT, Schedule
 from service.practice import PLATFORM
 from service.referrals import consent_flow
@@ -45,6 +47,10 @@ LEAVING = 3.0
 """Seconds for posts in flight when the worker is told to stop; what does not end by then is posted again later."""
 
 
+Render = Callable[[db.Database, Sequence[Notice]], Awaitable[Message]]
+"""Notices of one subscriber that go out together, as one message; what is told of in full is read at that moment."""
+
+
 class Sweep(msgspec.Struct, frozen=True):
     """`run` is called every `every`, again at once as long as it says that it did something (how many)."""
 
@@ -63,20 +69,27 @@ SWEEPS: dict[str, Sweep] = {
     "remind": Sweep(timedelta(seconds=5), referrals.remind_due),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),
+    "drop-exports": Sweep(timedelta(minutes=1), exports.forget),
 }
 """When → sweep. Each run is one transaction as the platform's clock."""
 
 
+Job = Callable[[db.Database], Awaitable[bool]]
+"""Does a piece of later work, in transactions of its own; whether there was one to do."""
+
+
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker works with. `dsn` is for the connections that only listen and ring; `renders` maps a subscription's
-    format to what writes its bodies; `timeout` in seconds bounds one post.
+    format to what writes its bodies; `jobs` maps a kind of later work to what does a piece of it; `mail` sends what goes by mail; `timeout` in seconds bounds one attempt.
     """
 
     database: db.Database
     dsn: str
     renders: Mapping[str, Render]
     sweeps: Mapping[str, Sweep]
+    jobs: Mapping[str, Job] = {}
     networks: tuple[Network, ...] = ()
+    mail: Post = mailing(None, Reach(), 0)
     schedule: Schedule = DEFAULT
     timeout: float = 10.0
 
@@ -92,18 +105,29 @@ CLOCK = clock_actor(PLATFORM)
 async def work(it: Work, stop: asyncio.Event) -> None:
     """Run until `stop` is set. The database may go away and come back; a failing part is logged and tried again."""
     news, due = asyncio.Event(), asyncio.Event()
+    bells = {kind: asyncio.Event() for kind in it.jobs}
     me = new_id()
     looked: dict[str, datetime] = {}
+
+    def rung() -> None:
+        for bell in (news, *bells.values()):
+            bell.set()
+
     async with (
         relay.Relay(it.dsn, relay.SEQUENCED).running() as sequenced,
-        relay.listening(it.dsn, news.set),
-        posting(it.networks, it.timeout) as post,
+        relay.listening(it.dsn, rung),
+        posting(it.networks, it.timeout) as hook,
     ):
+        post = by_channel({"rest-hook": hook, "email": it.mail})
         parts = [
             asyncio.create_task(_again(news, TICK, "event log", lambda: advance(it.database, sequenced.ring, due.set))),
             asyncio.create_task(_again(asyncio.Event(), 1.0, "sweeps", lambda: sweep(it.database, it.sweeps, looked))),
             asyncio.create_task(_again(asyncio.Event(), BEAT, "heartbeat", lambda: _beat(it.database, me))),
             asyncio.create_task(_deliver(it, post, due)),
+            *(
+                asyncio.create_task(_again(bells[kind], TICK, kind, lambda job=job: _all(it.database, job)))
+                for kind, job in it.jobs.items()
+            ),
         ]
         log.info("the worker runs")
         try:
@@ -124,10 +148,10 @@ async def advance(database: db.Database, sequenced: Callable[[], None], due: Cal
     """Order what was committed, chain the audit, make deliveries: all there is, in bounded transactions."""
     while await _step(database, lambda session: events.sequence(session)):
         sequenced()
-    while await _step(database, lambda session: notices.fan_out(session, utc_now())):
+    while await _step(database, lambda session: notices.fan_out(session, session.began)):
         due()
     due()  # A handshake or a wish to send again comes without an event.
-    while await _step(database, lambda session: access.chain(session, utc_now())):
+    while await _step(database, lambda session: access.chain(session, session.began)):
         pass
 
 
@@ -159,11 +183,15 @@ async def sweep(database: db.Database, sweeps: Mapping[str, Sweep], looked: dict
 
 
 async def _audited(session: Session, name: str, each: Sweep) -> int:
-    now = utc_now()
-    done = await each.run(session, CLOCK, now)
+    done = await each.run(session, CLOCK, session.began)
     if session.patients or session.referrals:  # A sweep that found nothing is no access to anybody.
-        await access.log_sweep(session, CLOCK, Call("E", f"sweep-{name}"), now)
+        await access.log_sweep(session, CLOCK, Call("E", f"sweep-{name}"), session.began)
     return done
+
+
+async def _all(database: db.Database, job: Job) -> None:
+    while await job(database):
+        pass
 
 
 async def _beat(database: db.Database, me: Id) -> None:
@@ -227,23 +255,23 @@ async def _until_next(database: db.Database) -> float:
 
 async def _send(it: Work, post: Post, sent: Outgoing) -> None:
     try:
-        await deliver(it, post, sent, utc_now)
+        await deliver(it, post, sent)
     except Exception as fault:
         # Not recorded: it comes due again when its lease ends.
         _log("recording a delivery", fault)
 
 
-async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> None:
-    """Post one claimed notice and record what came of it."""
+async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime] | None = None) -> None:
+    """Post one claimed notice and record what came of it, at the time of the transaction that does, unless `clock` says another."""
     try:
-        content_type, body = it.renders[sent.notice.subscriber.format](sent.notice)
-        outcome = await post(sent, content_type, body, clock())
+        message = await it.renders[sent.notice.subscriber.format](it.database, sent.notices)
+        outcome = await post(sent, message, (clock or utc_now)())
     except Exception as fault:
         # A fault of ours must not hold this notice in an endless circle: it counts as an attempt and is visible.
         _log("a delivery", fault)
         outcome = Outcome(error="internal-error")
     async with it.database.transaction(CLOCK.scope) as session:
-        await notices.settle(session, sent, outcome, it.schedule, clock())
+        await notices.settle(session, sent, outcome, it.schedule, clock() if clock else session.began)
 
 
 async def _again(news: asyncio.Event, seconds: float, what: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -7,7 +7,8 @@ import click
 
 from adapters import relay, settings, worker
 from adapters.delivery import body
-from adapters.fhir import notification
+from adapters.delivery.mail import mailing
+from adapters.fhir import bulk, telling
 from adapters.lifeline import hold
 from service import db
 from service.db import address, migrate
@@ -44,10 +45,12 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
                     dsn=dsn,
                     renders={
                         "json": body.render,
-                        "fhir": notification.rendering(f"{settings.base_url(read, read.port)}/fhir"),
+                        "fhir": telling.telling(f"{settings.base_url(read, read.port)}/fhir"),
                     },
                     sweeps=worker.SWEEPS,
+                    jobs={"export": bulk.step},
                     networks=read.webhook_allow,
+                    mail=mailing(read.smtp, read.reach, read.webhook_timeout),
                     schedule=read.webhook_retry,
                     timeout=read.webhook_timeout,
                 ),

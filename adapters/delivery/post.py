@@ -1,9 +1,9 @@
-"""Posts one notice: resolve, check, connect to the checked address, sign (Standard Webhooks), read the status alone."""
+"""Posts one message: resolve, check, connect to the checked address, sign (Standard Webhooks), read the status alone."""
 
 import asyncio
 import email.utils
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -13,22 +13,30 @@ from standardwebhooks import Webhook
 
 from adapters import resolve
 from service.notices import reach
-from service.notices.model import Notice, Outcome, Outgoing
-
-Render = Callable[[Notice], tuple[str, bytes]]
-"""A notice as its content type and body; the same bytes for the same notice, so that a repeat is a repeat."""
+from service.notices.flow import LONGEST_TIMEOUT
+from service.notices.model import Channel, Message, Outcome, Outgoing
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-Post = Callable[[Outgoing, str, bytes, datetime], Awaitable[Outcome]]
-"""(notice, content type, body, now) → what came of it; never raises for what the subscriber does."""
+Post = Callable[[Outgoing, Message, datetime], Awaitable[Outcome]]
+"""(to whom, what, now) → what came of it; never raises for what the subscriber does."""
+
+
+def by_channel(posts: Mapping[Channel, Post]) -> Post:
+    """What sends each message by its subscriber's own channel."""
+
+    async def post(sent: Outgoing, message: Message, now: datetime) -> Outcome:
+        return await posts[sent.notice.subscriber.channel](sent, message, now)
+
+    return post
 
 
 @asynccontextmanager
 async def posting(
     networks: Sequence[reach.Network], timeout: float, *, resolver: Resolve = resolve.addresses
 ) -> AsyncIterator[Post]:
-    """A function that posts, while the block lasts; `timeout` in seconds bounds a whole attempt with its look-up."""
+    """A function that posts, while the block lasts; `timeout` in seconds bounds a whole attempt with its look-up, unless the
+    subscriber says how long one may take."""
     # No connection is kept: two hosts may share an address, and a kept one was verified for one name alone. No proxy of
     # the environment is used: it would resolve the name again. No cookie is taken: subscribers at one address would be
     # handed one another's.
@@ -36,15 +44,15 @@ async def posting(
         verify=httpx.create_ssl_context(),  # SSL_CERT_FILE may name authorities of the operator's own
         trust_env=False,
         follow_redirects=False,
-        timeout=timeout,
+        timeout=LONGEST_TIMEOUT,  # The block around a whole attempt is the limit.
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     ) as client:
 
-        async def post(sent: Outgoing, content_type: str, body: bytes, now: datetime) -> Outcome:
+        async def post(sent: Outgoing, message: Message, now: datetime) -> Outcome:
             try:
-                async with asyncio.timeout(timeout):
-                    return await _post(client, networks, resolver, sent, content_type, body, now)
+                async with asyncio.timeout(sent.notice.subscriber.timeout or timeout):
+                    return await _post(client, networks, resolver, sent, message, now)
             except TimeoutError:
                 return Outcome(error="timeout")
 
@@ -56,8 +64,7 @@ async def _post(
     networks: Sequence[reach.Network],
     resolver: Resolve,
     sent: Outgoing,
-    content_type: str,
-    body: bytes,
+    message: Message,
     now: datetime,
 ) -> Outcome:
     notice = sent.notice
@@ -69,11 +76,11 @@ async def _post(
         return Outcome(error="host-not-found")
     if not addresses or reach.fault(notice.subscriber.endpoint, addresses, networks):
         return Outcome(error="address-not-allowed")
-    id = str(notice.delivery)
+    id, body = str(sent.id), message.body
     headers = httpx.Headers([_header(line) for line in notice.subscriber.headers])
     headers.setdefault("user-agent", "yuanshe")
     headers["host"] = url.netloc.decode("ascii")
-    headers["content-type"] = content_type
+    headers["content-type"] = message.content_type
     headers["webhook-id"] = id
     headers["webhook-timestamp"] = str(int(now.timestamp()))
     headers["webhook-signature"] = Webhook(sent.secret).sign(id, now.astimezone(UTC), body.decode())

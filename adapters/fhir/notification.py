@@ -1,12 +1,11 @@
 """Notices as FHIR R4: a Bundle of history whose first entry is the status of the subscription (Subscriptions R5 Backport 1.1).
 
-Only ids are told. An agency is referred to its own Task and its own request, so that no notice lets it link offers.
+What is told of a resource is its id; the resource itself only where the caller gives it to be shown. An agency is referred
+to its own Task and its own request, so that no notice lets it link offers.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 from adapters.fhir.render import Json, instant
 from service.notices.model import Notice, Subscriber
@@ -20,62 +19,61 @@ Named = tuple[str, Id]
 """A resource type and an id."""
 
 
-def rendering(base_url: str) -> Callable[[Notice], tuple[str, bytes]]:
-    """What renders notices of a server whose FHIR surface is at `base_url` (no slash at its end)."""
-
-    def render(notice: Notice) -> tuple[str, bytes]:
-        """The content type and the body; the same bytes for the same notice."""
-        to = notice.subscriber
-        type = "handshake" if notice.event is None else "event-notification"
-        said = bundle(to, type, [] if notice.event is None else [notice], base_url, notice.delivery)
-        said["timestamp"] = instant(notice.event.event.at if notice.event else notice.created_at)
-        return to.terms["mime"], msgspec.json.encode(said)
-
-    return render
-
-
-def bundle(to: Subscriber, type: str, notices: Sequence[Notice], base_url: str, id: Id) -> Json:
-    """A notification Bundle with these events; `id` becomes its own."""
+def bundle(
+    to: Subscriber,
+    type: str,
+    notices: Sequence[Notice],
+    base_url: str,
+    id: Id,
+    content: str | None = None,
+    shown: Mapping[Named, Json] | None = None,
+) -> Json:
+    """A notification Bundle with these events; `id` becomes its own. `content` is how much it tells (else what the
+    subscription asks for), `shown` the resources that may be shown whole."""
+    content = content or to.terms["content"]
     status_id = uuid.uuid5(id, "status")
     number = notices[-1].number if type == "event-notification" else to.event_number
     first: Json = {
         "fullUrl": f"urn:uuid:{status_id}",
-        "resource": {"id": str(status_id)} | status(to, type, number, notices, base_url),
+        "resource": {"id": str(status_id)} | status(to, type, number, notices, base_url, content),
         "request": {"method": "GET", "url": f"{base_url}/Subscription/{to.id}/$status"},
         "response": {"status": "200"},
     }
     entries: dict[str, Json] = {}
-    if to.terms["content"] == "id-only":
+    if content != "empty":
         for notice in notices:
             for place, named in enumerate(concerned(notice)):
                 url = _url(base_url, named)
-                if url not in entries:
-                    entries[url] = {"fullUrl": url} | _exchange(notice, named, is_focus=place == 0)
+                if url not in entries or place == 0:
+                    whole = {"resource": shown[named]} if shown and named in shown else {}
+                    entries[url] = {"fullUrl": url} | whole | _exchange(notice, named, is_focus=place == 0)
     return {"resourceType": "Bundle", "id": str(id), "meta": FORM, "type": "history", "entry": [first, *entries.values()]}  # fmt: skip
 
 
-def status(to: Subscriber, type: str, number: int, notices: Sequence[Notice], base_url: str) -> Json:
+def status(
+    to: Subscriber, type: str, number: int, notices: Sequence[Notice], base_url: str, content: str | None = None
+) -> Json:
     """The state of a subscription as Parameters; `number` counts its events up to now, delivered or not."""
-    id_only = to.terms["content"] == "id-only"
+    names = (content or to.terms["content"]) != "empty"
     parameters: list[Json] = [
         {"name": "subscription", "valueReference": {"reference": f"{base_url}/Subscription/{to.id}"}},
         {"name": "status", "valueCode": to.state},
         {"name": "type", "valueCode": type},
         {"name": "events-since-subscription-start", "valueString": str(number)},
     ]
-    if id_only:
+    if names:
         parameters.insert(1, {"name": "topic", "valueCanonical": to.topic})
-    parameters += [{"name": "notification-event", "part": _event(notice, base_url, id_only)} for notice in notices]
-    if to.last_error and type not in ("handshake", "event-notification"):
+    parameters += [{"name": "notification-event", "part": _event(notice, base_url, names)} for notice in notices]
+    if to.last_error and type in ("query-status", "query-event"):
         parameters.append({"name": "error", "valueCodeableConcept": {"text": to.last_error}})
     return {"resourceType": "Parameters", "meta": STATUS_FORM, "parameter": parameters}
 
 
-def _event(notice: Notice, base_url: str, id_only: bool) -> list[Json]:
+def _event(notice: Notice, base_url: str, names: bool) -> list[Json]:
     parts: list[Json] = [{"name": "event-number", "valueString": str(notice.number)}]
     if notice.event:
         parts.append({"name": "timestamp", "valueInstant": instant(notice.event.event.at)})
-    for place, named in enumerate(concerned(notice) if id_only else ()):
+    for place, named in enumerate(concerned(notice) if names else ()):
         name = "additional-context" if place else "focus"
         parts.append({"name": name, "valueReference": {"reference": _url(base_url, named)}})
     return parts

@@ -1,7 +1,7 @@
 """Subscription (R4 with the Subscriptions R5 Backport guide 1.1): a subscriber of notices, in the words of FHIR."""
 
 import asyncio
-import uuid
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from adapters import resolve
-from adapters.fhir import notification, references, wire
+from adapters.fhir import references, wire
 from adapters.fhir.notification import GUIDE
 from adapters.fhir.render import TASK_CODE, Json, instant
 from service import codes
@@ -22,7 +22,7 @@ from service.db.finding import After, Condition, Order
 from service.errors import Forbidden, Invalid, Issue, Malformed, NotFound, Refusal, Stale
 from service.notices import finding, flow
 from service.notices.model import Subscriber, Wish
-from service.notices.reach import Network
+from service.notices.reach import Reach, host_of
 from service.referrals.lifecycle import EVERY
 from service.values import Id
 
@@ -34,7 +34,19 @@ FILTER = f"{GUIDE}/backport-filter-criteria"
 CONTENT = f"{GUIDE}/backport-payload-content"
 CUSTOM_CHANNEL = f"{GUIDE}/backport-channel-type"
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/SubscriptionTopic"
+TOPIC_CANONICAL = f"{GUIDE}/backport-topic-canonical"
+HEARTBEAT = f"{GUIDE}/backport-heartbeat-period"
+TIMEOUT = f"{GUIDE}/backport-timeout"
+MAX_COUNT = f"{GUIDE}/backport-max-count"
+CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/[0-9]+\.[0-9]+/")
 MIMES = ("application/fhir+json", "application/json")
+PAYLOADS: dict[str, tuple[str, ...]] = {
+    "rest-hook": MIMES,
+    "email": ("text/plain;attach=application/fhir+json", "text/plain"),
+}
+"""The channels, each with the forms that it has, the usual one first. By mail the form is that of the words, which are for
+people; the Bundle is attached (Subscriptions R5 Backport 1.1, channels.html#email)."""
+CONTENTS = ("empty", "id-only", "full-resource")
 MOST_FILTERS, MOST_VALUES = 10, 100
 LOOK_UP = 3.0
 """Seconds to ask what an endpoint's host stands for; who does not answer by then is checked again before each post."""
@@ -81,14 +93,14 @@ async def addresses(body: bytes) -> tuple[str, ...]:
 
 
 async def create(
-    session: Session, actor: Actor, body: bytes, now: datetime, resolved: Sequence[str], networks: Sequence[Network]
+    session: Session, actor: Actor, body: bytes, now: datetime, resolved: Sequence[str], allowed: Reach
 ) -> Json:
     """Subscribe. The answer shows the secret. Raises Forbidden, Invalid with the element at fault."""
     status, wish = _read(actor, body, now)
     if status not in ("requested", "active"):
         raise Invalid("A new subscription is requested.", at="Subscription.status", code="value")
     with _placed():
-        made, secret = await flow.subscribe(session, actor, wish, now, addresses=resolved, networks=networks)
+        made, secret = await flow.subscribe(session, actor, wish, now, addresses=resolved, allowed=allowed)
     return show(made, actor, secret)
 
 
@@ -100,25 +112,23 @@ async def update(
     expected: int | None,
     now: datetime,
     resolved: Sequence[str],
-    networks: Sequence[Network],
+    allowed: Reach,
 ) -> Json:
-    """End it (`off`), or ask for it anew (`requested`), changed or not. Any other status has to be the one it has."""
-    known = await _known(session, actor, id)
+    """End it (`off`), or ask for it anew (`requested`; of one that is in error or off also `active`), changed or not. Any other
+    status has to be the one it has."""
+    held = await known(session, actor, id)
     if wire.decode(body, wire.Kind, "Subscription").id != str(id):
         raise Malformed("The id of the body is not the id of the address.", at="Subscription.id")
-    if expected is not None and expected != known.version:
-        raise Stale(f"The Subscription is at version {known.version} now; read it again.")
+    if expected is not None and expected != held.version:
+        raise Stale(f"The Subscription is at version {held.version} now; read it again.")
     if wire.decode(body, wire.Subscription, "Subscription").status == "off":
         return show(await flow.unsubscribe(session, actor, id, now), actor)
     status, wish = _read(actor, body, now)
-    if status == "requested":
+    if status == "requested" or (status == "active" and held.state in ("error", "off")):
         with _placed():
-            return show(
-                await flow.renew(session, actor, id, wish, now, addresses=resolved, networks=networks),
-                actor,
-                wish.secret,
-            )
-    shown, wanted = show(known, actor), msgspec.json.decode(body)
+            renewed = await flow.renew(session, actor, id, wish, now, addresses=resolved, allowed=allowed)
+        return show(renewed, actor, wish.secret)
+    shown, wanted = show(held, actor), msgspec.json.decode(body)
     if any(shown.get(name) != wanted.get(name) for name in ("status", "criteria", "_criteria", "channel", "end")):
         raise Invalid(
             "A subscription is changed or asked for again with status requested, and ended with status off.",
@@ -152,17 +162,23 @@ def show(to: Subscriber, reader: Actor, secret: str | None = None) -> Json:
         said["error"] = to.last_error
     if to.ends_at:
         said["end"] = instant(to.ends_at)
-    channel: Json = {"type": "rest-hook", "endpoint": to.endpoint if own else _without_path(to.endpoint)}
+    channel: Json = {"type": to.channel, "endpoint": to.endpoint if own else host_of(to.endpoint)}
+    limits = [
+        {"url": url, value: asked}
+        for url, value, asked in (
+            (HEARTBEAT, "valueUnsignedInt", to.heartbeat),
+            (TIMEOUT, "valueUnsignedInt", to.timeout),
+            (MAX_COUNT, "valuePositiveInt", to.max_count),
+        )
+        if asked is not None
+    ]
+    if limits:
+        channel["extension"] = limits
     channel["payload"] = to.terms["mime"]
     channel["_payload"] = {"extension": [{"url": CONTENT, "valueCode": to.terms["content"]}]}
     if to.headers:
         channel["header"] = [line if own else f"{line.partition(':')[0]}: *" for line in to.headers]
     return said | {"channel": channel}
-
-
-def _without_path(endpoint: str) -> str:
-    parts = urlsplit(endpoint)
-    return f"{parts.scheme}://{parts.netloc}/"
 
 
 FHIR = Condition("format", ("fhir",))
@@ -184,52 +200,12 @@ async def count(session: Session, conditions: Sequence[Condition]) -> int:
     return await finding.count_subscribers(session, [FHIR, *conditions])
 
 
-async def _known(session: Session, actor: Actor, id: Id) -> Subscriber:
-    known = await flow.subscriber(session, actor, id)
-    if known.format != "fhir":
+async def known(session: Session, actor: Actor, id: Id) -> Subscriber:
+    """One Subscription of the reader's. Raises NotFound."""
+    held = await flow.subscriber(session, actor, id)
+    if held.format != "fhir":
         raise NotFound("There is no such subscription.")
-    return known
-
-
-MOST_AT_ONCE = 200
-"""Subscriptions whose status is told in one answer, newest first."""
-
-
-async def status(session: Session, actor: Actor, ids: Sequence[Id] | None, states: Sequence[str], base_url: str) -> Json:  # fmt: skip
-    """$status: how subscriptions fare, as a searchset of Parameters; all of the reader's without `ids`."""
-    conditions = [Condition("id", tuple(ids))] if ids is not None else []
-    conditions += [Condition("status", tuple(states))] if states else []
-    held = await found(session, conditions, MOST_AT_ONCE)
-    entries: list[Json] = []
-    for to in held:
-        id = uuid.uuid4()
-        said = notification.status(to, "query-status", to.event_number, (), base_url)
-        entries.append({"fullUrl": f"urn:uuid:{id}", "resource": {"id": str(id)} | said, "search": {"mode": "match"}})
-    return {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset", "total": len(held), "entry": entries}  # fmt: skip
-
-
-async def one_status(session: Session, actor: Actor, id: Id, base_url: str) -> Json:
-    await _known(session, actor, id)
-    return await status(session, actor, [id], (), base_url)
-
-
-MOST_EVENTS = 100
-
-
-async def events(session: Session, actor: Actor, id: Id, query: Sequence[tuple[str, str]], base_url: str) -> Json:
-    """$events: what the subscription was to hear, delivered or not, at most MOST_EVENTS from `eventsSinceNumber` on."""
-    asked = dict(query)
-    since, until = _number(asked, "eventsSinceNumber", 1), _number(asked, "eventsUntilNumber", 2**63 - 1)
-    await _known(session, actor, id)
-    to, told = await flow.told(session, actor, id, since, until, MOST_EVENTS)
-    return notification.bundle(to, "query-event", told, base_url, uuid.uuid4())
-
-
-def _number(asked: dict[str, str], name: str, default: int) -> int:
-    text = asked.get(name, "")
-    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Malformed(f"{name} is a number.", at=name, code="value")
-    return int(text) if text else default
+    return held
 
 
 # ---- reading one ------------------------------------------------------------------------------------------------------
@@ -240,75 +216,143 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     if wire.decode(body, wire.Kind, "Subscription").resource_type != "Subscription":
         raise Invalid("The body is not a Subscription.", at="resourceType", code="value")
     read = wire.decode(body, wire.Subscription, "Subscription")
-    topic = TOPICS.get(read.criteria)
-    if topic is None:
-        raise Invalid(f"The criteria is one of the topics {', '.join(TOPICS)}.", at="Subscription.criteria", code="not-supported")  # fmt: skip
+    channel = read.channel
+    _understood(read)
+    criteria, filters = _topic(read)
+    topic = TOPICS[criteria]
     if not may(actor, topic.resource, "r"):
         raise Forbidden(f"The token's scopes do not allow reading {topic.resource}.", key="insufficient-scope")
-    channel = read.channel
-    custom = channel.beside_type and any(each.url == CUSTOM_CHANNEL for each in channel.beside_type.extension)
-    if channel.type != "rest-hook" or custom:
-        raise Invalid("The only channel is rest-hook.", at="Subscription.channel.type", code="not-supported")
+    if channel.type not in ("rest-hook", "email"):
+        raise Invalid(
+            "The channels are rest-hook and email; no other one can carry a notice.",
+            at="Subscription.channel.type",
+            code="not-supported",
+        )
     if not channel.endpoint:
-        raise Invalid("A rest-hook needs an endpoint.", at="Subscription.channel.endpoint", code="required")
-    mime = (channel.payload or MIMES[0]).partition(";")[0].strip().lower()
-    if mime not in MIMES:
-        raise Invalid("A payload is application/fhir+json.", at="Subscription.channel.payload", code="not-supported")
+        raise Invalid(f"The channel {channel.type} needs an endpoint.", at="Subscription.channel.endpoint", code="required")  # fmt: skip
+    mime = _mime(channel)
     wanted = [each.url for each in read.extension if each.url == SECRET]
     secret = next((each.value_string for each in read.extension if each.url == SECRET), None)
     if wanted and not secret:
         raise Invalid("The secret is a valueString.", at="Subscription.extension", code="required")
-    criteria = read.beside_criteria.extension if read.beside_criteria else ()
-    said = [each.value_string or "" for each in criteria if each.url == FILTER]
     ends_at = wire.instant(read.end, "Subscription.end") if read.end else None
     if ends_at and ends_at <= now:
         raise Invalid("The end is past.", at="Subscription.end", code="value")
-    terms = {
-        "resource": topic.resource,
-        "content": _content(channel),
-        "mime": mime,
-        "filters": said,
-        "rest": _rest(body),
-    }
+    said = [text for _, text in filters]
+    terms = {"resource": topic.resource, "content": _content(channel), "mime": mime, "filters": said, "rest": _rest(body)}  # fmt: skip
     wish = Wish(
-        endpoint=channel.endpoint, format="fhir", topic=read.criteria, about=topic.about, filters=_filters(topic, said, now),
-        headers=tuple(channel.header), secret=secret, terms=terms, ends_at=ends_at,
+        endpoint=channel.endpoint, channel=channel.type, format="fhir", topic=criteria, about=topic.about,
+        filters=_filters(topic, filters, now), headers=tuple(channel.header), secret=secret, terms=terms, ends_at=ends_at,
+        heartbeat=_number(channel, HEARTBEAT), timeout=_number(channel, TIMEOUT), max_count=_number(channel, MAX_COUNT),
     )  # fmt: skip
     return read.status, wish
+
+
+def _understood(read: wire.Subscription) -> None:
+    """Nothing is asked for in an extension that would be passed over in silence: not on what notices are about and how they are
+    sent, and nowhere in one of another version of FHIR (the guide: cross-version extensions SHOULD NOT be used)."""
+    channel = read.channel
+    places: tuple[tuple[str, Sequence[wire.Extension], frozenset[str] | None], ...] = (
+        ("Subscription.extension", read.extension, None),
+        ("Subscription.criteria.extension", beside(read.beside_criteria), frozenset({FILTER, TOPIC_CANONICAL})),
+        ("Subscription.channel.extension", channel.extension, frozenset({HEARTBEAT, TIMEOUT, MAX_COUNT})),
+        ("Subscription.channel.type.extension", beside(channel.beside_type), frozenset()),
+        ("Subscription.channel.payload.extension", beside(channel.beside_payload), frozenset({CONTENT})),
+    )
+    for at, extensions, taken in places:
+        for place, each in enumerate(extensions):
+            if each.url == CUSTOM_CHANNEL:
+                raise Invalid("The channels are rest-hook and email.", at="Subscription.channel.type", code="not-supported")  # fmt: skip
+            if CROSS_VERSION.match(each.url) or (taken is not None and each.url not in taken):
+                raise Invalid("This extension is not understood here; leave it out.", at=f"{at}[{place}]", code="extension")  # fmt: skip
+
+
+def beside(element: wire.Element | None) -> tuple[wire.Extension, ...]:
+    return element.extension if element else ()
+
+
+def _topic(read: wire.Subscription) -> tuple[str, list[tuple[str, str]]]:
+    """The topic, and the filters each with its place. The topic is the criteria; as SDOHCC has it, from before the guide was
+    settled, it may stand in an extension, and the criteria is then a filter (docs/decisions/subscription-topics.md)."""
+    filters = [
+        (f"Subscription.criteria.extension[{place}]", each.value_string or "")
+        for place, each in enumerate(beside(read.beside_criteria))
+        if each.url == FILTER
+    ]
+    named = [
+        (at, each.value_uri or each.value_canonical or "")
+        for at, extensions in (
+            ("Subscription.extension", read.extension),
+            ("Subscription.criteria.extension", beside(read.beside_criteria)),
+        )
+        for each in extensions
+        if each.url == TOPIC_CANONICAL
+    ]
+    topic = read.criteria
+    if named:
+        at, topic = named[0]
+        if any(other != topic for _, other in named) or (read.criteria in TOPICS and read.criteria != topic):
+            raise Invalid("The criteria and the extension name different topics.", at=at, code="conflict")
+        if read.criteria != topic:
+            filters.insert(0, ("Subscription.criteria", read.criteria))
+    if topic not in TOPICS:
+        at = named[0][0] if named else "Subscription.criteria"
+        raise Invalid(f"The topic is one of {', '.join(TOPICS)}.", at=at, code="not-supported")
+    return topic, filters
+
+
+def _mime(channel: wire.Channel) -> str:
+    """The form of what is sent, as far as this channel has it; the usual one where nothing is said."""
+    known = PAYLOADS[channel.type]
+    said = re.sub(r"\s*;\s*", ";", (channel.payload or known[0]).strip().lower())
+    if said.startswith(MIMES) and channel.type == "rest-hook":
+        said = said.partition(";")[0]
+    if said not in known:
+        raise Invalid(f"By {channel.type} a payload is {' or '.join(known)}.", at="Subscription.channel.payload", code="not-supported")  # fmt: skip
+    return said
 
 
 def _content(channel: wire.Channel) -> str:
     """How much a notice holds: ids where nothing is said."""
     at = "Subscription.channel.payload.extension"
-    said = channel.beside_payload.extension if channel.beside_payload else ()
-    content = next((each.value_code for each in said if each.url == CONTENT), "id-only")
-    if content == "full-resource":
-        raise Invalid(
-            "Notices hold ids at most: ask for id-only, and read what they name.", at=at, code="not-supported"
-        )
-    if content not in ("empty", "id-only"):
-        raise Invalid("The content is empty or id-only.", at=at, code="code-invalid")
+    content = next((each.value_code for each in beside(channel.beside_payload) if each.url == CONTENT), "id-only")
+    if content not in CONTENTS:
+        raise Invalid("The content is empty, id-only or full-resource.", at=at, code="code-invalid")
+    if content == "full-resource" and channel.type == "email":
+        raise Invalid("No resource is sent by mail, which anybody on the way may read: ask for id-only.", at=at, code="not-supported")  # fmt: skip
     return content
 
 
+def _number(channel: wire.Channel, url: str) -> int | None:
+    found = [(place, each) for place, each in enumerate(channel.extension) if each.url == url]
+    if not found:
+        return None
+    place, said = found[0]
+    number = said.value_positive if url == MAX_COUNT else said.value_unsigned
+    if number is None or len(found) > 1:
+        type = "valuePositiveInt" if url == MAX_COUNT else "valueUnsignedInt"
+        raise Invalid(f"This is said once, as {type}.", at=f"Subscription.channel.extension[{place}]", code="value")
+    return number
+
+
 TAKEN = frozenset({"resourceType", "id", "meta", "text", "status", "criteria", "_criteria", "channel", "end", "error"})
+OWN_EXTENSIONS = frozenset({SECRET, TOPIC_CANONICAL})
 
 
 def _rest(body: bytes) -> Json:
     """What else was sent, kept to be shown again: reason, contact, extensions but for the secret."""
     rest: Json = {name: value for name, value in msgspec.json.decode(body).items() if name not in TAKEN}
-    if kept := [each for each in rest.pop("extension", ()) if each.get("url") != SECRET]:
+    if kept := [each for each in rest.pop("extension", ()) if each.get("url") not in OWN_EXTENSIONS]:
         rest["extension"] = kept
     return rest
 
 
-def _filters(topic: Topic, said: Sequence[str], now: datetime) -> dict[str, tuple[str, ...]]:
+def _filters(topic: Topic, said: Sequence[tuple[str, str]], now: datetime) -> dict[str, tuple[str, ...]]:
     """The filters as facts; all of them must hold, any of a parameter's values suffices."""
     if len(said) > MOST_FILTERS:
         raise Invalid(f"At most {MOST_FILTERS} filters are taken.", at="Subscription.criteria.extension", code="too-costly")  # fmt: skip
     facts: dict[str, tuple[str, ...]] = {}
-    for place, each in enumerate(said):
-        at = f"Subscription.criteria.extension[{place}]"
+    for at, each in said:
         resource, mark, query = each.rpartition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
         if (mark and resource != topic.resource) or not pairs:
@@ -358,6 +402,10 @@ def _value(fact: str, value: str, at: str) -> str:
 PLACES = {
     "endpoint": "Subscription.channel.endpoint",
     "headers": "Subscription.channel.header",
+    "channel": "Subscription.channel.type",
+    "heartbeat": "Subscription.channel.extension",
+    "timeout": "Subscription.channel.extension",
+    "max_count": "Subscription.channel.extension",
     "secret": "Subscription.extension",
 }
 

@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 import msgspec
 
 from service import events
+from service.access import scopes
 from service.access.model import Actor
 from service.db import Session
+from service.db.finding import Condition
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.events import Placed
-from service.notices import reach, store
+from service.notices import reach, sending_store, store
 from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber, Wish
 from service.notices.schedule import HANDSHAKE, Schedule, next_attempt
+from service.referrals import finding as referrals
 from service.values import Id, new_id
 
 MOST_OF_A_CLIENT = 20
@@ -32,6 +35,11 @@ OWN_HEADERS = frozenset(
 """Headers that a subscriber cannot set: they frame the message or are the signature."""
 
 
+LONGEST_TIMEOUT = 60
+LEAST_SILENCE = {"rest-hook": 30, "email": 3600}
+MOST_SILENCE = 7 * 24 * 3600
+"""Seconds that an attempt may take at most, and within which bounds a heartbeat is sent: a mail at most every hour."""
+
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*[\x21-\x7e](?:[\x20-\x7e]{0,3998}[\x21-\x7e])?[ \t]*")
 
 
@@ -42,15 +50,15 @@ async def subscribe(
     now: datetime,
     *,
     addresses: Sequence[str],
-    networks: Sequence[reach.Network],
+    allowed: reach.Reach,
 ) -> tuple[Subscriber, str]:
     """Tell the actor's organisation of events from now on; returns the subscriber and the secret that signs notices.
 
-    `addresses` are what the endpoint's host stands for now (empty: unknown), `networks` what the operator allows
-    besides public https. The handshake is posted by the worker after commit. Raises Forbidden, Invalid.
+    `addresses` are what the endpoint's host stands for now (empty: unknown), `allowed` is where the operator lets notices go.
+    The handshake is sent by the worker after commit. Raises Forbidden, Invalid.
     """
     _permit(actor)
-    wish = _checked(wish, addresses, networks)
+    wish = _checked(wish, addresses, allowed)
     if await store.count_of_client(session, actor.id) >= MOST_OF_A_CLIENT:
         raise Invalid(
             f"A client may have {MOST_OF_A_CLIENT} subscriptions at a time; end one first.",
@@ -72,7 +80,7 @@ async def renew(
     now: datetime,
     *,
     addresses: Sequence[str],
-    networks: Sequence[reach.Network],
+    allowed: reach.Reach,
     since: timedelta = AGAIN_SINCE,
 ) -> Subscriber:
     """Change a subscription, or ask for one in error again: a new handshake, then what was given up within `since`.
@@ -84,8 +92,8 @@ async def renew(
     found = await subscriber(session, actor, id)
     if actor.id != found.client:
         raise Forbidden("Only the client that subscribed changes its subscription; others may end it.", key="wrong-actor")  # fmt: skip
-    wish = _checked(wish, addresses, networks)
-    if not await store.change(session, id, found.version, wish, now):
+    wish = _checked(wish, addresses, allowed)
+    if not await store.change(session, id, actor, found.version, wish, now):
         raise Stale("The subscription was changed by somebody else meanwhile; read it again.")
     await store.give_up_handshakes(session, id)
     await store.insert_handshake(session, new_id(), found, now)
@@ -131,7 +139,7 @@ async def told(
 ) -> tuple[Subscriber, list[Notice]]:
     """What one subscriber was to hear, delivered or not: the notices from number `since` to `until`. Raises NotFound."""
     to = await subscriber(session, actor, id)
-    return to, await store.told(session, to, since, until, limit)
+    return to, await sending_store.told(session, to, since, until, limit)
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -183,59 +191,87 @@ async def claim(
     room: int,
     failing: bool,
 ) -> list[Outgoing]:
-    """Take up to `room` due notices of subscribers that answer (or of `failing` ones), `at_once` in flight to each.
+    """Take up to `room` due notices of subscribers that answer (or of `failing` ones), `at_once` in flight to each; of one
+    that takes several events at a time, one notice in order. Heartbeats count as of those that answer.
 
     `flying` counts this worker's posts by subscriber. Commit before posting: who is killed then leaves them to come due
-    again after `lease`. Needs the platform's scope.
+    again after `lease`, or twice the time that the subscriber gives an attempt. Needs the platform's scope.
     """
-    return await store.claim(session, now, now + lease, flying, at_once, failing, room)
+    taken = await sending_store.claim(session, now, now + lease, flying, at_once, failing, room)
+    if len(taken) < room:
+        taken += await sending_store.claim_batches(session, now, now + lease, failing, room - len(taken))
+    if not failing and len(taken) < room:
+        taken += await sending_store.claim_beats(session, now, room - len(taken))
+    return taken
 
 
 async def next_due(session: Session) -> datetime | None:
     """When the next notice comes due. Needs the platform's scope."""
-    return await store.next_due(session)
+    return await sending_store.next_due(session)
 
 
 async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: Schedule, now: datetime) -> None:
-    """Record what came of a post: sent, tried again later, or not delivered. Needs the platform's scope."""
-    notice, to = sent.notice, sent.notice.subscriber
+    """Record what came of an attempt: sent, tried again later, or not delivered. Needs the platform's scope.
+
+    When tries run out, or nobody is there any more, the subscription is in error, until its client asks for it again.
+    """
+    to, first = sent.notice.subscriber, sent.notice
     error = None if outcome.arrived else outcome.error or f"status-{outcome.status}"
-    handshake = notice.event is None
-    waits = HANDSHAKE if handshake else schedule
-    over = outcome.arrived or outcome.gone
-    next_at = None if over else next_attempt(waits, notice.attempts + 1, now, outcome.retry_after)
+    handshake = first.event is None and not first.heartbeat
+    next_at: datetime | None = None
+    if not (outcome.arrived or outcome.gone or first.heartbeat):
+        next_at = next_attempt(HANDSHAKE if handshake else schedule, first.attempts + 1, now, outcome.retry_after)
     state = "sent" if outcome.arrived else "waiting" if next_at else "not-delivered"
+    failed = outcome.gone or (state == "not-delivered" and not first.heartbeat)
     # The subscriber's row before its deliveries' rows, everywhere: so no two can wait for each other.
     settled = False
-    if outcome.gone:
-        settled = await store.settle(session, to, "off", "gone", now)
-    elif handshake and state != "waiting":
-        settled = await store.settle(session, to, "active" if outcome.arrived else "error", error, now)
-    elif not outcome.arrived or to.failures:
-        await store.save_failures(session, to.id, outcome.arrived, error)
-    await store.save_outcome(session, notice, outcome, error, state, next_at, now)
-    if settled and outcome.gone:
-        await store.give_up_waiting(session, [to.id], "gone")
-    elif settled and state == "not-delivered":
-        await store.give_up_waiting(session, [to.id], "subscription-in-error")
+    if failed and to.state != "error":
+        settled = await store.settle(session, to, "error", "gone" if outcome.gone else error, now)
+    elif handshake and outcome.arrived:
+        await store.settle(session, to, "active", None, now)
+    elif not outcome.arrived or to.failures or to.heartbeat:
+        await sending_store.save_answer(session, to.id, outcome.arrived, error, now)
+    if not first.heartbeat:
+        await sending_store.save_outcome(session, sent, outcome, error, state, next_at, now)
+    if settled:
+        await store.give_up_waiting(session, [to.id], "gone" if outcome.gone else "subscription-in-error")
+
+
+async def reader(session: Session, to: Subscriber) -> Actor | None:
+    """Who reads for a subscriber at this moment: its program, with what it was allowed when it asked as far as it holds that
+    still; None when it is not in use any more. Needs the platform's scope."""
+    found = await store.client_of(session, to)
+    if found is None:
+        return None
+    role, name, held = found
+    return Actor(to.client, "client", to.organization, role, name, scopes.narrow(to.scopes, held.split()))
+
+
+async def only_named(session: Session, actor: Actor, notice: Notice) -> bool:
+    """Whether nothing but ids may be told of an event now: an agency learns of a need for safety no more than that there is
+    an offer until it knows whom it is about. Asked when sending, in the reader's own scope."""
+    if actor.side != "agency" or notice.task is None:
+        return False
+    found = await referrals.tasks(session, [Condition("id", (notice.task,))], 1)
+    return not found or (found[0].safety and found[0].patient is None)
 
 
 async def list_deliveries(
     session: Session, actor: Actor, state: str | None = None, after: Id | None = None, limit: int = 50
 ) -> list[Delivery]:
     """Deliveries to the actor's organisation, or all for the platform, newest first; `after` ends the page before."""
-    return await store.deliveries(session, state, _whose(actor), after, limit)
+    return await sending_store.deliveries(session, state, _whose(actor), after, limit)
 
 
 async def attempts(session: Session, actor: Actor, id: Id) -> list[Attempt]:
     """What was tried for one delivery, oldest first. Raises NotFound."""
     await delivery(session, actor, id)
-    return await store.attempts(session, id)
+    return await sending_store.attempts(session, id)
 
 
 async def delivery(session: Session, actor: Actor, id: Id) -> Delivery:
     """Raises NotFound."""
-    found = await store.delivery(session, id)
+    found = await sending_store.delivery(session, id)
     if found is None or not (actor.side == "platform" or found.organization == actor.organization):
         raise NotFound("There is no such delivery.")
     return found
@@ -244,16 +280,16 @@ async def delivery(session: Session, actor: Actor, id: Id) -> Delivery:
 async def resend(session: Session, actor: Actor, id: Id, now: datetime) -> Delivery:
     """Send a notice again, whatever became of it: the same number and webhook-id; who wished it is recorded.
 
-    Raises NotFound, Forbidden, Conflict when the subscription takes nothing.
+    A subscription in error stays in error, whatever comes of it. Raises NotFound, Forbidden, Conflict when it is off.
     """
     _permit(actor)
     found = await delivery(session, actor, id)
     if found.kind == "handshake":
         raise Conflict("A handshake is repeated by asking for the subscription again.", key="handshake")
     to = await subscriber(session, actor, found.subscriber)
-    if to.state in ("off", "error"):
-        raise Conflict(f"The subscription is {to.state}: it has to be asked for again first.", key="subscription-off")
-    await store.resend(session, id, actor, now)
+    if to.state == "off":
+        raise Conflict("The subscription is off: it has to be asked for again first.", key="subscription-off")
+    await sending_store.resend(session, id, actor, now)
     session.stirred = True
     return await delivery(session, actor, id)
 
@@ -271,14 +307,36 @@ def _new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _checked(wish: Wish, addresses: Sequence[str], networks: Sequence[reach.Network]) -> Wish:
+def _checked(wish: Wish, addresses: Sequence[str], allowed: reach.Reach) -> Wish:
     """The wish as it may be stored. Raises Invalid that names the part."""
-    if fault := reach.fault(wish.endpoint, addresses, networks):
+    if wish.channel == "email" and not allowed.mails:
+        raise Invalid(
+            "This server sends no mail: ask for a rest-hook.", at="channel", key="no-mail", code="not-supported"
+        )
+    fault = (
+        reach.mail_fault(wish.endpoint, allowed)
+        if wish.channel == "email"
+        else reach.fault(wish.endpoint, addresses, allowed.networks)
+    )
+    if fault:
         raise Invalid(f"Notices cannot go to this endpoint: {fault}.", at="endpoint", key="endpoint")
     if len(wish.endpoint) > 2000:
         raise Invalid("The endpoint is longer than 2,000 letters.", at="endpoint", key="endpoint")
     if wish.secret is not None and not _is_secret(wish.secret):
         raise Invalid("The secret is whsec_ and the base64 of 24 to 64 bytes.", at="secret", key="secret")
+    least = LEAST_SILENCE[wish.channel]
+    if wish.heartbeat is not None and not least <= wish.heartbeat <= MOST_SILENCE:
+        raise Invalid(f"A heartbeat comes every {least} to {MOST_SILENCE} seconds.", at="heartbeat", key="heartbeat")
+    if wish.timeout is not None and not 1 <= wish.timeout <= LONGEST_TIMEOUT:
+        raise Invalid(f"An attempt may take 1 to {LONGEST_TIMEOUT} seconds.", at="timeout", key="timeout")
+    if wish.max_count is not None and not 1 <= wish.max_count < 2**31:
+        raise Invalid("A notice tells of one event at least.", at="max_count", key="max-count")
+    return msgspec.structs.replace(wish, headers=_headers(wish))
+
+
+def _headers(wish: Wish) -> tuple[str, ...]:
+    if wish.channel == "email" and wish.headers:
+        raise Invalid("A mail has the service's own headers alone.", at="headers", key="header", code="not-supported")
     if len(wish.headers) > 20:
         raise Invalid("At most 20 headers are sent along.", at="headers", key="header")
     for line in wish.headers:
@@ -287,7 +345,7 @@ def _checked(wish: Wish, addresses: Sequence[str], networks: Sequence[reach.Netw
             raise Invalid('A header is a line "Name: value" in ASCII.', at="headers", key="header")
         if found[1].lower() in OWN_HEADERS:
             raise Invalid("A header that frames or signs the message is the service's own.", at="headers", key="header")
-    return msgspec.structs.replace(wish, headers=tuple(line.strip() for line in wish.headers))
+    return tuple(line.strip() for line in wish.headers)
 
 
 def _is_secret(text: str) -> bool:

@@ -10,6 +10,7 @@ from service.values import Id
 
 SubscriberState = Literal["requested", "active", "error", "off"]
 DeliveryState = Literal["waiting", "sent", "not-delivered"]
+Channel = Literal["rest-hook", "email"]
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,10 +19,12 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     `kinds` empty means every kind. `filters` maps a key to the values that are wanted: a key of the event's data, or one
     of `FACTS`. `about` is `task` for events of a Task only. `topic`, `format` and `terms` are words of the protocol that
     renders the notices; `headers` are lines "Name: value" to send along. `secret` (Standard Webhooks, `whsec_` and
-    base64) is made up when absent. At `ends_at` it ends by itself.
+    base64) is made up when absent. At `ends_at` it ends by itself. `heartbeat` and `timeout` are seconds; `max_count` is how
+    many events one notice may tell of, one where it is not said.
     """
 
     endpoint: str
+    channel: Channel = "rest-hook"
     format: str = "json"
     topic: str = "urn:yuanshe:topic:any"
     about: Literal["any", "task"] = "any"
@@ -31,6 +34,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     secret: str | None = None
     terms: dict[str, Any] = {}
     ends_at: datetime | None = None
+    heartbeat: int | None = None
+    timeout: int | None = None
+    max_count: int | None = None
 
 
 FACTS = ("task", "task.status", "task.owner", "task.requester", "task.code", "request")
@@ -41,7 +47,8 @@ value is an id, a status, or a code (`fulfill`, `follow-up`). For hospital and p
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     """One who is told of events. Its secret is not here, so that no list and no log can show it.
 
-    `event_number` counts the events that concerned it since it subscribed, delivered or not.
+    `event_number` counts the events that concerned it since it subscribed, delivered or not. `scopes` are what its client
+    was allowed when it asked.
     """
 
     id: Id
@@ -64,13 +71,19 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     ends_at: datetime | None
     terms: dict[str, Any]
+    channel: Channel = "rest-hook"
+    scopes: tuple[str, ...] = ()
+    heartbeat: int | None = None
+    timeout: int | None = None
+    max_count: int | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to tell one subscriber; `event` is None in a handshake.
+    """One thing to tell one subscriber; `event` is None in a handshake and in a heartbeat.
 
     `number` is its place among the subscriber's events, `attempts` how many posts have failed. `task`, `parent` and
     `request` are what the subscriber may be referred to; an agency never learns the parent or the placer's request here.
+    `batch` names the one post that tells of several.
     """
 
     delivery: Id
@@ -82,27 +95,49 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     task: Id | None = None
     parent: Id | None = None
     request: Id | None = None
+    batch: Id | None = None
+    heartbeat: bool = False
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A notice that this worker has taken and must post, with the secret that signs it."""
+    """What this worker has taken and must send in one go, with the secret that signs it: a notice, and `more` behind it
+    where the subscriber takes several events at a time."""
 
     notice: Notice
     secret: str
+    more: tuple[Notice, ...] = ()
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return (self.notice, *self.more)
+
+    @property
+    def id(self) -> Id:
+        """Its webhook-id: the same at every attempt."""
+        return self.notice.batch or self.notice.delivery
 
     def __repr__(self) -> str:
-        return f"Outgoing({self.notice.delivery})"
+        return f"Outgoing({self.id})"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Notices as they are sent. By mail `text` is what a person reads, and `body`, where there is one, is attached."""
+
+    content_type: str
+    body: bytes
+    text: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one post: the HTTP status, or a word of ours when there was none.
+    """What came of one attempt: the status of HTTP or SMTP, or a word of ours when there was none.
 
-    `retry_after` is what the subscriber asked for, in seconds.
+    `retry_after` is what the subscriber asked for, in seconds; `final` says that to try again is in vain.
     """
 
     status: int | None = None
     error: str | None = None
     retry_after: float | None = None
+    final: bool = False
 
     @property
     def arrived(self) -> bool:
@@ -110,8 +145,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def gone(self) -> bool:
-        """The subscriber wants no more of these (410, Standard Webhooks)."""
-        return self.status == 410
+        """There is nobody at the endpoint any more (410, Standard Webhooks; a mailbox that is refused for good)."""
+        return self.status == 410 or self.final
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

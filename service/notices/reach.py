@@ -1,8 +1,11 @@
-"""Decides where an outgoing webhook may go: https to public addresses, anything to the networks the operator names."""
+"""Decides where a notice may go: https to public addresses, anything to the networks the operator names, mail where there is any."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
+
+import msgspec
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -56,8 +59,51 @@ def fault(url: str, addresses: Iterable[str], networks: Sequence[Network]) -> st
             return "its host is not a public address"
         if parts.scheme == "http":
             return "only https is used on public addresses"
+        if port is not None and port < 1024 and port != 443:
+            return "its port belongs to another protocol: use 443, or one from 1024 on"
     if parts.scheme == "http" and not networks:
         return "only https is used"
+    return None
+
+
+LOCAL = re.compile(r"(?=.{1,64}$)[A-Za-z0-9!#$&'*+/=^_`{|}~-]+(\.[A-Za-z0-9!#$&'*+/=^_`{|}~-]+)*")
+DOMAIN = re.compile(
+    r"(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
+)
+
+
+def mailbox(url: str) -> str | None:
+    """The one address of `mailto:somebody@example.org`; None for anything more or other (headers, lists, percent signs)."""
+    scheme, _, address = url.partition(":")
+    local, _, domain = address.rpartition("@")
+    return address if scheme == "mailto" and LOCAL.fullmatch(local) and DOMAIN.fullmatch(domain) else None
+
+
+def host_of(url: str) -> str:
+    """Where an endpoint is, without what in it may be a secret or a person's name: its path, its mailbox."""
+    if address := mailbox(url):
+        return f"mailto:*@{address.rpartition('@')[2]}"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Where notices may go in this deployment: `networks` besides public https, and mail if it `mails` at all, to these
+    `domains` alone where any are named."""
+
+    networks: tuple[Network, ...] = ()
+    mails: bool = False
+    domains: tuple[str, ...] = ()
+
+
+def mail_fault(url: str, reach: Reach) -> str | None:
+    """Why a mail to `url` is not allowed, or None."""
+    address = mailbox(url)
+    if address is None:
+        return "it is one plain address, as mailto:notices@example.org"
+    domain = address.rpartition("@")[2].lower()
+    if reach.domains and domain not in reach.domains:
+        return "mail goes to other domains only, which the operator names"
     return None
 
 

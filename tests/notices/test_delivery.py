@@ -15,6 +15,7 @@ from service.access.model import Actor
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.notices import flow, schedule
 from service.notices.model import Outcome, Wish
+from service.notices.reach import Reach
 from service.practice import PLATFORM
 from service.values import new_id
 
@@ -36,7 +37,7 @@ def verify(secret, got):
 async def subscribe(service, actor, url, now=NOW, **wish):
     async with service.transaction(actor.scope) as session:
         return await flow.subscribe(
-            session, actor, Wish(endpoint=url, **wish), now, addresses=["127.0.0.1"], networks=LOOPBACK
+            session, actor, Wish(endpoint=url, **wish), now, addresses=["127.0.0.1"], allowed=Reach(LOOPBACK)
         )
 
 
@@ -141,7 +142,7 @@ async def test_a_notice_that_meets_an_error_is_tried_again_later_with_the_same_i
 
 
 async def test_a_notice_that_never_arrives_ends_as_not_delivered_after_every_try(service, turn, listener):
-    await hears(service, turn, listener)
+    to, _ = await hears(service, turn, listener)
     listener.answers["/hook"] = ["500 Broken"]
     await happen(service, await new_referral(service), "offer")
     now, tries = NOW, 0
@@ -151,6 +152,8 @@ async def test_a_notice_that_never_arrives_ends_as_not_delivered_after_every_try
     assert tries == len(schedule.DEFAULT) + 1
     assert now - NOW == timedelta(seconds=1 + 5 + 30 + 120 + 600, hours=1, days=3)
     assert (found[0].state, found[0].last_error, found[0].next_at) == ("not-delivered", "status-500", None)
+    ended = await state_of(service, to)
+    assert (ended.state, ended.last_error) == ("error", "status-500"), "and is never reset by itself"
 
 
 async def test_retry_after_puts_the_next_try_off(service, turn, listener):
@@ -162,7 +165,7 @@ async def test_retry_after_puts_the_next_try_off(service, turn, listener):
     assert delivery.next_at == NOW + timedelta(seconds=90)
 
 
-async def test_gone_ends_the_subscription_and_what_waits_for_it(service, turn, listener):
+async def test_gone_is_an_error_of_the_subscription_and_of_what_waits_for_it(service, turn, listener):
     to, _ = await hears(service, turn, listener)
     listener.answers["/hook"] = ["500 Broken", "410 Gone"]
     referral = await new_referral(service)
@@ -171,11 +174,11 @@ async def test_gone_ends_the_subscription_and_what_waits_for_it(service, turn, l
     await happen(service, referral, "accept", "start")
     await turn(NOW)
     ended = await state_of(service, to)
-    assert (ended.state, ended.last_error) == ("off", "gone")
+    assert (ended.state, ended.last_error) == ("error", "gone")
     assert {each.state for each in await deliveries(service)} == {"not-delivered"}
     await happen(service, referral, "complete")
     assert await turn(NOW + timedelta(days=1)) == 0
-    assert len(await deliveries(service)) == 3, "nothing more is made for it"
+    assert len(await deliveries(service)) == 4, "it is counted, for when the subscriber asks again"
 
 
 async def test_a_redirect_is_not_followed(service, turn, listener):
@@ -202,7 +205,7 @@ async def test_an_endpoint_that_fails_the_handshake_is_in_error_until_asked_for_
     listener.answers.clear()
     async with service.transaction(HOSPITAL.scope) as session:
         await flow.renew(
-            session, HOSPITAL, to.id, Wish(endpoint=f"{listener.url}/hook"), NOW, addresses=(), networks=LOOPBACK
+            session, HOSPITAL, to.id, Wish(endpoint=f"{listener.url}/hook"), NOW, addresses=(), allowed=Reach(LOOPBACK)
         )
     await turn(NOW)
     await turn(NOW)
@@ -222,7 +225,7 @@ async def test_an_event_during_the_handshake_is_not_lost(service, turn, listener
 async def renewed(service, to, listener, path="/hook", actor=HOSPITAL):
     async with service.transaction(actor.scope) as session:
         await flow.renew(
-            session, actor, to.id, Wish(endpoint=listener.url + path), NOW, addresses=(), networks=LOOPBACK
+            session, actor, to.id, Wish(endpoint=listener.url + path), NOW, addresses=(), allowed=Reach(LOOPBACK)
         )
 
 
@@ -463,7 +466,7 @@ async def test_a_wish_that_cannot_be_met_is_refused_and_says_which_part(service,
                 Wish(**{"endpoint": "http://127.0.0.1:1/", **wish}),
                 NOW,
                 addresses=["192.0.2.1"] if part == "endpoint" else ["127.0.0.1"],
-                networks=LOOPBACK,
+                allowed=Reach(LOOPBACK),
             )
     assert refused.value.issues[0].at == part
 

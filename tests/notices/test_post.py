@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.delivery.post import posting
-from service.notices.model import Notice, Outcome, Outgoing, Subscriber
+from service.notices.model import Message, Notice, Outcome, Outgoing, Subscriber
 from service.values import new_id
 
 from .conftest import LOOPBACK, Listener
@@ -45,7 +45,7 @@ class Names:
 
 async def send(endpoint, names, networks=LOOPBACK, timeout=10) -> Outcome:
     async with posting(networks, timeout, resolver=names) as post:
-        return await post(outgoing(endpoint), "application/json", b"{}", NOW)
+        return await post(outgoing(endpoint), Message("application/json", b"{}"), NOW)
 
 
 async def test_the_name_is_resolved_once_and_its_checked_address_is_what_is_reached(listener):
@@ -145,5 +145,5 @@ async def test_a_cookie_of_one_subscriber_is_sent_to_nobody(listener):
     listener.answers["/hook"] = ["204 No Content\r\nset-cookie: session=of-the-first"]
     async with posting(LOOPBACK, 10, resolver=Names(("127.0.0.1",), ("127.0.0.1",))) as post:
         for host in ("first.example", "second.example"):
-            assert (await post(outgoing(f"http://{host}:{port}/hook"), "application/json", b"{}", NOW)).arrived
+            assert (await post(outgoing(f"http://{host}:{port}/hook"), Message("application/json", b"{}"), NOW)).arrived
     assert ["cookie" in (await listener.next()).headers for _ in range(2)] == [False, False]

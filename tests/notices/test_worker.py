@@ -19,6 +19,7 @@ from service import db, events
 from service.jobs import flow as jobs
 from service.notices import flow
 from service.notices.model import Wish
+from service.notices.reach import Reach
 
 from .conftest import AGENCY, COORDINATOR, HOSPITAL, LOOPBACK, as_platform, happen, happened, new_referral
 
@@ -77,7 +78,7 @@ async def working(database, service, **more):
 async def subscribe(service, actor, url):
     async with service.transaction(actor.scope) as session:
         to, _ = await flow.subscribe(
-            session, actor, Wish(endpoint=url), datetime.now(UTC), addresses=["127.0.0.1"], networks=LOOPBACK
+            session, actor, Wish(endpoint=url), datetime.now(UTC), addresses=["127.0.0.1"], allowed=Reach(LOOPBACK)
         )
         return to
 
