@@ -43,9 +43,9 @@ class Trip(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def running(on: Ground) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+async def running(on: Ground, dsn: str | None = None) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     """The service in this process, with one connection, so that all its statements pass one place."""
-    built = app.create(settings.Settings(), on.app_dsn, base_url="http://127.0.0.1", size=1)
+    built = app.create(settings.Settings(), dsn or on.app_dsn, base_url="http://127.0.0.1", size=1)
     async with contextlib.AsyncExitStack() as stack:
         for context in built._lifespan_managers:
             await stack.enter_async_context(context(built) if callable(context) else context)  # pyright: ignore

@@ -104,12 +104,12 @@ class Serving(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def program(on: Ground, name: str, port: int = 0) -> Iterator["subprocess.Popen[bytes]"]:
+def program(on: Ground, name: str, port: int = 0, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
     """The real `yuanshe serve` or `yuanshe work` on this ground, as its own process, which ends with ours, however that ends."""
     read, lifeline = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "adapters.main", name, "--lifeline", str(read)],
-        env=os.environ | {"YUANSHE_HOME": str(on.home), "HOST": "127.0.0.1", "PORT": str(port)},
+        env=os.environ | {"YUANSHE_HOME": str(on.home), "HOST": "127.0.0.1", "PORT": str(port)} | environ,
         pass_fds=(read,),
         start_new_session=True,
     )
@@ -123,11 +123,13 @@ def program(on: Ground, name: str, port: int = 0) -> Iterator["subprocess.Popen[
 
 
 @contextlib.contextmanager
-def serving(on: Ground) -> Iterator[Serving]:
-    """A running `yuanshe serve`."""
+def serving(on: Ground, database: str | None = None, **environ: str) -> Iterator[Serving]:
+    """A running `yuanshe serve`, on another database of this ground where one is named."""
     port = free_port()
+    if database:
+        environ["DATABASE_URL"] = on.named(on.app_dsn, database)
     began = time.perf_counter()
-    with program(on, "serve", port) as process:
+    with program(on, "serve", port, **environ) as process:
         while not _ready(port):
             if process.poll() is not None or time.perf_counter() - began > 60:
                 raise RuntimeError("yuanshe serve did not become ready")
