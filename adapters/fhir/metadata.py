@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from adapters.fhir import directory, published, standard
+from adapters.fhir import directory, published, standard, subscriptions
 from adapters.fhir.exchange import Answer, Asked
 from adapters.fhir.surface import ALL, SURFACE, SYSTEM, Param, Sides, Type, Way, revincludes
 from adapters.settings import VERSION
@@ -123,6 +123,9 @@ def _resource(name: str, type: Type) -> Json:
     told += [f"{way.name}: {_who(sides)}." for way in type.ways if (sides := type.sides(way)) != ALL and way.affects]
     if told:
         said["documentation"] = " ".join(dict.fromkeys(told))
+    if name == "Subscription":
+        said["supportedProfile"] = [subscriptions.PROFILE]
+        said["extension"] = [{"url": subscriptions.TOPIC, "valueCanonical": topic} for topic in subscriptions.TOPICS]
     if type.includes:
         said["searchInclude"] = [f"{name}:{include}" for include in type.includes]
     if leading := revincludes(name):

@@ -30,6 +30,9 @@ SECRET = "urn:yuanshe:webhook-secret"
 """Extension of a Subscription: what signs its notices (Standard Webhooks, `whsec_…`). Sent by the client, or made up and
 shown in the answer to the creating POST; never shown again."""
 
+PROFILE = f"{GUIDE}/backport-subscription"
+TOPIC = f"{GUIDE}/capabilitystatement-subscriptiontopic-canonical"
+"""Extension of the CapabilityStatement: a topic that may be subscribed to (how R4 has topics found)."""
 FILTER = f"{GUIDE}/backport-filter-criteria"
 CONTENT = f"{GUIDE}/backport-payload-content"
 CUSTOM_CHANNEL = f"{GUIDE}/backport-channel-type"
@@ -148,7 +151,7 @@ def show(to: Subscriber, reader: Actor, secret: str | None = None) -> Json:
         "meta": {
             "versionId": str(to.version),
             "lastUpdated": instant(to.changed_at),
-            "profile": [f"{GUIDE}/backport-subscription"],
+            "profile": [PROFILE],
         },
         "status": to.state,
         **to.terms.get("rest", {}),

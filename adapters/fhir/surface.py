@@ -602,9 +602,10 @@ SURFACE: dict[str, Type] = {
             ),
             Param("url", "uri", "endpoint"),
         ),
-        doc="Notices by rest-hook (Subscriptions R5 Backport), id-only or empty; topics urn:yuanshe:topic:task, "
+        doc="Notices by rest-hook (Subscriptions R5 Backport 1.1; JSON only), empty, id-only or full-resource, and where the "
+        "operator has a mail server by email, empty or id-only; topics urn:yuanshe:topic:task, "
         "urn:yuanshe:topic:service-request and the two of SDOHCC. The extension urn:yuanshe:webhook-secret holds what signs "
-        "them (Standard Webhooks), in the answer to the create alone.",
+        "a post (Standard Webhooks), in the answer to the create alone.",
         operations=(
             Way(
                 "$status",
