@@ -223,20 +223,23 @@ async def written(
 ) -> Answer:
     """The answer to a write, in the form that `Prefer` asks for: the resource, nothing, or an outcome. A token that may not
     read is shown nothing: what is stored can hold more than was sent."""
-    wants, headers = asked.prefers("return"), _versioned(stored.version, None)
+    wants = asked.prefers("return")
+    readable = wants not in ("minimal", "OperationOutcome") and may(actor, stored.type, "r")
+    # What was made just now was made when this transaction began; what stands as it stood says itself since when.
+    headers = _versioned(stored.version, session.began if stored.status == 201 else None)
+    if shown is not None:
+        headers |= _versioned(stored.version, datetime.fromisoformat(shown["meta"]["lastUpdated"]))
+    elif readable or stored.status != 201:
+        found = await reading.read(session, actor, stored.type, stored.id)
+        shown, headers = found.body, _versioned(found.version, found.last_modified)
     if asked.method == "POST" or stored.status == 201:
         headers["location"] = f"{asked.base}/{stored.location}"
     if wants in ("minimal", "representation", "OperationOutcome"):
         headers["preference-applied"] = f"return={wants}"
-    body: dict[str, Any] | None = None
+    body = shown if readable else None
     if wants == "OperationOutcome":
         said = stored.warnings or [Issue("Stored.", code="informational", severity="information")]
         body = outcomes.information(said)
-    elif wants != "minimal" and may(actor, stored.type, "r"):
-        if shown is None:
-            found = await reading.read(session, actor, stored.type, stored.id)
-            shown, headers = found.body, headers | _versioned(found.version, found.last_modified)
-        body = shown
     return Answer(stored.status, body, headers, stored)
 
 

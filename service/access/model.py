@@ -145,7 +145,7 @@ class Kept(msgspec.Struct, frozen=True):
     body: bytes
 
 
-LOOKS = frozenset({"search", "route", "status", "validate", "token", "events"})
+LOOKS = frozenset({"search", "history", "route", "status", "validate", "token", "events"})
 """Executions that change no resource."""
 
 

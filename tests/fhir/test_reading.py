@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.fhir import reading
+from adapters.fhir import history, reading
 from adapters.fhir.reading import Read
 from service.access.model import Actor
 from service.errors import NotFound
@@ -40,7 +40,8 @@ async def hidden(world: World, who: Actor, type: str, id: Id | None, version: in
 
 async def versions(world: World, who: Actor, type: str, id: Id | None) -> list[str]:
     assert id is not None
-    bundle = await world.in_scope(who, lambda session: reading.history(session, who, type, id, BASE))
+    wish = history.asked([], of_type=False)
+    bundle = await world.in_scope(who, lambda session: history.of_one(session, who, type, id, wish, BASE))
     form = importlib.import_module("fhir.resources.R4B.bundle").Bundle
     form.model_validate(msgspec.json.decode(msgspec.json.encode(bundle)))
     return [entry["resource"]["meta"]["versionId"] for entry in bundle["entry"]]

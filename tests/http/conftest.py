@@ -1,6 +1,7 @@
 """The demo network over HTTP: its clients with their tokens, on a database of each test's own."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from adapters import app, settings
 from adapters import network as files
 from adapters.demo import people
 from service import db
+from service.access import flow as access
 from service.access.model import clock_actor
 from service.db import Scope
 from service.directory import flow as directory
@@ -21,6 +23,7 @@ from service.practice import PLATFORM
 from service.values import utc_now
 from tests.http.loop import forgotten
 from tests.http.world import BASE, World
+from tests.http.writers import Ground
 
 TEMPLATE = "yuanshe_network"
 
@@ -58,10 +61,20 @@ def network_database(server: Any, network: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.fixture
-async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator[World]:
+async def world(network: dict[str, Any], network_database: Any, tmp_path: Path) -> AsyncIterator[World]:
     """The service in this process, spoken to over HTTP."""
-    built = app.create(settings.Settings(), network_database.app_dsn, base_url=BASE)
+    built = app.create(settings.Settings(home=tmp_path), network_database.app_dsn, base_url=BASE)
     async with World(built, network, network_database).running() as running:
         yield running
         # Whatever a test did: every open referral has exactly one answer to “who acts next”.
         assert await forgotten(running) == 0
+
+
+@pytest.fixture
+async def writing_world(world: World) -> AsyncIterator[Ground]:
+    """The same, with writers of another process, which has a pool of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        elsewhere = await db.connect(world.clone.app_dsn, size=40)
+        stack.push_async_callback(elsewhere.close)
+        actor = await access.authenticate(world.database, world.said["clients"]["his-a"]["access_token"], utc_now())
+        yield Ground(world, elsewhere, actor, (await world.refer("N05")).patient)

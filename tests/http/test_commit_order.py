@@ -2,51 +2,15 @@
 through what others are writing sees each resource once."""
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from adapters.fhir import writing
-from service import db
-from service.access import flow as access
-from service.access.model import Actor, Call
 from service.db import horizon
-from service.values import new_id, utc_now, write_json
-from tests.http.world import Answered, Party, World
-
-
-def condition(patient: str, text: str = "居住不稳定") -> dict[str, Any]:
-    return {"resourceType": "Condition", "subject": {"reference": patient}, "code": {"text": text}}
-
-
-class Writer:
-    """A request in the act of writing: it has done all but commit, until it is let go."""
-
-    def __init__(self, database: db.Database, actor: Actor, patient: str) -> None:
-        self.id = new_id()
-        self._go = asyncio.Event()
-        self._wrote = asyncio.Event()
-        self._task = asyncio.create_task(self._write(database, actor, patient))
-
-    async def _write(self, database: db.Database, actor: Actor, patient: str) -> None:
-        async with access.open(database, actor, Call("C", "create", "Condition")) as session:
-            await writing.create(session, actor, "Condition", write_json(condition(patient)), self.id, session.began)
-            self._wrote.set()
-            await self._go.wait()
-
-    async def wrote(self) -> "Writer":
-        await asyncio.wait([self._task, asyncio.create_task(self._wrote.wait())], return_when=asyncio.FIRST_COMPLETED)
-        assert self._wrote.is_set(), self._task.exception()
-        return self
-
-    async def commit(self) -> str:
-        self._go.set()
-        await self._task
-        return str(self.id)
+from tests.http.world import Party
+from tests.http.writers import Ground, Writer, condition, next_page
 
 
 class Poller:
@@ -69,45 +33,6 @@ class Poller:
         self.last = max([self.last, *(each["meta"]["lastUpdated"] for each in found)], key=datetime.fromisoformat)
         self.seen |= {each["id"] for each in found}
         return [each["id"] for each in found]
-
-
-def next_page(bundle: Answered) -> str | None:
-    url = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), None)
-    return url.split("/fhir/", 1)[1] if url else None
-
-
-@pytest.fixture
-async def writing_world(world: World) -> AsyncIterator["Ground"]:
-    async with contextlib.AsyncExitStack() as stack:
-        # Writers of another process, with a pool of its own.
-        elsewhere = await db.connect(world.clone.app_dsn, size=40)
-        stack.push_async_callback(elsewhere.close)
-        actor = await access.authenticate(world.database, world.said["clients"]["his-a"]["access_token"], utc_now())
-        yield Ground(world, elsewhere, actor, (await world.refer("N05")).patient)
-
-
-class Ground:
-    def __init__(self, world: World, elsewhere: db.Database, actor: Actor, patient: str) -> None:
-        self.world = world
-        self.elsewhere = elsewhere
-        self.actor = actor
-        self.patient = patient
-        self.his = world.party("his-a")
-
-    async def begin(self) -> Writer:
-        return await Writer(self.elsewhere, self.actor, self.patient).wrote()
-
-    async def create(self) -> str:
-        made = await self.his.post("Condition", condition(self.patient))
-        assert made.status == 201, made
-        return made["id"]
-
-    async def waits(self, reader: asyncio.Task[Any]) -> None:
-        """Until the reader waits for a writer's end."""
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND NOT granted"
-        async with self.elsewhere.transaction(self.actor.scope, writes=False) as session:
-            while not await session.fetchval(waiting):
-                assert not reader.done(), reader.result()
 
 
 @pytest.fixture
