@@ -271,6 +271,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "Task": (
         Rule("inv-1", lambda c: _after(c, "authoredOn", "lastModified"), "lastModified is not before authoredOn.", "lastModified"),
+        Rule("SDOHCC", lambda c: "statusReason" in c and "text" not in c["statusReason"], "A reason has words: text.", "statusReason.text", "required"),
     ),
     "ServiceRequest": (Rule("prr-1", _without("orderDetail", "code"), "orderDetail comes with code.", "orderDetail"),),
     "Patient.contact": (
@@ -369,4 +370,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("bdl-8", lambda c: "/_history/" in c.get("fullUrl", ""), "A fullUrl names no version.", "fullUrl"),
     ),
 }  # fmt: skip
-"""What R4 asks of content that has the right form; type, or part of one → its rules."""
+"""What R4 asks of content that has the right form; type, or part of one → its rules. Of SDOH Clinical Care one that holds for
+every Task here, too: whoever says that it ended, or waits, says why in words."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.fhir import profiles
 from adapters.fhir.definitions import SHAPES, Element, Shape
 from service.errors import Invalid, Issue, Malformed
 from service.values import read_json
@@ -213,14 +214,71 @@ def _written(at: Place | None) -> str:
     return ".".join(reversed(steps))
 
 
-def validate(type: str, body: bytes, *, mode: str | None = None, profile: Sequence[str] = ()) -> list[Issue]:
+MODES = frozenset({"create", "update", "delete", "profile"})
+
+
+def validate(
+    type: str, body: bytes, *, mode: str | None = None, profile: Sequence[str] = (), id: str | None = None
+) -> list[Issue]:
     """What `$validate` answers for a resource: faults (`error`), and what is merely unwise or unknown (`warning`); nothing: all is well.
 
     `mode`: create, update, delete or profile, or None. `profile`: those nominated by the caller; those in `meta.profile` count, too.
-    The second opinion of fhir.resources is asked, which takes milliseconds (and a second when it is loaded): call it in a thread.
-    Raises Malformed for what is no resource at all.
+    `id`: of the resource in the URL. The second opinion of fhir.resources is asked, which takes milliseconds (and a second when it is
+    loaded): call it in a thread. Raises Malformed for what is no resource at all.
     """
+    if mode is not None and mode not in MODES:
+        raise Invalid("The mode is create, update, delete or profile.", at="mode", code="code-invalid")
+    if mode == "delete":
+        return [
+            Issue("Nothing is deleted here; a referral is voided with status entered-in-error.", type, "not-supported")
+        ]
     content = read_json(body)
     if not isinstance(content, dict):
         raise Malformed("What is to be validated is a resource.", at=type)
-    return issues(type, content, remarks=True)
+    found = issues(type, content, remarks=True)
+    sound = not any(issue.severity == "error" for issue in found)
+    found += _of_mode(type, content, mode, id)
+    if sound:
+        found += _second_opinion(type, body)
+    for canonical, by_caller in profiles.nominated(content, profile):
+        found += profiles.against(canonical, by_caller, content, sound)
+    return found[:MOST]
+
+
+def _of_mode(type: str, content: dict[str, Any], mode: str | None, id: str | None) -> list[Issue]:
+    """What a create or an update of it would meet before any rule of the type."""
+    said = content.get("id")
+    if mode == "create" and said is not None:
+        return [
+            Issue("The service gives ids; this one would not be kept.", f"{type}.id", "informational", "information")
+        ]
+    if mode == "update" and said is None:
+        return [Issue("An update has the id of the address.", f"{type}.id", "required")]
+    if mode == "update" and id is not None and said != id:
+        return [Issue("The id of the body is not the id of the address.", f"{type}.id", "value")]
+    return []
+
+
+def _second_opinion(type: str, body: bytes) -> list[Issue]:
+    """What fhir.resources has against a resource in which we found no fault; its words may repeat a value, so only the place is told."""
+    from fhir.resources.R4B import get_fhir_model_class
+    from pydantic import ValidationError
+
+    try:
+        get_fhir_model_class(type).model_validate_json(body)
+    except KeyError:
+        return []
+    except ValidationError as refused:
+        return [
+            Issue("A second reader (fhir.resources) does not take this element.", _place(type, fault["loc"]), "invalid")
+            for fault in refused.errors(include_input=False, include_url=False)
+            if fault["type"] != "extra_forbidden"
+        ]
+    return []
+
+
+def _place(type: str, steps: Sequence[int | str]) -> str:
+    written = type
+    for step in steps:
+        written += f"[{step}]" if isinstance(step, int) else f".{_step(step)}"
+    return written
