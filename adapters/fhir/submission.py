@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import binary, conditional, intake, reading, references, validation, wire
+from adapters.fhir import binary, conditional, intake, profiles, reading, references, validation, wire
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
@@ -449,15 +449,8 @@ def _with_task(new: NewReferral, part: Part, names: dict[str, str], request: Id)
     """The hospital's own Task to the platform, if it sent one: checked, kept, and never obeyed beyond its owner."""
     body = references.rewritten(part.raw, names)
     task = wire.decode(body, wire.Task, part.at)
-    for name, missing in (
-        ("focus", task.focus is None), ("for", task.for_ is None), ("requester", task.requester is None), ("authoredOn", task.authored_on is None),
-    ):  # fmt: skip
-        if missing:
-            raise Invalid(f"A Task for a referral needs {name}.", at=f"{part.at}.{name}", code="required")
-    if task.intent != "order":
-        raise Invalid("A Task for a referral has intent order.", at=f"{part.at}.intent", code="value")
-    if task.status != "requested":
-        raise Invalid("A Task for a referral is submitted with status requested.", at=f"{part.at}.status", code="value")
+    if faults := profiles.issues(profiles.SUBMITTED, read_json(body), part.at):
+        raise Invalid(faults[0].text, issues=faults)
     if references.ours(task.focus, "ServiceRequest", at=f"{part.at}.focus") != request:
         raise Invalid("The Task's focus is the ServiceRequest of this submission.", at=f"{part.at}.focus", code="value")
     if references.ours(task.for_, "Patient", at=f"{part.at}.for") != new.patient:
