@@ -1,6 +1,8 @@
 """The Litestar application: the FHIR surface, the token endpoint, health and metrics, over one database."""
 
+import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Any
@@ -8,28 +10,33 @@ from typing import Any
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapters import manners, pace, relay, smart, stream, web
+from adapters import figures, manners, pace, relay, smart, stream, web
 from adapters.fhir import outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.exchange import FHIR_JSON
-from adapters.settings import VERSION, Settings
+from adapters.settings import Settings
 from service import db
-from service.db import migrate
+from service.db import Scope, migrate
 from service.db.address import connect
 from service.errors import Issue, Unavailable
+from service.notices import flow as notices
+from service.practice import PLATFORM
+
+METERED = Scope(PLATFORM, "platform", platform=True)
+"""Whose rows the figures count: every organisation's."""
+PATIENCE = 2.0
+"""Seconds that the figures wait for a connection; a service under load is still to be measured."""
 
 
-@get("/health/live", media_type=MediaType.TEXT, summary="The process answers", tags=["health"])
+@get("/health/live", media_type=MediaType.TEXT)
 async def live() -> str:
     """Say that the process is there, whatever the database does."""
     return "live"
 
 
-@get("/health/ready", media_type=MediaType.TEXT, summary="The service can be used", tags=["health"])
+@get("/health/ready", media_type=MediaType.TEXT)
 async def ready(state: State) -> Response[str]:
     """200 only when the database answers and is at the schema of this version."""
     try:
@@ -42,9 +49,19 @@ async def ready(state: State) -> Response[str]:
     return Response("ready")
 
 
-@get("/metrics", media_type=MediaType.TEXT, summary="Figures for Prometheus", tags=["health"])
-async def metrics() -> Response[bytes]:
-    """Figures of this process in the Prometheus text format; no person's data."""
+@get("/metrics", media_type=MediaType.TEXT)
+async def metrics(state: State) -> Response[bytes]:
+    """Figures of this process, and how many notices wait, in the Prometheus text format; no person's data.
+
+    `yuanshe_request_seconds` counts and times requests by interaction and type, `yuanshe_refused_total` refusals by status,
+    `yuanshe_token_total` exchanges of tokens, `yuanshe_deliveries` notices by state (NaN while the database is away).
+    """
+    counted: dict[str, int] | None = None
+    with contextlib.suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(PATIENCE), state.database.transaction(METERED) as session:
+            counted = await notices.backlog(session)
+    for name in notices.OPEN_STATES:
+        figures.DELIVERIES.labels(name).set(counted.get(name, 0) if counted is not None else math.nan)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -78,13 +95,14 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
             stream.handler(database, lambda: news),
             *smart.route_handlers,
             *web.route_handlers,
+            *(web.docs_handlers if settings.docs else ()),
             live,
             ready,
             metrics,
         ],
         state=state,
         lifespan=[lifespan],
-        openapi_config=_openapi(base_url) if settings.docs else None,
+        openapi_config=None,
         exception_handlers={HTTPException: _unroutable},
         logging_config=None,
     )
@@ -116,10 +134,3 @@ async def check(dsn: str) -> None:
         await migrate.refuse_unsafe_role(connection)
     finally:
         await connection.close()
-
-
-def _openapi(base_url: str) -> Any:
-    return OpenAPIConfig(
-        title="Yuanshe 院社", version=VERSION, path="/docs", description=f"The FHIR surface is described at {base_url}/fhir/metadata.",
-        render_plugins=[web.Reference(), JsonRenderPlugin()],
-    )  # fmt: skip

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from litestar.types import Receive, Send
 
+from adapters import figures
 from adapters.fhir import outcomes, surface, wire
 from adapters.fhir.submission import Stored
 from adapters.pace import Room
@@ -64,6 +65,8 @@ class Asked(msgspec.Struct):
     """The sender's, or else the one that this server gave the request."""
     named: Named | None = None
     """A write that its sender named (`X-Request-ID`)."""
+    what: tuple[str, str] = figures.NO_PLACE
+    """Its interaction and type in the table, for the figures."""
     shared: bool = False
     """Whether pages of other origins may read answers (CORS)."""
     room: Room | None = None

@@ -12,6 +12,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
+from adapters import figures
 from adapters.pace import Pace, Rate
 from adapters.smart.keys import PublishedKeys
 from service.access import assertion, flow
@@ -50,8 +51,6 @@ def discovery(base_url: str) -> dict[str, Any]:
 @get(
     ["/fhir/.well-known/smart-configuration", "/.well-known/smart-configuration"],
     media_type=MediaType.JSON,
-    summary="How programs get in (SMART configuration)",
-    tags=["access"],
 )
 async def smart_configuration(state: State) -> dict[str, Any]:
     """Say where the token endpoint is and what it takes."""
@@ -63,8 +62,6 @@ async def smart_configuration(state: State) -> dict[str, Any]:
     status_code=200,
     media_type=MediaType.JSON,
     request_max_body_size=LARGEST_REQUEST,
-    summary="Exchange a signed assertion for an access token",
-    tags=["access"],
 )
 async def token(request: Request[Any, Any, State], state: State) -> Response[dict[str, Any]]:
     """Answer a token request in the words of RFC 6749: a token of 300 s, or an error and why."""
@@ -87,7 +84,9 @@ async def token(request: Request[Any, Any, State], state: State) -> Response[dic
         if isinstance(refusal, Unauthenticated):
             failures[0].count(address)
             failures[1].count(whose)
+        figures.TOKENS.labels("refused").inc()
         return oauth_error(refusal)
+    figures.TOKENS.labels("issued").inc()
     return Response(
         {
             "access_token": issued.token,

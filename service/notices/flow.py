@@ -210,6 +210,14 @@ async def next_due(session: Session) -> datetime | None:
     return await sending_store.next_due(session)
 
 
+OPEN_STATES = ("waiting", "not-delivered")
+
+
+async def backlog(session: Session) -> dict[str, int]:
+    """How many notices wait to be sent, and how many were given up, each counted to 100,000. Needs the platform's scope."""
+    return await sending_store.backlog(session, OPEN_STATES)
+
+
 async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: Schedule, now: datetime) -> None:
     """Record what came of an attempt: sent, tried again later, or not delivered. Needs the platform's scope.
 
