@@ -1,16 +1,17 @@
 """Reads, versions and histories: which room answers for a resource, and what its reader may see of it."""
 
-import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import directory, render, subscriptions
+from adapters.fhir import audit, binary, directory, group, published, render, subscriptions
+from adapters.fhir.published import LOADED
 from adapters.fhir.render import Json, Reader
 from adapters.fhir.surface import SURFACE
 from service import codes
-from service.access.model import Actor
+from service.access import audit_flow as audit_lines
+from service.access.model import Actor, Link
 from service.db import Session
 from service.db.finding import Condition
 from service.directory import finding as directory_finding
@@ -22,13 +23,13 @@ from service.patients.model import Patient
 from service.records import finding as record_finding
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import finding, store
+from service.referrals import attachment_flow as attachments
+from service.referrals import finding, group_finding, store
+from service.referrals.group_finding import Group
 from service.referrals.model import Referral, Task
 from service.values import Id, read_json
 
 ABSENT = "There is no such resource, or it is not yours to see."
-LOADED = datetime(2026, 1, 1, tzinfo=UTC)
-"""What stands for the time of change of what changes only with the program, such as its code lists."""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -60,31 +61,9 @@ async def vread(session: Session, actor: Actor, type: str, id: Id, version: int)
     return found[0]
 
 
-async def history(session: Session, actor: Actor, type: str, id: Id, base_url: str) -> Json:
-    """Every version that the reader may see, newest first, as a Bundle. `base_url`: of the FHIR surface. Raises NotFound."""
-    found = await _versions(session, actor, type, id, None)
-    if not found:
-        raise NotFound(ABSENT)
-    return {
-        "resourceType": "Bundle",
-        "id": str(uuid.uuid4()),
-        "type": "history",
-        "total": len(found),
-        "link": [{"relation": "self", "url": f"{base_url}/{type}/{id}/_history"}],
-        "entry": [
-            {
-                "fullUrl": f"{base_url}/{type}/{id}",
-                "resource": each.body,
-                "request": {"method": "POST" if each.version == 1 else "PUT", "url": type if each.version == 1 else f"{type}/{id}"},
-                "response": {
-                    "status": "201" if each.version == 1 else "200",
-                    "etag": f'W/"{each.version}"',
-                    "lastModified": render.instant(each.last_modified),
-                },
-            }
-            for each in found
-        ],
-    }  # fmt: skip
+async def versions(session: Session, actor: Actor, type: str, id: Id) -> list[Read]:
+    """Every version that the reader may see, newest first; none where there is no such resource or it is not theirs to see."""
+    return await _versions(session, actor, type, id, None)
 
 
 async def many(session: Session, actor: Actor, type: str, ids: Sequence[Id]) -> list[Read]:
@@ -109,6 +88,31 @@ async def many(session: Session, actor: Actor, type: str, ids: Sequence[Id]) -> 
             return await _records(session, actor, type, ids)
         case "subscription":
             return subscribed(actor, await subscriptions.found(session, named, len(ids)))
+        case "group":
+            return await groups(session, await group_finding.groups(session, named, len(ids)))
+        case "audit":
+            return events(await audit_lines.lines(session, actor, named, len(ids)))
+        case "published":
+            return unchanging(published.read(type, ids))
+        case "attachment":
+            return [
+                Read(await binary.resource(session, each), 1, each.at) for each in await attachments.find(session, ids)
+            ]
+
+
+def events(found: Sequence[Link]) -> list[Read]:
+    """Lines of the audit."""
+    return [Read(audit.event(each), 1, each.chained_at) for each in found]
+
+
+def unchanging(found: Sequence[Json]) -> list[Read]:
+    """Resources that change only with the program."""
+    return [Read(each, 1, LOADED) for each in found]
+
+
+async def groups(session: Session, found: Sequence[Group]) -> list[Read]:
+    """Groups with their members."""
+    return [Read(await group.show(session, each), group.version(each), each.changed) for each in found]
 
 
 def subscribed(actor: Actor, found: Sequence[Subscriber]) -> list[Read]:
@@ -242,7 +246,7 @@ async def _versions(session: Session, actor: Actor, type: str, id: Id, version: 
             return await requests(session, actor, placed or await finding.filler_versions(session, id, version))
         case "patient":
             return await _patient_versions(session, actor, id, version)
-        case "directory" | "subscription":
+        case "directory" | "subscription" | "group" | "audit" | "published" | "attachment":
             return [each for each in await many(session, actor, type, [id]) if version in (None, each.version)]
         case "record":
             return await _record_versions(session, actor, type, id, version)

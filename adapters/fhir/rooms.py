@@ -14,6 +14,7 @@ from service.access.model import Actor
 from service.db import Session
 from service.db.finding import After, Condition, Order
 from service.directory import finding as directory_finding
+from service.errors import NotFound
 from service.patients import finding as patient_finding
 from service.records import finding as record_finding
 from service.referrals import finding, group_finding
@@ -73,6 +74,8 @@ def room(session: Session, actor: Actor, type: str) -> Room:
             return Room(groups, lambda conditions: group_finding.count_groups(session, conditions))
         case "directory":
             return _directory_room(session, type)
+        case "attachment":
+            raise NotFound("Files are not searched for; a DocumentReference names them.", code="not-supported")
 
 
 def _published_room(type: str) -> Room:

@@ -5,13 +5,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from itertools import groupby
+from time import perf_counter
 from typing import Any
 
 import asyncpg
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
-from adapters.fhir import addresses, bundles, exporting, interactions, metadata, submission, wire
+from adapters import figures
+from adapters.fhir import addresses, binary, bundles, exporting, interactions, metadata, submission, wire
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import (
     Answer,
@@ -56,6 +58,7 @@ def handler(
 
     @asgi("/fhir", is_mount=True, copy_scope=True)
     async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         asked = head(scope, base_url())
         asked.reach, asked.shared = reach or asked.reach, shared
         try:
@@ -65,6 +68,7 @@ def handler(
         except Exception as fault:
             answer = broken(fault, asked)
         await reply(send, asked, answer)
+        figures.answered(asked.what, answer.status, perf_counter() - began)
 
     return fhir
 
@@ -73,12 +77,13 @@ async def _answer(database: Database, asked: Asked, receive: Receive, pace: Pace
     if not exporting.is_file(asked.path) and not binary.may_go_raw(asked.method, asked.path):
         acceptable(asked)
     if asked.path == ("metadata",):
-        addresses.find(asked.method, asked.path)
+        asked.what = addresses.find(asked.method, asked.path).way.name, ""
         return metadata.answer(asked)
     actor = await _who(database, asked)
     if pace:
         asked.room = pace.take(actor.id)
     place = addresses.find(asked.method, asked.path)
+    asked.what = place.way.name, place.type
     if asked.method in ("POST", "PUT", "PATCH"):
         files = place.type == "Binary"
         most = binary.largest(database.practice) if files else wire.LARGEST

@@ -38,9 +38,11 @@ AUDIT: dict[str, Field] = {
     "organization": column("a.organization_id", "uuid"),
     "actor": column("a.actor_id", "uuid"),
     "actor-kind": column("a.actor_kind", "text"),
+    # Whose data was touched, and who was asked for by id without being shown.
     "patient": Field(
-        "a.position = ANY(ARRAY(SELECT p.position FROM audit_patient p WHERE p.patient_id = ANY($1)))",
-        missing="a.patients = '{}'",
+        "a.position = ANY(ARRAY(SELECT p.position FROM audit_patient p WHERE p.patient_id = ANY($1)))"
+        " OR (a.resource_type = 'Patient' AND a.resource_id = ANY($1))",
+        missing="a.patients = '{}' AND (a.resource_type IS DISTINCT FROM 'Patient' OR a.resource_id IS NULL)",
     ),
     # By type and id, or by id alone: found by index, then looked at.
     "entity": Field(

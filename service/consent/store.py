@@ -100,3 +100,11 @@ async def disclose(
     agencies, tasks, kinds, bases = ([row[n] for row in wanted] for n in range(4))
     ids = [new_id() for _ in wanted]
     await session.execute(DISCLOSE, referral, patient, hospital, ids, agencies, tasks, kinds, bases, now)
+
+
+IS_OPEN = "SELECT EXISTS (SELECT 1 FROM disclosure WHERE referral_id = $1 AND agency_id = $2 AND closed_at IS NULL)"
+
+
+async def is_open(session: Session, referral: Id, agency: Id) -> bool:
+    """Whether identity is disclosed to the agency for this referral now."""
+    return bool(await session.fetchval(IS_OPEN, referral, agency))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -39,7 +40,7 @@ class Session:
     """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
 
     __slots__ = (
-        "began", "connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred", "writes"
+        "attachments", "began", "connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred", "writes"
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,7 @@ class Session:
         practice: Practice,
         began: datetime,
         writes: bool,
+        attachments: Path,
     ) -> None:
         self.connection = connection
         self.scope = scope
@@ -58,6 +60,8 @@ class Session:
         """Whether it may change what is followed by time of change; see service/db/horizon.py."""
         self.practice = practice
         """How this deployment works: limits, hours, calendar."""
+        self.attachments = attachments
+        """Where the content of files lies."""
         self.patients: set[Id] = set()
         """The persons whose data this transaction touched, for its audit line."""
         self.referrals: set[Id] = set()
@@ -121,15 +125,24 @@ def _began(connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> datetime:
     return _EPOCH + timedelta(microseconds=int(said.removeprefix("yuanshe ")))
 
 
+ATTACHMENTS = Path(".yuanshe") / "attachments"
+"""Where files lie unless the settings say otherwise."""
+
+
 class Database:
     """The pool, how the deployment works, and what is told of each commit that appended events."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[Any]", practice: Practice | None = None, on_commit: Callable[[], None] | None = None
+        self,
+        pool: "asyncpg.Pool[Any]",
+        practice: Practice | None = None,
+        on_commit: Callable[[], None] | None = None,
+        attachments: Path = ATTACHMENTS,
     ) -> None:
         self.pool = pool
         self.practice = practice or Practice()
         self.on_commit = on_commit
+        self.attachments = attachments
 
     @asynccontextmanager
     async def transaction(self, scope: Scope, *, writes: bool = True) -> AsyncIterator[Session]:
@@ -144,7 +157,7 @@ class Database:
         try:
             try:
                 await connection.execute(_begin(scope, writes))
-                session = Session(connection, scope, self.practice, _began(connection), writes)
+                session = Session(connection, scope, self.practice, _began(connection), writes, self.attachments)
                 yield session
                 await connection.execute("COMMIT")
             except BaseException as fault:
@@ -199,7 +212,12 @@ async def _nothing(connection: Any) -> None:
 
 
 async def connect(
-    dsn: str, *, size: int = 16, practice: Practice | None = None, on_commit: Callable[[], None] | None = None
+    dsn: str,
+    *,
+    size: int = 16,
+    practice: Practice | None = None,
+    on_commit: Callable[[], None] | None = None,
+    attachments: Path = ATTACHMENTS,
 ) -> Database:
     """Open a pool on `dsn` as the service role. Raises SetupError when the database cannot be reached or refuses us."""
     try:
@@ -210,4 +228,4 @@ async def connect(
         raise SetupError("There is no database of this name on the server.") from absent
     except AWAY as away:
         raise SetupError("The database cannot be reached; is it running, and is its address right?") from away
-    return Database(pool, practice, on_commit)
+    return Database(pool, practice, on_commit, attachments)

@@ -1,4 +1,4 @@
-"""A resource as received."""
+"""A resource as received, and what is known of a file."""
 
 from datetime import datetime
 from typing import Literal
@@ -30,3 +30,21 @@ class Record(msgspec.Struct, frozen=True):
     returned: bool = False
     status: str | None = None
     code: str | None = None
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """What is known of a file. `context_type` and `context` name the resource whose readers read it; without one, only its
+    author does. `agency` is set where the context is a Task."""
+
+    id: Id
+    author: Id
+    media_type: str
+    octets: int
+    sha256: bytes
+    at: datetime
+    context_type: str | None = None
+    context: Id | None = None
+    hospital: Id | None = None
+    agency: Id | None = None
+    patient: Id | None = None
+    referral: Id | None = None

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from asyncpg import Record as Row
 
 from service.db import Session
-from service.records.model import Record
+from service.records.model import Attachment, Record
 from service.values import Id
 
 COLUMNS = "id, version, type, category, hospital_id, author_id, agency_id, patient_id, referral_id, task_id, returned, status, code, body, at"
@@ -90,3 +91,25 @@ async def return_to_hospital(session: Session, ids: Sequence[Id], author: Id) ->
     """Let the hospital read what an agency names as its output."""
     if ids:
         await session.execute(RETURN, list(ids), author)
+
+
+ATTACH = """
+INSERT INTO attachment (id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+
+
+async def attach(session: Session, attachment: Attachment) -> None:
+    """Store what is known of a file."""
+    await session.execute(ATTACH, *msgspec.structs.astuple(attachment))
+
+
+ATTACHMENTS = """
+SELECT id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id
+FROM attachment WHERE id = ANY($1)
+"""
+
+
+async def attachments(session: Session, ids: Sequence[Id]) -> list[Attachment]:
+    """Those of these files that the scope may see."""
+    return [Attachment(*row) for row in await session.fetch(ATTACHMENTS, list(ids))]
