@@ -40,8 +40,8 @@ OF_PATIENTS = tuple(name for name in EXPORTED if SURFACE[name].room in OF_PERSON
 """Of a Patient or Group export: the types of the patient compartment, and Task, which R4 leaves out of it and without which
 a referral says nothing."""
 
-ROWS = 1000
-"""Rows of a page."""
+ROWS = 500
+"""Rows of a page: few enough that notices, which the same process posts, do not wait for them."""
 LOOKS = 20
 """Queries of a page: stages and persons that have little do not cost a transaction each."""
 PERSONS = 100

@@ -17,6 +17,7 @@ import msgspec
 from adapters.fhir import bulk, dates, outcomes, reading, references, render, wire
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import Answer, Asked
+from adapters.fhir.surface import SURFACE
 from service.access import flow as access
 from service.access.model import Actor, Call
 from service.access.scopes import may
@@ -36,6 +37,7 @@ MOST_PERSONS = 1000
 SOON, LATER = 1, 10
 """Seconds after which a client is to ask again: at first, and once an export has run for a minute."""
 
+READ = frozenset({"_outputFormat", "_since", "_type", "patient"})
 ELSEWHERE = frozenset({"_format", "_pretty"})
 NOT_DONE = frozenset(
     {"_elements", "_typeFilter", "includeAssociatedData", "organizeOutputBy", "allowPartialManifests", "_until"}
@@ -73,12 +75,12 @@ class _Value(wire.Struct, frozen=True):
     uri: str | None = msgspec.field(default=None, name="valueUri")
     instant: str | None = msgspec.field(default=None, name="valueInstant")
     moment: str | None = msgspec.field(default=None, name="valueDateTime")
-    boolean: bool | None = msgspec.field(default=None, name="valueBoolean")
     reference: wire.Reference | None = msgspec.field(default=None, name="valueReference")
 
     @property
     def value(self) -> str:
         named = self.reference.reference if self.reference else None
+        """What it says, as a URL would; empty where that is nothing that is read here."""
         found = (self.string, self.code, self.uri, self.instant, self.moment, named)
         return next((each for each in found if each), "")
 
@@ -92,6 +94,8 @@ def _parameters(body: bytes) -> list[tuple[str, str]]:
     read = wire.decode(body, _Parameters, "Parameters")
     if read.resource_type != "Parameters":
         raise Malformed("What is posted here is a Parameters resource.", at="resourceType")
+    if empty := [each.name for each in read.parameter if each.name in READ and not each.value]:
+        raise Malformed("This parameter has no value that can be read here.", at=_at(empty[0]), code="value")
     return [(each.name, each.value) for each in read.parameter]
 
 
@@ -122,12 +126,15 @@ async def _wish(
             case "_since":
                 since = _instant(value)
             case "_type":
-                types += [each.strip() for each in value.split(",") if each.strip()]
+                types += [each.strip() for each in value.split(",")]
             case "patient" if asked.method == "POST" and level != "system":
                 persons += value.split(",")
                 continue  # Whom it is about stands in no address.
             case _ if lenient:
                 continue
+            case "patient":
+                text = "`patient` goes with a POST, to Patient/$export or Group/…/$export."
+                raise Malformed(text, at=_at(name), code="not-supported")
             case _:
                 raise _unknown(name)
         used.append((name, value))
@@ -174,7 +181,12 @@ def _types(actor: Actor, level: Level, wanted: Sequence[str], *, lenient: bool) 
         wanted = [type for type in wanted if type in offered]
         if not wanted:
             raise Malformed("None of these types is exported here.", at=_at("_type"), code="not-supported")
-    open_to = [type for type in offered if may(actor, type, "r") and may(actor, type, "s")]
+    seen = [type for type in offered if actor.side in SURFACE[type].who]
+    if hidden := [type for type in wanted if type not in seen]:
+        raise Forbidden(
+            f"These types are not for the {actor.side}: {', '.join(hidden)}.", at=_at("_type"), key="wrong-actor"
+        )
+    open_to = [type for type in seen if may(actor, type, "r") and may(actor, type, "s")]
     if closed := [type for type in wanted if type not in open_to]:
         raise _closed(closed)
     if not open_to:
@@ -296,10 +308,17 @@ async def file(database: Database, actor: Actor, asked: Asked, place: Place) -> 
             raise _closed([named[1]])
         found = await exports.open_file(session, export, named[1], int(named[2]))
     headers = {"content-type": NDJSON, "cache-control": "private, no-store", "accept-ranges": "none"}
-    if "gzip" in asked.headers.get("accept-encoding", "") and "gzip;q=0" not in asked.headers["accept-encoding"]:
+    if _takes_gzip(asked.headers.get("accept-encoding", "")):
         headers |= {"content-encoding": "gzip"}
         return Answer(200, None, headers, pieces=_packed(_pieces(database, export, found)))
     return Answer(200, None, headers | {"content-length": str(found.size)}, pieces=_pieces(database, export, found))
+
+
+def _takes_gzip(accepted: str) -> bool:
+    codings = {
+        name.strip(): weight for name, _, weight in (each.partition(";") for each in accepted.lower().split(","))
+    }
+    return "gzip" in codings and not re.fullmatch(r"\s*q=0(\.0*)?\s*", codings["gzip"])
 
 
 async def _pieces(database: Database, export: Export, file: File) -> AsyncIterator[bytes]:

@@ -39,7 +39,9 @@ def write(dsn: str, file: Path, attachments: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".yuanshe-backup-") as folder:
             dump = Path(folder) / DUMP
-            _call(dsn, "pg_dump", "--format=custom", "--no-owner", f"--file={dump}")
+            # Exports are copies that expire in a day, and one that is under way would go on without what it has written.
+            kept_out = [f"--exclude-table-data={name}" for name in ("export", "export_part")]
+            _call(dsn, "pg_dump", "--format=custom", "--no-owner", *kept_out, f"--file={dump}")
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as written:
                 with tarfile.open(fileobj=written, mode="w") as archive:
                     archive.add(dump, DUMP)

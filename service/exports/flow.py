@@ -12,6 +12,8 @@ from service.values import Id, new_id
 
 AT_ONCE = 3
 """Exports of one client that may be under way together."""
+AGAIN = 10.0
+"""Seconds after which a client that has too many may ask for another."""
 PAUSE = timedelta(milliseconds=500)
 """How soon a client may ask again how its export fares."""
 STUMBLES = 5
@@ -30,7 +32,7 @@ async def ask(session: Session, actor: Actor, wish: Wish, now: datetime) -> Id:
     """Note what is to be exported; a worker does it. Raises TooMany while AT_ONCE of the client's are under way."""
     await store.lock_client(session, actor.id)
     if await store.count_running(session, actor.id) >= AT_ONCE:
-        raise TooMany(f"{AT_ONCE} exports of yours are under way: wait for one, or cancel it (DELETE).")
+        raise TooMany(f"{AT_ONCE} exports of yours are under way: wait for one, or cancel it (DELETE).", wait=AGAIN)
     id = new_id()
     await store.insert(session, id, actor, wish, now)
     session.stirred = True  # The worker is told.

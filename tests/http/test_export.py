@@ -207,7 +207,9 @@ async def test_who_asks_too_often_is_told_when_to_come_back(world: World) -> Non
         ("?_elements=id", {}, "_elements"),
         ("?_typeFilter=Task%3Fstatus%3Drequested", {}, "_typeFilter"),
         ("?includeAssociatedData=LatestProvenanceResources", {}, "includeAssociatedData"),
-        ("?patient=Patient/1", {}, None),
+        ("?_type=", {}, "_type"),
+        ("?patient=Patient/1", {}, "patient"),
+        ("?fancy=1", {}, None),
     ],
 )
 async def test_what_cannot_be_done_is_refused_by_name(
@@ -257,6 +259,8 @@ async def test_a_kick_off_by_post_says_the_same_in_parameters(world: World) -> N
     assert one.patient.split("/")[1] in ids(lines, "Patient")
     assert other.patient.split("/")[1] not in everything(lines)
     assert (await world.parent(one))["id"] in ids(lines, "Task")
+    unread = {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueInteger": 3}]}
+    assert (await his.ask("POST", "$export", unread, prefer="respond-async")).status == 400
     body["parameter"][3]["valueReference"]["reference"] = "Patient/01890000-0000-7000-8000-000000000000"
     unknown = await his.ask("POST", "Patient/$export", body, prefer="respond-async")
     assert unknown.status == 422 and unknown["issue"][0]["expression"] == [
@@ -328,7 +332,11 @@ async def test_behaviour_38_nobody_else_sees_an_export_or_its_files(world: World
 
 async def test_an_auditor_exports_nothing_of_persons(world: World) -> None:
     referred = await world.refer()
-    lines = await exported(world, world.party("auditor"))
+    auditor = world.party("auditor")
+    refused = await auditor.get("$export?_type=Patient", prefer="respond-async")
+    assert refused.status == 403
+    assert (await auditor.get("Patient/$export", prefer="respond-async")).status == 403
+    lines = await exported(world, auditor)
     assert not {"Patient", "Task", "ServiceRequest", "Encounter", "Consent"} & lines.keys()
     assert referred.patient.split("/")[1] not in everything(lines)
 
@@ -578,7 +586,7 @@ async def test_behaviour_38_a_group_holds_whom_its_reader_may_know(world: World)
     assert (await agency.get(f"Group/{hospital['id']}")).status == 404
     assert (await world.party("his-b").get(f"Group/{hospital['id']}")).status == 404
     assert members(await group(world.party("his-b"), "N05")) == {foreign.patient}
-    assert await world.party("auditor").get("Group/" + hospital["id"]) != 200
+    assert (await world.party("auditor").get(f"Group/{hospital['id']}")).status == 403
     every = await world.party("platform").search("Group?characteristic=N05")
     assert {each["managingEntity"]["reference"] for each in every} >= {
         world.party("his-a").organization, world.party("his-b").organization
