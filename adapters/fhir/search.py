@@ -9,10 +9,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from adapters.fhir import asking, including, rooms, shaping
+from adapters.fhir import asking, including, rooms, shaping, steady
 from adapters.fhir.asking import PERSONAL_PAGE, Asked
 from adapters.fhir.outcomes import information
-from adapters.fhir.reading import Read
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
@@ -43,12 +42,13 @@ async def search(
         raise _unknown(type, asked.ignored)
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
-    asked.before = await _before(session, type, asked)
-    if asked.before:
+    follows = asking.follows(asked.conditions)
+    asked.before = await _before(session, type, asked, follows)
+    if asked.before and follows:
         asked.conditions.append(Condition("changed", (asked.before,), "lt"))
     limit = PERSONAL_PAGE if asked.personal else asked.count
     room = rooms.room(session, actor, type)
-    found = [] if asked.counting else await room.page(asked.conditions, limit + 1, asked.after, asked.order)
+    found = [] if asked.counting else await _page(session, type, room, asked, limit + 1, follows)
     more, found = len(found) > limit, found[:limit]
     if more and asked.personal:
         raise Malformed("This finds too many; narrow the search.", code="too-costly")
@@ -59,8 +59,8 @@ async def search(
         total = await room.count(asked.conditions)
         total = total if total <= COUNT_MOST else None
     # The entries are made whole first: what is left out of a body can be the reference that an include follows.
-    included, cut = await including.included(session, actor, type, asked, [each.body for each in found])
-    entries = [_entry(base_url, shaping.shaped(each.body, asked.shape), "match") for each in found]
+    included, cut = await including.included(session, actor, type, asked, [each.read.body for each in found])
+    entries = [_entry(base_url, shaping.shaped(each.read.body, asked.shape), "match") for each in found]
     entries += [_entry(base_url, shaping.shaped(body, asked.shape.of_included), "include") for body in included]
     if cut:
         entries.append(_outcome(f"Of what is included only {including.MOST} are shown.", "incomplete"))
@@ -91,14 +91,25 @@ def _wide(conditions: Sequence[Condition]) -> bool:
     )
 
 
-async def _before(session: Session, type: str, asked: Asked) -> datetime | None:
+async def _before(session: Session, type: str, asked: Asked, follows: bool) -> datetime | None:
     """The horizon of a search that depends on times of change: that of its first page on all that follow, whatever they are
     sorted by. Otherwise what changes meanwhile could show a later time than something that is not shown."""
     if asked.after and asked.after.before:
         return datetime.fromisoformat(asked.after.before)
-    named = any(each.field == "id" and each.test == "among" for each in asked.conditions)
+    named = any(each.field == "id" and each.test == "among" and not each.chosen for each in asked.conditions)
     sorted_by_it = asked.order.by_change and not named and SURFACE[type].param("_lastUpdated") is not None
-    return await horizon(session) if sorted_by_it or asking.follows(asked.conditions) else None
+    return await horizon(session) if sorted_by_it or follows else None
+
+
+async def _page(
+    session: Session, type: str, room: rooms.Room, asked: Asked, limit: int, follows: bool
+) -> list[steady.Placed]:
+    """One page. Who follows changes finds a resource that changed meanwhile with what changed next; in a list that is only
+    sorted by change it keeps its place."""
+    if asked.before and not follows:
+        return await steady.page(session, type, room, asked.conditions, limit, asked.after, asked.order, asked.before)
+    found = await room.page(asked.conditions, limit, asked.after, asked.order)
+    return [steady.Placed(each.last_modified, each) for each in found]
 
 
 def _entry(base_url: str, body: Json, mode: str) -> Json:
@@ -111,7 +122,7 @@ def _outcome(text: str, code: str) -> Json:
 
 
 def _unknown(type: str, ignored: Sequence[str]) -> Malformed:
-    names = [name for name in ignored if re.fullmatch(r"[_A-Za-z][A-Za-z:.\-]{0,60}", name)]
+    names = [name for name in ignored if re.fullmatch(r"[_A-Za-z][_A-Za-z:.\-]{0,80}", name)]
     text = f"These search parameters are not known for {type}: {', '.join(names) or 'one of them'}."
     if any(name.count(".") > 1 or name.count("_has") > 1 for name in names):
         text += " A chain goes one step."
@@ -123,8 +134,8 @@ def _url(base_url: str, type: str, params: Sequence[tuple[str, str]]) -> str:
     return f"{base_url}/{type}{'?' if query else ''}{query}"
 
 
-def _next(asked: Asked, last: Read) -> list[tuple[str, str]]:
-    at = last.last_modified.isoformat() if asked.order.by_change else None
-    after = After(last.body["id"], at, asked.before.isoformat() if asked.before else None)
+def _next(asked: Asked, last: steady.Placed) -> list[tuple[str, str]]:
+    at = last.at.isoformat() if asked.order.by_change else None
+    after = After(last.read.body["id"], at, asked.before.isoformat() if asked.before else None)
     cursor = base64.urlsafe_b64encode(msgspec.json.encode(after)).decode().rstrip("=")
     return [*(pair for pair in asked.used if pair[0] != "_cursor"), ("_cursor", cursor)]

@@ -1,6 +1,7 @@
-"""SQL of the history of Patients as hospitals sent them."""
+"""SQL of what received resources were: Patients as hospitals sent them, and when a resource had changed last."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from service.db import Session
 from service.db.past import Behind
@@ -21,3 +22,11 @@ async def patients(session: Session, hospitals: Sequence[Id], behind: Behind, li
     """Versions of the Patients of these hospitals, newest first."""
     rows = await session.fetch(PATIENTS, list(hospitals), behind.since, behind.at, behind.id, behind.version, limit)
     return [record_of(row) for row in rows]
+
+
+TIMES = "SELECT DISTINCT ON (id) id, at FROM record WHERE id = ANY($1) AND at < $2 ORDER BY id, version DESC"
+
+
+async def times(session: Session, ids: Sequence[Id], before: datetime) -> dict[Id, datetime]:
+    """When each of these resources had changed last before a time; those that there were not yet are left out."""
+    return {row["id"]: row["at"] for row in await session.fetch(TIMES, list(ids), before)}

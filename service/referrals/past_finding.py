@@ -1,6 +1,7 @@
 """SQL of the histories of types: versions of Tasks and requests across resources; the row policies decide what a reader finds."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -81,3 +82,28 @@ async def disclosed(session: Session, behind: Behind, limit: int) -> list[Referr
     """Versions of the requests that are open to the agency of the scope now, newest first."""
     rows = await session.fetch(DISCLOSED_TO, behind.since, behind.at, behind.id, behind.version, limit)
     return [_referral.decode(row["snapshot"]) for row in rows]
+
+
+TASK_TIMES = """
+SELECT DISTINCT ON (task_id) task_id AS id, at FROM task_version WHERE task_id = ANY($1) AND at < $2 ORDER BY task_id, version DESC
+"""
+
+
+async def task_times(session: Session, ids: Sequence[Id], before: datetime) -> dict[Id, datetime]:
+    """When each of these Tasks had changed last before a time; those that there were not yet are left out."""
+    return {row["id"]: row["at"] for row in await session.fetch(TASK_TIMES, list(ids), before)}
+
+
+REQUEST_TIMES = """
+SELECT DISTINCT ON (id) id, at FROM (
+    SELECT referral_id AS id, version, at FROM referral_version WHERE referral_id = ANY($1) AND at < $2
+    UNION ALL
+    SELECT t.filler_id, v.version, (v.snapshot ->> 'filler_at')::timestamptz FROM task t JOIN task_version v ON v.task_id = t.id
+    WHERE t.filler_id = ANY($1) AND v.at < $2
+) AS past ORDER BY id, version DESC
+"""
+
+
+async def request_times(session: Session, ids: Sequence[Id], before: datetime) -> dict[Id, datetime]:
+    """The same of placers' and filler requests."""
+    return {row["id"]: row["at"] for row in await session.fetch(REQUEST_TIMES, list(ids), before)}
