@@ -1,0 +1,119 @@
+"""What the program itself publishes: instruments, search parameters, operations, and the service as a device (contract.md)."""
+
+from typing import Any
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+
+from adapters.fhir.surface import SURFACE
+from service.safety.instruments import INSTRUMENTS
+from service.safety.screening import FREQUENCY, PHQ9_ITEM_9
+from tests.http.loop import refused
+from tests.http.world import World
+
+TYPES = ("Questionnaire", "SearchParameter", "OperationDefinition", "Device")
+PARTIES = ("his-a", "agency-a", "platform", "auditor")
+
+
+@pytest.mark.parametrize("type", TYPES)
+async def test_everybody_with_a_token_reads_and_finds_them(world: World, type: str) -> None:
+    for party in PARTIES:
+        found = await world.party(party).search(type)
+        assert found, party
+        for each in found:
+            get_fhir_model_class(type).model_validate(each)
+            assert await world.party(party).read(f"{type}/{each['id']}") == each
+            assert await world.party(party).read(f"{type}/{each['id']}/_history/1") == each
+    refused(await world.party("his-a").get(f"{type}/{found[0]['id']}/_history/2"), 404)
+    refused(await world.nobody.get(type), 401)
+    assert (await world.party("platform").post(type, found[0])).status == 405
+
+
+async def test_the_instruments_are_phq_9_and_gad_7_by_their_loinc_codes(world: World) -> None:
+    hospital = world.party("his-a")
+    (phq,) = await hospital.search("Questionnaire?code=http://loinc.org|44249-1")
+    (gad,) = await hospital.search("Questionnaire?url=urn:yuanshe:questionnaire:gad-7")
+    questions = {item["linkId"]: item for item in phq["item"]}
+    assert len([each for each in phq["item"] if each.get("required")]) == 9
+    assert len([each for each in gad["item"] if each.get("required")]) == 7
+    assert gad["code"][0]["code"] == "69737-5" and {"44261-6", PHQ9_ITEM_9} <= questions.keys()
+    item = questions[PHQ9_ITEM_9]
+    assert item["text"].startswith("有不如死掉") and "better off dead" in str(item["_text"])
+    scores = {option["valueCoding"]["code"]: option["valueCoding"]["extension"][0]["valueDecimal"] for option in item["answerOption"]}  # fmt: skip
+    assert scores == FREQUENCY, "what a form counts is what the crisis rule counts"
+    assert phq["language"] == "zh-CN" and "No permission required" in phq["copyright"]
+
+
+def test_a_form_names_every_list_of_answers_that_its_questions_need() -> None:
+    for form in INSTRUMENTS.values():
+        assert {item.choices for item in form.items} == form.choices.keys()
+        assert len({item.code for item in (*form.items, form.total)}) == len(form.items) + 1
+        highest = sum(max(c.score or 0 for c in form.choices[i.choices]) for i in form.items if i.scored)
+        assert f"0–{highest}" in form.total.zh
+
+
+async def test_a_response_names_an_instrument_and_is_found_by_it(world: World) -> None:
+    said: dict[str, Any] = {
+        "resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "urn:yuanshe:questionnaire:phq-9",
+        "subject": {"reference": "PATIENT"}, "item": [{"linkId": PHQ9_ITEM_9, "answer": [{"valueCoding": {"system": "http://loinc.org", "code": "LA6568-5"}}]}],
+    }  # fmt: skip
+    await world.refer("N05", extra=[said])
+    found = await world.party("his-a").search("QuestionnaireResponse?questionnaire=urn:yuanshe:questionnaire:phq-9")
+    assert len(found) == 1
+
+
+QUERIES: dict[str, list[tuple[str, int]]] = {
+    "Questionnaire": [
+        ("_id={id}", 1), ("url={url}", 1), ("url=urn:nobody", 0), ("version=1.0", 2), ("name=phq", 1), ("name:exact=phq", 0),
+        ("title=病人", 1), ("title=Generalized", 1), ("title:contains=health", 1), ("status=active", 2), ("status:not=active", 0), ("status=draft", 0),
+        ("identifier=44249-1", 1), ("identifier=http://loinc.org|69737-5", 1), ("code=urn:x|44249-1", 0), ("_lastUpdated=gt2020-01-01", 2),
+        ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 2), ("_count=1", 1), ("name=phq,gad", 2),
+    ],
+    "SearchParameter": [("url={url}", 1), ("base=Task", 2), ("base=Task&code=due", 1), ("type=date", 1), ("name=TaskDue", 1), ("status=active", 5)],
+    "OperationDefinition": [("url={url}", 1), ("code=timeline", 1), ("kind=operation", 2), ("name=route", 1)],
+    "Device": [("_id={id}", 1), ("device-name=院社", 1), ("status=active", 1), ("status=inactive", 0), ("organization={platform}", 1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("type", QUERIES)
+async def test_each_parameter_finds_what_it_says(world: World, type: str) -> None:
+    auditor = world.party("auditor")
+    first = (await auditor.search(type))[0]
+    for query, count in QUERIES[type]:
+        words = {"id": first["id"], "url": first.get("url", ""), "platform": world.organizations["platform"]}
+        for name, value in words.items():
+            query = query.replace(f"{{{name}}}", value)
+        found = await auditor.search(f"{type}?{query}")
+        assert len(found) == count or (count > 2 and len(found) >= count), (query, found)
+
+
+async def test_the_statement_says_where_every_parameter_and_operation_is_defined(world: World) -> None:
+    """An address of HL7's for what base R4 defines; for the rest one of ours, to be read here."""
+    reader = world.party("his-a")
+    statement = await world.nobody.get("metadata")
+    own: set[tuple[str, str]] = set()
+    for resource in statement["rest"][0]["resource"]:
+        for param in resource["searchParam"]:
+            url = param["definition"]
+            if url.startswith("urn:yuanshe:"):
+                (found,) = await reader.search(f"SearchParameter?url={url}")
+                assert (found["base"], found["code"], found["type"]) == (
+                    [resource["type"]],
+                    param["name"],
+                    param["type"],
+                )
+                assert found["expression"].startswith(f"{resource['type']}.")
+                own.add((resource["type"], param["name"]))
+            else:
+                family = url.removeprefix("http://hl7.org/fhir/SearchParameter/").removesuffix(
+                    param["name"].lstrip("_")
+                )
+                assert family in (f"{resource['type']}-", "Resource-", "clinical-", "individual-", "conformance-"), url
+        for operation in resource.get("operation", ()):
+            if operation["definition"].startswith("urn:yuanshe:"):
+                (found,) = await reader.search(f"OperationDefinition?url={operation['definition']}")
+                assert (
+                    found["code"] == operation["name"] and resource["type"] in found["resource"] and found["parameter"]
+                )
+    assert own == {(name, param.name) for name, type in SURFACE.items() for param in type.params if param.definition}
+    assert {("Task", "output"), ("ServiceRequest", "supporting-info"), ("Communication", "about")} <= own
