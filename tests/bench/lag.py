@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
+import msgspec
 
 from tests.bench import ward
 from tests.bench.ground import Ground, program, quantile, say, serving, table
@@ -55,46 +56,76 @@ async def hearing() -> AsyncIterator[tuple[Heard, str]]:
 
 
 def measure(on: Ground, referrals: int) -> dict[str, Any]:
-    """As many referrals on 8 connections, and when a subscriber heard of each; seconds."""
+    """A hospital that refers without a pause on 8 connections, another one after the other, and when each one's subscriber
+    heard of each referral; seconds."""
     with serving(on, **LOOPBACK) as served, program(on, "work", **LOOPBACK):
         return asyncio.run(_measure(on, served.port, referrals))
 
 
-async def _measure(on: Ground, port: int, referrals: int) -> dict[str, Any]:
-    sent = {"authorization": f"Bearer {on.token('his-a')}", "content-type": "application/fhir+json"}
-    base = f"http://127.0.0.1:{port}/fhir"
-    async with hearing() as (heard, endpoint), httpx.AsyncClient(timeout=60, headers=sent) as http:
-        made = await http.post(f"{base}/Subscription", json=_subscription(endpoint))
+class Ward(msgspec.Struct):
+    """A hospital's system, what it was answered when, and its subscriber."""
+
+    http: httpx.AsyncClient
+    heard: Heard
+    answered: dict[str, float]
+
+    async def refer(self, numbers: Iterator[int]) -> None:
+        for n in numbers:
+            answer = await self.http.post("", content=ward.body(n))
+            now = time.perf_counter()
+            if answer.status_code != 200:
+                raise RuntimeError(f"a submission answered {answer.status_code}")
+            located = [entry["response"]["location"] for entry in answer.json()["entry"]]
+            self.answered[next(each.split("/")[1] for each in located if each.startswith("ServiceRequest/"))] = now
+
+    async def hear_all(self) -> list[float]:
+        """From each answer, which follows the commit, to the notice; 0 where the notice overtook it."""
+        self.heard.wanted = set(self.answered)
+        if not self.heard.wanted <= self.heard.at.keys():
+            async with asyncio.timeout(300):
+                await self.heard.all.wait()
+        return [max(self.heard.at[id] - at, 0.0) for id, at in self.answered.items()]
+
+
+@contextlib.asynccontextmanager
+async def _ward(on: Ground, party: str, port: int) -> AsyncIterator[Ward]:
+    sent = {"authorization": f"Bearer {on.token(party)}", "content-type": "application/fhir+json"}
+    async with (
+        hearing() as (heard, endpoint),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/fhir", timeout=60, headers=sent) as http,
+    ):
+        made = await http.post("/Subscription", json=_subscription(endpoint))
         if made.status_code != 201:
             raise RuntimeError(f"the subscription answered {made.status_code}: {made.text[:300]}")
         async with asyncio.timeout(30):
-            while (await http.get(f"{base}/Subscription/{made.json()['id']}")).json()["status"] != "active":  # noqa: ASYNC110 - another process writes it
+            while (await http.get(f"/Subscription/{made.json()['id']}")).json()["status"] != "active":  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
-        numbers = iter(range(FIRST, FIRST + referrals))
-        answered: dict[str, float] = {}
+        yield Ward(http, heard, {})
 
-        async def ward_of() -> None:
-            for n in numbers:
-                answer = await http.post(base, content=ward.body(n))
-                now = time.perf_counter()
-                located = [entry["response"]["location"] for entry in answer.json()["entry"]]
-                answered[next(each.split("/")[1] for each in located if each.startswith("ServiceRequest/"))] = now
 
+async def _measure(on: Ground, port: int, referrals: int) -> dict[str, Any]:
+    async with _ward(on, "his-a", port) as busy, _ward(on, "his-b", port) as quiet:
+        numbers, others = iter(range(FIRST, FIRST + referrals)), iter(range(FIRST + referrals, FIRST + 10 * referrals))
         began = time.perf_counter()
-        await asyncio.gather(*(ward_of() for _ in range(CONNECTIONS)))
+        beside = asyncio.create_task(quiet.refer(others))
+        await asyncio.gather(*(busy.refer(numbers) for _ in range(CONNECTIONS)))
         rate = referrals / (time.perf_counter() - began)
-        heard.wanted = set(answered)
-        if not heard.wanted <= heard.at.keys():
-            async with asyncio.timeout(120):
-                await heard.all.wait()
-        plain = await _plain(http, endpoint)
-    # The answer follows the commit; a notice may overtake it.
-    lags = [max(heard.at[id] - at, 0.0) for id, at in answered.items()]
+        beside.cancel()
+        await asyncio.wait([beside])
+        lags = await quiet.hear_all()
+        behind = await busy.hear_all()
+        drained = busy.heard.posts / (time.perf_counter() - began)
+        async with hearing() as (_, endpoint):
+            plain = await _plain(quiet.http, endpoint)
     said = [
-        ("commit to subscriber", f"{quantile(lags, 0.5) * 1000:.0f}", f"{quantile(lags, 0.99) * 1000:.0f}"),
-        ("a bare POST to the same subscriber", f"{quantile(plain, 0.5) * 1000:.1f}", f"{quantile(plain, 0.99) * 1000:.1f}"),
+        (name, len(each), f"{quantile(each, 0.5) * 1000:.0f}", f"{quantile(each, 0.99) * 1000:.0f}")
+        for name, each in (
+            ("commit to subscriber, a hospital of a ward's pace", lags), ("the busy hospital's own subscriber", behind),
+            ("a bare POST to a subscriber", plain),
+        )
     ]  # fmt: skip
-    say(table((f"{referrals} referrals at {rate:.0f} a second, {heard.posts} notices", "p50 ms", "p99 ms"), said))
+    say(table((f"beside {rate:.0f} referrals a second", "heard of", "p50 ms", "p99 ms"), said))
+    say(f"one subscriber takes {drained:.0f} notices a second")
     return {"p50": quantile(lags, 0.5), "p99": quantile(lags, 0.99)}
 
 

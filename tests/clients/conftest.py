@@ -68,14 +68,14 @@ Script = Callable[..., Awaitable[str]]
 
 @pytest.fixture
 def javascript(packages: None) -> Script:
-    """Run a file of this folder with Node; what it printed. Fails with its words when it fails."""
+    """Run a file of this folder with Node, `sent` on its standard input; what it printed. Fails with its words when it fails."""
 
-    async def run(*arguments: str, **environ: str) -> str:
+    async def run(*arguments: str, sent: str = "", **environ: str) -> str:
         process = await asyncio.create_subprocess_exec(
-            NODE, *arguments, cwd=HERE, env={**os.environ, **environ}, stdout=asyncio.subprocess.PIPE,
+            NODE, *arguments, cwd=HERE, env={**os.environ, **environ}, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said = (await process.communicate())[0].decode()
+        said = (await process.communicate(sent.encode()))[0].decode()
         assert process.returncode == 0, said
         return said
 
