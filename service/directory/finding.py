@@ -31,8 +31,8 @@ SERVICE: dict[str, Field] = {
     "name": text("s.name_zh", "s.name_en"),
     "active": column("s.active", "bool"),
     "organization": column("s.agency_id", "uuid"),
-    "type": Field("s.service_types && $1", ("text",)),
-    "need": Field("s.needs && $1", ("text",)),
+    "type": Field("s.service_types && $1", ("text",), "cardinality(s.service_types) = 0"),
+    "need": Field("s.needs && $1", ("text",), "cardinality(s.needs) = 0"),
     # Services are where their agency's people go; no places of their own are kept.
     "location": Field("false AND $1 IS NULL", missing="true"),
 }

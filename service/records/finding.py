@@ -29,6 +29,8 @@ from service.values import Id
 # resources a thing stands, and this room need not know.
 _PART = "jsonb_path_query(r.body::jsonb, wanted.path::jsonpath) AS found"
 
+_MADE = "CASE WHEN r.body ->> 'resourceType' IS NULL THEN r.{0} END"
+
 RECORD: dict[str, Field] = {
     "of-hospital": Field(
         f"r.author_id = {OWN} OR (r.returned AND r.hospital_id = {OWN} AND r.author_id <> r.hospital_id)", ()
@@ -67,10 +69,16 @@ RECORD: dict[str, Field] = {
     "made": Field("r.body ->> 'resourceType' IS NULL", ()),
     "made-at": Field("", value="CASE WHEN r.body ->> 'resourceType' IS NULL THEN r.at END"),
     "made-kind": Field("r.body ->> 'resourceType' IS NULL AND r.code = ANY($1)", ("text",)),
-    "made-referral": Field("r.body ->> 'resourceType' IS NULL AND r.referral_id = ANY($1)"),
-    "made-task": Field("r.body ->> 'resourceType' IS NULL AND r.task_id = ANY($1)"),
-    "made-agency": Field("r.body ->> 'resourceType' IS NULL AND r.agency_id = ANY($1)"),
-    "made-hospital": Field("r.body ->> 'resourceType' IS NULL AND r.hospital_id = ANY($1)"),
+    "made-referral": Field(
+        "r.body ->> 'resourceType' IS NULL AND r.referral_id = ANY($1)", names=_MADE.format("referral_id")
+    ),
+    "made-task": Field("r.body ->> 'resourceType' IS NULL AND r.task_id = ANY($1)", names=_MADE.format("task_id")),
+    "made-agency": Field(
+        "r.body ->> 'resourceType' IS NULL AND r.agency_id = ANY($1)", names=_MADE.format("agency_id")
+    ),
+    "made-hospital": Field(
+        "r.body ->> 'resourceType' IS NULL AND r.hospital_id = ANY($1)", names=_MADE.format("hospital_id")
+    ),
     "coded": Field(
         f"EXISTS (SELECT 1 FROM unnest($1, $2, $3) AS wanted (path, system, code), {_PART}"
         " WHERE (wanted.system IS NULL OR coalesce(found ->> 'system', '') = wanted.system)"

@@ -37,6 +37,8 @@ _PERSON = f"t.patient_id = ANY($1) OR t.stand_in_id = ANY($1) OR t.referral_id =
 _THEIRS = "coalesce(t.patient_id, (SELECT p.patient_id FROM task p WHERE p.referral_id = t.referral_id AND p.kind = 'parent'))"
 _SAFETY = f"string_to_array('{' '.join(sorted(codes.SAFETY_NEEDS))}', ' ')"
 
+_OUTPUTS = "json_array_elements(CASE WHEN t.status IN ('completed', 'failed', 'accepted', 'cancelled') THEN v.snapshot -> 'outputs' END) AS o"
+
 _OF_HOSPITAL = Field(f"t.hospital_id = {OWN}", ())
 _OF_AGENCY = Field(f"t.agency_id = {OWN} OR (t.agency_id IS NULL AND t.kind = 'share')", ())
 
@@ -84,9 +86,9 @@ TASK: dict[str, Field] = {
         missing="false",
     ),
     "output": Field(
-        "EXISTS (SELECT 1 FROM json_array_elements(CASE WHEN t.status IN ('completed', 'failed', 'accepted', 'cancelled')"
-        " THEN v.snapshot -> 'outputs' END) AS o WHERE substring(o ->> 'reference' from '[A-Za-z]+/[^/]+') = ANY($1))",
+        f"EXISTS (SELECT 1 FROM {_OUTPUTS} WHERE substring(o ->> 'reference' from '[A-Za-z]+/[^/]+') = ANY($1))",
         ("text",),
+        missing=f"NOT EXISTS (SELECT 1 FROM {_OUTPUTS} WHERE o ->> 'reference' IS NOT NULL)",
     ),
     # The numbers that the hospital gave its own Task; ours have none.
     "number": Field(
@@ -147,6 +149,7 @@ _RECEIVED = (
     " AND (wanted.system IS NULL OR coalesce(found ->> 'system', '') = wanted.system)"
     " AND (wanted.code IS NULL OR found ->> 'code' = wanted.code))"
 )
+_LACKS = "EXISTS (SELECT 1 FROM record b WHERE b.id = r.id AND b.version = r.received AND b.body -> '{0}' IS NULL)"
 _OURS = (
     f"ARRAY(SELECT w.code FROM unnest($1, $2) AS w (system, code) WHERE w.system IS NULL OR w.system = '{codes.NEED}')"
 )
@@ -197,15 +200,20 @@ PLACED: dict[str, Field] = {
         missing="false",
     ),
     "category": Field(
-        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.category[*].coding[*]')}", ("text", "text")
+        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.category[*].coding[*]')}",
+        ("text", "text"),
+        _LACKS.format("category"),
     ),
     "code": Field(
-        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.code.coding[*]')}", ("text", "text")
+        f"{_ANY_OURS} OR r.needs && {_OURS} OR {_RECEIVED.format(path='$.code.coding[*]')}",
+        ("text", "text"),
+        _LACKS.format("code"),
     ),
     "supporting": Field(
         "EXISTS (SELECT 1 FROM record b, jsonb_path_query(b.body::jsonb, '$.supportingInfo[*].reference') AS found"
         " WHERE b.id = r.id AND b.version = r.received AND substring(found #>> '{}' from '[A-Za-z]+/[^/]+') = ANY($1))",
         ("text",),
+        _LACKS.format("supportingInfo"),
     ),
     "occurrence": dated(_BODY_PART.format(key="r.id", version="r.received")),
     "has-occurrence": Field(

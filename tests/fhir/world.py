@@ -77,7 +77,7 @@ class World:
             "category": [{"coding": [{"system": "urn:yuanshe:need", "code": need, "extension": [{"url": "urn:his-a:x", "valueString": "王秀兰"}]}
                                      for need in referral.needs]}],
             "code": {"text": "出院安置"}, "subject": {"reference": "Patient/old", "display": "王秀兰"},
-            "requester": {"reference": "Practitioner/doctor"}, "note": [{"text": "住六楼", "authorString": "李医生"}],
+            "requester": {"reference": "Practitioner/doctor"}, "occurrenceDateTime": "2026-02-10T10:00:00+08:00", "note": [{"text": "住六楼", "authorString": "李医生"}],
             "supportingInfo": [{"reference": "Consent/00000000-0000-4000-8000-000000000000"}],
             "extension": [{"url": "urn:his-a:ward", "valueString": "心内科"}],
             "contained": [{"resourceType": "Patient", "id": "p", "name": [{"text": "王秀兰"}]}],
