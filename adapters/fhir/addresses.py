@@ -6,7 +6,8 @@ import msgspec
 
 from adapters.fhir.exchange import Refused405
 from adapters.fhir.references import as_id
-from adapters.fhir.surface import SURFACE, SYSTEM, Level, Sides, Way
+from adapters.fhir.surface import SURFACE
+from adapters.fhir.ways import SYSTEM, Level, Sides, Way
 from service.access.model import Actor, Call
 from service.access.scopes import may
 from service.errors import Forbidden, NotFound

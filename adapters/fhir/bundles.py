@@ -212,33 +212,33 @@ def _looked_up(asked: Asked) -> Place:
 
 def _unambiguous(entries: Sequence[Entry]) -> None:
     """Each entry is about a resource of its own (FHIR R4 http.html#trules; bdl-7, bdl-8). Raises Invalid."""
-    named: set[str] = set()
-    targets: set[tuple[str, ...]] = set()
+    named: dict[str, str] = {}
+    targets: dict[tuple[str, str], str] = {}
     for entry in entries:
         url = entry.said.full_url
         if url is not None:
-            if url in named:
-                raise Invalid("Two entries have the same fullUrl.", at=f"{entry.at}.fullUrl", code="duplicate")
             if "/_history/" in url:
                 raise Invalid("A fullUrl names no version.", at=f"{entry.at}.fullUrl", code="value")
-            named.add(url)
-        target: tuple[str, ...] | None = None
-        where = "url"
+            _other(named, url, f"{entry.at}.fullUrl", "Two entries have the same fullUrl.")
+        condition = entry.asked.headers.get("if-none-exist")
         if entry.place.way.name in ("update", "patch"):
-            said = entry.place.id or "?" + "&".join(sorted(f"{key}={value}" for key, value in entry.asked.query))
-            target = (entry.place.type, said)
-        elif entry.place.way.name == "create" and (condition := entry.asked.headers.get("if-none-exist")) is not None:
-            target, where = (
-                (entry.place.type, "?" + "&".join(sorted(condition.rpartition("?")[2].split("&")))),
-                "ifNoneExist",
-            )
-        if target in targets:
-            raise Invalid(
-                "Two entries of the transaction are about the same resource.",
-                at=f"{entry.at}.request.{where}",
-                code="duplicate",
-            )
-        targets |= {target} if target else set()
+            query = "&".join(sorted(f"{key}={value}" for key, value in entry.asked.query))
+            target, where = entry.place.id or f"?{query}", "url"
+        elif entry.place.way.name == "create" and condition is not None:
+            target, where = "?" + "&".join(sorted(condition.rpartition("?")[2].split("&"))), "ifNoneExist"
+        else:
+            continue
+        _other(targets, (entry.place.type, target), f"{entry.at}.request.{where}", TWICE)
+
+
+TWICE = "Two entries of the transaction are about the same resource."
+
+
+def _other(met: dict[Any, str], one: Any, at: str, text: str) -> None:
+    """Raise Invalid, with both places, for what was met before."""
+    if one in met:
+        raise Invalid(text, issues=[Issue(text, place, "duplicate") for place in (met[one], at)])
+    met[one] = at
 
 
 def _permit_part(actor: Actor, place: Place) -> None:
@@ -299,9 +299,7 @@ def _where(entry: Entry) -> Iterator[None]:
 def _once(written: set[tuple[str, Id]], stored: Stored, entry: Entry) -> None:
     """FHIR R4 http.html#trules: where two entries turn out to be of one resource, the transaction fails."""
     if (stored.type, stored.id) in written:
-        raise Invalid(
-            "Another entry of the transaction is about the same resource.", at=f"{entry.at}.resource", code="duplicate"
-        )
+        raise Invalid(TWICE, at=f"{entry.at}.resource", code="duplicate")
     written.add((stored.type, stored.id))
 
 

@@ -282,6 +282,8 @@ def refused(refusal: Refusal, asked: Asked) -> Answer:
 
 async def reply(send: Send, asked: Asked, answer: Answer) -> None:
     body = b"" if answer.body is None else write_json(answer.body)
+    if ("_pretty", "true") in asked.query:
+        body = msgspec.json.format(body, indent=2) if body else body
     headers = dict(answer.headers)
     if body:
         headers.setdefault("content-type", f"{asked.kind}; fhirVersion=4.0; charset=utf-8")

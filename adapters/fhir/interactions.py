@@ -1,8 +1,10 @@
 """What is done, in an open session, for each row of the table: the interactions of FHIR's REST, and the operations."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -11,16 +13,19 @@ import msgspec
 from adapters.fhir import (
     binary,
     conditional,
+    everything,
     exporting,
     history,
     operations,
     outcomes,
+    parameters,
     reading,
     references,
     search,
     shaping,
     subscription_operations,
     subscriptions,
+    validation,
     wire,
     writing,
 )
@@ -32,15 +37,15 @@ from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
-from service.errors import Issue, Malformed, NotAcceptable, NotFound
-from service.values import Id, new_id
+from service.errors import Forbidden, Issue, Malformed, NotAcceptable, NotFound
+from service.values import Id, new_id, write_json
 
 Handler = Callable[[Session, Actor, Asked, Place, datetime], Awaitable[Answer]]
 
 
 async def perform(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     """Do what is asked, if the actor may. Raises a Refusal."""
-    place.permit(actor)
+    await _permitted(session, actor, place)
     place, met = await settled(session, actor, asked, place)
     return await carried_out(session, actor, asked, place, met, now)
 
@@ -49,10 +54,20 @@ async def carried_out(
     session: Session, actor: Actor, asked: Asked, place: Place, met: Stored | None, now: datetime
 ) -> Answer:
     """Do what is asked, its condition settled."""
-    place.permit(actor)
+    await _permitted(session, actor, place)
     if met:
         return await written(session, actor, asked, met)
     return await HANDLERS[place.way.name](session, actor, asked, place, now)
+
+
+async def _permitted(session: Session, actor: Actor, place: Place) -> None:
+    """Raise Forbidden where this is not for the actor; NotFound instead where it may not even know of the resource."""
+    try:
+        place.permit(actor)
+    except Forbidden as refusal:
+        if refusal.key == "wrong-actor" and place.way.affects and place.id is not None:
+            await reading.read(session, actor, place.type, identified(place))
+        raise
 
 
 async def prepared(actor: Actor, asked: Asked, place: Place) -> None:
@@ -265,7 +280,37 @@ async def _events(session: Session, actor: Actor, asked: Asked, place: Place, no
     return Answer(200, await subscription_operations.events(session, actor, identified(place), words, asked.base))
 
 
+async def _validate(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    """Of the resource that is sent; of the one at the address where none is."""
+    words, body = parameters.with_resource(asked.query, asked.body)
+    mode = next((value for name, value in words if name == "mode"), None)
+    profiles = [value for name, value in words if name == "profile"]
+    if body is None and place.id is not None and mode not in ("create", "update", "delete"):
+        body = write_json((await _stored(session, actor, place)).body)
+    if body is None and mode != "delete":
+        raise Malformed("Send the resource that is to be validated.", at="Parameters.parameter", code="required")
+    work = partial(validation.validate, place.type, body or b"", mode=mode, profile=profiles, id=place.id)
+    return Answer(200, outcomes.outcome(await asyncio.to_thread(work)))
+
+
+async def _stored(session: Session, actor: Actor, place: Place) -> Read:
+    if not may(actor, place.type, "r"):
+        raise Forbidden(
+            f"The token's scopes do not allow to read {place.type}.", at=place.type, key="insufficient-scope"
+        )
+    return await reading.read(session, actor, place.type, identified(place))
+
+
+async def _everything(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    words = parameters.words(asked.query, asked.body)
+    strict = asked.prefers("handling") == "strict"
+    person = identified(place)
+    return Answer(200, await everything.everything(session, actor, person, words, asked.base, strict=strict))
+
+
 HANDLERS: dict[str, Handler] = {
+    "$validate": _validate,
+    "$everything": _everything,
     "read": _read,
     "vread": _vread,
     "history-instance": _history,

@@ -7,7 +7,8 @@ from typing import Any
 
 from adapters.fhir import directory, published, standard, subscriptions
 from adapters.fhir.exchange import Answer, Asked
-from adapters.fhir.surface import ALL, SURFACE, SYSTEM, Param, Sides, Type, Way, revincludes
+from adapters.fhir.surface import SURFACE, Param, Type, revincludes
+from adapters.fhir.ways import ALL, SYSTEM, Sides, Way
 from adapters.settings import VERSION
 from service.errors import Malformed
 from service.values import write_json
@@ -80,6 +81,7 @@ def capability(base_url: str, *, shared: bool = False) -> Json:
         "description": "Referrals between hospitals and social work agencies, as a coordination platform of the SDOH Clinical Care "
         "guide. JSON only: XML and Turtle are refused with 406 and 415. What is not listed here is not offered.",
         "kind": "instance",
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "software": {"name": "Yuanshe", "version": VERSION},
         "implementation": {"description": "Yuanshe", "url": base_url},
         "fhirVersion": "4.0.1",

@@ -85,7 +85,10 @@ def bundle_of(body: bytes) -> wire.Bundle:
         raise Malformed("What is posted here is a Bundle of type transaction or batch.", at="resourceType")
     content = read_json(body)
     entries = content.get("entry")
-    if isinstance(entries, list):
+    if entries == []:
+        # No list of FHIR is empty, yet many a program sends this one so, and it says what it means.
+        del content["entry"]
+    elif isinstance(entries, list):
         if len(entries) > MOST_ENTRIES:
             raise TooLarge(f"A Bundle has at most {MOST_ENTRIES} entries.", at="Bundle.entry")
         content["entry"] = [_judged_here(entry, content.get("type")) for entry in entries]

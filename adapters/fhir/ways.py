@@ -1,0 +1,174 @@
+"""The ways to ask: interactions of FHIR's REST and operations, each with its address, its methods, its scope and its sides."""
+
+from typing import Literal
+
+import msgspec
+
+from service.access.model import Side
+from service.access.scopes import Interaction as Letter
+
+Level = Literal["system", "type", "instance"]
+Sides = tuple[Side, ...]
+ALL: Sides = ("hospital", "agency", "platform", "auditor")
+PARTIES: Sides = ("hospital", "agency", "platform")
+"""Whoever has a part in referrals; an auditor reads the audit and what holds no person."""
+HOSPITAL: Sides = ("hospital",)
+AGENCY: Sides = ("agency",)
+PLATFORM: Sides = ("platform",)
+WORKERS: Sides = ("hospital", "agency")
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way to ask: an interaction of FHIR's REST (by its code) or an operation (its name begins with `$`).
+
+    It stands at an address of its level (`/`, `/Type`, `/Type/id`), followed by the name of an operation and by `tail`, in
+    which `*` is any one word.
+    `letter`: what of a SMART scope it needs on the type; none where its parts are permitted one by one. `who`: the sides
+    that may use it at all; a Type can say fewer. `affects`: whether it may change what is stored.
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+    methods: tuple[str, ...]
+    letter: Letter | None
+    tail: tuple[str, ...] = ()
+    affects: bool = False
+    who: Sides = ALL
+    definition: str = ""
+    doc: str = ""
+
+    @property
+    def is_operation(self) -> bool:
+        return self.name.startswith("$")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What stands after the level in its address."""
+        return (self.name, *self.tail) if self.is_operation else self.tail
+
+
+GET = ("GET", "HEAD")
+INTERACTIONS: tuple[Way, ...] = (
+    Way("read", ("instance",), GET, "r"),
+    Way("vread", ("instance",), GET, "r", ("_history", "*")),
+    Way("history-instance", ("instance",), GET, "r", ("_history",)),
+    Way("history-type", ("type",), GET, "s", ("_history",)),
+    Way("search-type", ("type",), GET, "s"),
+    Way("search-type", ("type",), ("POST",), "s", ("_search",)),
+    Way("create", ("type",), ("POST",), "c", affects=True),
+    # Of a type instead of an instance these are conditional: which one is meant is a search.
+    Way("update", ("instance", "type"), ("PUT",), "u", affects=True),
+    Way("patch", ("instance", "type"), ("PATCH",), "u", affects=True),
+)
+"""The interactions of FHIR's REST with a resource; a type offers those that it names. None deletes."""
+
+READ = ("read", "vread", "history-instance", "search-type")
+CREATE = (*READ, "create")
+WRITE = (*READ, "create", "update", "patch")
+PAST = (*WRITE, "history-type")
+"""Of these a side's versions are found in the order of their times by an index."""
+
+BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+
+
+def export(level: Level, name: str, what: str) -> Way:
+    """A kick-off of Bulk Data Access 2.0.0; it needs no scope of its own, but one for each type that is exported."""
+    return Way("$export", (level,), ("GET", "POST"), None, definition=f"{BULK}/{name}", doc=what)
+
+
+SYSTEM: tuple[Way, ...] = (
+    Way("capabilities", ("system",), GET, None, ("metadata",), doc="Open to everybody."),
+    Way("transaction", ("system",), ("POST",), None, affects=True),
+    Way("batch", ("system",), ("POST",), None, affects=True),
+    export("system", "export", "All that the client may read, as NDJSON files (Prefer: respond-async)."),
+    Way(
+        "export-status",
+        ("system",),
+        GET,
+        None,
+        ("$export", "*"),
+        doc="How an export fares; once it is done, its manifest.",
+    ),
+    Way(
+        "export-cancel", ("system",), ("DELETE",), None, ("$export", "*"), doc="Ends an export, or gives up its files."
+    ),
+    Way(
+        "export-file",
+        ("system",),
+        GET,
+        None,
+        ("$export", "*", "*"),
+        doc="A file of an export (application/fhir+ndjson).",
+    ),
+)
+"""What is asked of the service as a whole."""
+
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
+ON_EVERY_TYPE: tuple[Way, ...] = (
+    Way(
+        "$validate",
+        ("type", "instance"),
+        ("POST",),
+        None,
+        definition="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+        doc="What is wrong with a resource, all of it; by `mode` and `profile`. Nothing is stored.",
+    ),
+)
+"""Operations that every type offers."""
+
+COMPARTMENT = tuple(
+    Way("search-compartment", ("instance",), methods, "r", tail, who=PARTIES)
+    for methods, tail in ((GET, ("*",)), (("POST",), ("*", "_search")))
+)
+"""`Patient/{id}/{type}`: the search of that type by its patient."""
+
+
+ROUTE = Way(
+    "$route",
+    ("type",),
+    ("POST",),
+    "r",
+    who=("hospital", "platform"),
+    definition="urn:yuanshe:operation:route",
+    doc="Who would be offered this submission, and why; nothing is stored.",
+)
+
+TIMELINE = Way(
+    "$timeline",
+    ("instance",),
+    GET,
+    "r",
+    who=PARTIES,
+    definition="urn:yuanshe:operation:timeline",
+    doc="Every event of a referral, and who must act next.",
+)
+
+STATUS = Way(
+    "$status",
+    ("type", "instance"),
+    (*GET, "POST"),
+    "r",
+    who=PARTIES,
+    definition=f"{BACKPORT}/backport-subscription-status",
+    doc="How subscriptions fare.",
+)
+
+EVENTS = Way(
+    "$events",
+    ("instance",),
+    (*GET, "POST"),
+    "r",
+    who=PARTIES,
+    definition=f"{BACKPORT}/backport-subscription-events",
+    doc="What a subscription was to hear, delivered or not.",
+)
+
+EVERYTHING = Way(
+    "$everything",
+    ("instance",),
+    (*GET, "POST"),
+    "r",
+    who=PARTIES,
+    definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
+    doc="All that the reader may see of this person, in pages; `_since`, `_type`, `_count`.",
+)
