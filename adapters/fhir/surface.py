@@ -118,6 +118,7 @@ def _coded(name: str, element: str) -> Param:
     return _path(name, "token", f"$.{element}[*].coding[*]")
 
 
+STAFF = ("Organization", "PractitionerRole", "Practitioner")
 IDENTIFIER = _path("identifier", "token", "$.identifier[*]", personal=True)
 PERSON = _reference("patient", "person", "Patient")
 SUBJECT = _reference("subject", "person", "Patient")
@@ -334,16 +335,7 @@ SURFACE: dict[str, Type] = {
         PERSON,
         SUBJECT,
         _path("questionnaire", "uri", "$.questionnaire"),
-        _path(
-            "author",
-            "reference",
-            "$.author.reference",
-            "Organization",
-            "PractitionerRole",
-            "Practitioner",
-            "Patient",
-            "RelatedPerson",
-        ),  # fmt: skip
+        _path("author", "reference", "$.author.reference", *STAFF, "Patient", "RelatedPerson"),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
         _path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
@@ -370,14 +362,7 @@ SURFACE: dict[str, Type] = {
         _coded("category", "category"),
         _coded("code", "code"),
         _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path(
-            "performer",
-            "reference",
-            "$.performer[*].actor.reference",
-            "PractitionerRole",
-            "Organization",
-            "Practitioner",
-        ),
+        _path("performer", "reference", "$.performer[*].actor.reference", *STAFF),
         IDENTIFIER,
         based_on=("basedOn",),
         patient=("subject",),
