@@ -175,6 +175,11 @@ def page() -> str:
         "- `_count` (at most 200), `_sort` (one of `_id`, `_lastUpdated`, with a minus for newest first; unasked, newest first),",
         "  `_total`, `_summary` and `_elements` (on a read as well) shape the answer. `Prefer: handling=strict` refuses what is not",
         "  listed here; otherwise it is ignored and left out of `self`.",
+        "- Who asks `_lastUpdated=gt` the latest time seen misses no change, in whatever order writers commit; all pages of a search",
+        "  are of the moment at which its first was asked ([why](decisions/commit-order.md)). A list that is only sorted by",
+        "  `_lastUpdated` shows each resource once, at the place it had then.",
+        "- The history of a resource takes `_count`, `_since` and `_at`, that of a type `_count` and `_since`; both come newest first, in",
+        "  pages. A read takes `If-None-Match` (versions, or `*`) and, where that is not sent, `If-Modified-Since`.",
         "- A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
         "",
     ]
