@@ -13,6 +13,7 @@ CREATE TABLE export (
     persons uuid[],
     types text[] NOT NULL,
     since timestamptz,
+    base text NOT NULL,
     request text NOT NULL,
     state text NOT NULL CHECK (state IN ('running', 'done', 'failed', 'cancelled')),
     asked_at timestamptz NOT NULL,
@@ -31,6 +32,7 @@ CREATE TABLE export (
 COMMENT ON TABLE export IS 'A Bulk Data export: asked for by a client, written page by page by workers';
 COMMENT ON COLUMN export.client_id IS 'With role, name and scopes: the actor in whose row scope each page is read';
 COMMENT ON COLUMN export.persons IS 'The persons asked for by id; empty: all that the level and the actor''s row scope hold';
+COMMENT ON COLUMN export.base IS 'Address of the surface at which it was asked for: what its manifest and its lines name is there';
 COMMENT ON COLUMN export.transaction_time IS 'Whatever changed before is in the export; set when a worker begins';
 COMMENT ON COLUMN export.stage IS 'With person and row_id: how far it is written, stored with each page';
 COMMENT ON COLUMN export.stumbles IS 'Failures since the last page that was written';

@@ -8,12 +8,13 @@ import asyncio
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from adapters.fhir import reading, rooms
 from adapters.fhir.reading import Read
+from adapters.fhir.render import Json
 from adapters.fhir.search import OF_PERSONS
 from adapters.fhir.surface import SURFACE
 from service.access import flow as access
@@ -130,7 +131,7 @@ async def _read(session: Session, export: Export) -> tuple[str, list[bytes], Cur
             continue
         limit = ROWS - len(lines)
         found = await _rows(session, export, stage, persons, limit, After(cursor.row) if cursor.row else None)
-        lines += [write_json(each.body) + b"\n" for _, each in found if not _later(each, export)]
+        lines += [_line(each.body, wish.base) for _, each in found if not _later(each, export)]
         if len(found) == limit:
             cursor = msgspec.structs.replace(cursor, row=found[-1][0])
         elif persons is not None:
@@ -138,6 +139,30 @@ async def _read(session: Session, export: Export) -> tuple[str, list[bytes], Cur
         else:
             cursor = Cursor(cursor.stage + 1)
     return type, lines, cursor
+
+
+ATTACHMENTS = frozenset({"attachment", "contentAttachment", "photo", "sourceAttachment", "valueAttachment"})
+"""Elements of type Attachment."""
+
+
+def _line(body: Json, base: str) -> bytes:
+    """A resource in one line. Where it names a file of ours, it does so by its whole address: a line is read far from here
+    (Bulk Data Access 2.0.0, export.html#attachments)."""
+    line = write_json(body)
+    if b'"Binary/' in line:
+        line = write_json(_placed(body, base, within=False))
+    return line + b"\n"
+
+
+def _placed(value: Any, base: str, *, within: bool) -> Any:
+    if isinstance(value, list):
+        return [_placed(each, base, within=within) for each in value]
+    if not isinstance(value, dict):
+        return value
+    placed = {name: _placed(each, base, within=name in ATTACHMENTS) for name, each in value.items()}
+    if within and isinstance(url := placed.get("url"), str) and url.startswith("Binary/"):
+        placed["url"] = f"{base}/{url}"
+    return placed
 
 
 def _later(each: Read, export: Export) -> bool:

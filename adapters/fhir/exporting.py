@@ -65,7 +65,8 @@ async def kick_off(session: Session, actor: Actor, asked: Asked, place: Place, n
     params += _parameters(asked.body) if asked.body else []
     wish = await _wish(session, actor, asked, place, level, params, lenient=asked.prefers("handling") == "lenient")
     id = await exports.ask(session, actor, wish, now)
-    return Answer(202, None, {"content-location": f"{asked.base}/$export/{id}"})
+    headers = {"content-location": f"{asked.base}/$export/{id}", "preference-applied": "respond-async"}
+    return Answer(202, None, headers)
 
 
 class _Value(wire.Struct, frozen=True):
@@ -142,6 +143,7 @@ async def _wish(
     return Wish(
         level=level,
         types=_types(actor, level, types, lenient=lenient),
+        base=asked.base,
         request="/".join(asked.path) + (f"?{urlencode(used, quote_via=quote, safe=':/,')}" if used else ""),
         since=since,
         group=group,
@@ -255,7 +257,7 @@ async def status(session: Session, actor: Actor, asked: Asked, place: Place, now
     assert export.expires_at
     files = await exports.files(session, export)
     headers = {"expires": format_datetime(export.expires_at, usegmt=True), "content-type": "application/json"}
-    return Answer(200, _manifest(asked.base, export, files), headers)
+    return Answer(200, _manifest(export, files), headers)
 
 
 def _progress(export: Export) -> str:
@@ -264,16 +266,16 @@ def _progress(export: Export) -> str:
     return f"{export.rows} resources, at {at}" if export.transaction_time else "waiting for a worker"
 
 
-def _manifest(base: str, export: Export, files: Sequence[File]) -> dict[str, Any]:
+def _manifest(export: Export, files: Sequence[File]) -> dict[str, Any]:
     assert export.transaction_time
     return {
         "transactionTime": render.instant(export.transaction_time),
-        "request": f"{base}/{export.wish.request}",
+        "request": f"{export.wish.base}/{export.wish.request}",
         "requiresAccessToken": True,
         "output": [
             {
                 "type": file.type,
-                "url": f"{base}/$export/{export.id}/{file.type}-{file.number}.ndjson",
+                "url": f"{export.wish.base}/$export/{export.id}/{file.type}-{file.number}.ndjson",
                 "count": file.rows,
             }
             for file in files

@@ -14,10 +14,11 @@ State = Literal["running", "done", "failed", "cancelled"]
 
 class Wish(msgspec.Struct, frozen=True):
     """What a client asks for. `group`: the organisation and the need code of a Group. `persons`: these alone.
-    `request`: the request as it stands in the manifest, without the address of the surface."""
+    `base`: the address of the surface at which it was asked for, no slash at its end; `request`: what was asked there."""
 
     level: Level
     types: tuple[str, ...]
+    base: str
     request: str
     since: datetime | None = None
     group: tuple[Id, str] | None = None

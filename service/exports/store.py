@@ -11,7 +11,7 @@ from service.exports.model import Cursor, Export, File, Page, Wish
 from service.values import Id
 
 COLUMNS = """id, organization_id, client_id, role, name, scopes, level, group_organization, group_need, persons, types, since,
-    request, state, asked_at, transaction_time, stage, person, row_id, rows, stumbles, expires_at"""
+    base, request, state, asked_at, transaction_time, stage, person, row_id, rows, stumbles, expires_at"""
 
 
 def _export(row: Row) -> Export:
@@ -20,7 +20,7 @@ def _export(row: Row) -> Export:
     return Export(
         id=row["id"],
         actor=Actor(row["client_id"], "client", row["organization_id"], row["role"], row["name"], tuple(row["scopes"])),
-        wish=Wish(row["level"], tuple(row["types"]), row["request"], row["since"], group, persons),
+        wish=Wish(row["level"], tuple(row["types"]), row["base"], row["request"], row["since"], group, persons),
         state=row["state"], asked_at=row["asked_at"], transaction_time=row["transaction_time"],
         cursor=Cursor(row["stage"], row["person"], row["row_id"]),
         rows=row["rows"], stumbles=row["stumbles"], expires_at=row["expires_at"],
@@ -44,8 +44,8 @@ async def count_running(session: Session, client: Id) -> int:
 
 INSERT = """
 INSERT INTO export (id, organization_id, client_id, role, name, scopes, level, group_organization, group_need, persons, types,
-                    since, request, state, asked_at, worked_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $14, $14)
+                    since, base, request, state, asked_at, worked_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'running', $15, $15)
 """
 
 
@@ -54,7 +54,7 @@ async def insert(session: Session, id: Id, actor: Actor, wish: Wish, now: dateti
     persons = None if wish.persons is None else list(wish.persons)
     await session.execute(
         INSERT, id, actor.organization, actor.id, actor.role, actor.name, list(actor.scopes), wish.level, organization, need,
-        persons, list(wish.types), wish.since, wish.request, now,
+        persons, list(wish.types), wish.since, wish.base, wish.request, now,
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ async def _run(dsn: str, organization: str, role: str) -> Run:
     database = await db.connect(dsn, size=2)
     try:
         async with database.transaction(actor.scope, writes=False) as session:
-            id = await exports.ask(session, actor, Wish("system", bulk.EXPORTED, "$export"), session.began)
+            id = await exports.ask(session, actor, Wish("system", bulk.EXPORTED, "http://127.0.0.1/fhir", "$export"), session.began)
         began = time.perf_counter()
         while await bulk.step(database):
             pass

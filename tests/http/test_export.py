@@ -1,6 +1,6 @@
 """Exports in bulk as a client sees them (Bulk Data Access 2.0.0): asked for, waited for, fetched, and never more than may be seen."""
 
-import contextlib
+import asyncio
 import gzip
 import json
 import signal
@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
@@ -45,7 +44,7 @@ async def fetched(world: World, party: Party, manifest: dict[str, Any]) -> Lines
     for file in manifest["output"]:
         text = await download(world, party, file["url"])
         assert text.endswith("\n")
-        read = [json.loads(line) for line in text.splitlines()]
+        read = [json.loads(line) for line in text.removesuffix("\n").split("\n")]
         assert len(read) == file["count"] and {each["resourceType"] for each in read} == {file["type"]}
         for each in read:
             get_fhir_model_class(each["resourceType"]).model_validate(each)
@@ -121,6 +120,39 @@ async def test_what_is_exported_reads_as_what_is_read(world: World) -> None:
     for reference in (referred.patient, referred.request, referred.stay):
         type, id = reference.split("/")
         assert next(each for each in lines[type] if each["id"] == id) == dict(await his.read(reference))
+
+
+async def test_a_line_is_a_line_whatever_stands_in_it(world: World) -> None:
+    words = "一\n二\r\n三\u2028四"
+    referred = await world.refer(patient={"address": [{"use": "home", "text": words, "district": "520502001"}]})
+    lines = await exported(world, world.party("his-a"), "$export?_type=Patient")
+    [person] = [each for each in lines["Patient"] if each["id"] == referred.patient.split("/")[1]]
+    assert person["address"][0]["text"] == words
+
+
+async def test_a_line_names_files_by_their_whole_address(world: World) -> None:
+    """A line is read far from here; the same token opens the file (export.html#attachments)."""
+    his = world.party("his-a")
+    content = "知情同意书\n".encode()
+    kept = await world.http.post(
+        f"{BASE}/fhir/Binary",
+        content=content,
+        headers={"authorization": f"Bearer {his._token}", "content-type": "text/plain"},
+    )
+    assert kept.status_code == 201, kept.text
+    name = "/".join(kept.headers["location"].split("/fhir/")[1].split("/")[:2])
+    document = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "subject": {"reference": "PATIENT"},
+        "description": "Binary/1 is no address here",
+        "content": [{"attachment": {"contentType": "text/plain", "url": name}}],
+    }
+    await world.refer(extra=[document])
+    [line] = (await exported(world, his, "$export?_type=DocumentReference"))["DocumentReference"]
+    url = line["content"][0]["attachment"]["url"]
+    assert url == f"{BASE}/fhir/{name}" and line["description"] == document["description"]
+    assert (await raw(world, his, url, accept="*/*")).content == content
 
 
 async def test_files_need_the_token_and_come_as_gzip_where_that_is_accepted(world: World) -> None:
@@ -451,36 +483,28 @@ async def test_a_worker_killed_in_the_middle_is_followed_by_one_that_goes_on(
     at = await kick_off(his)
     for _ in range(3):
         assert await bulk.step(world.database)
-    with contextlib.suppress(Killed):
-        monkeypatch.setattr(exports, "written", killed(exports.written))
-        await bulk.step(world.database)
-    monkeypatch.undo()
-    async with yuanshe(world.clone, "work") as process:
+    async with world.as_owner() as owner:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE export_part IN SHARE MODE")
+            async with yuanshe(world.clone, "work") as process:
+                while not await owner.fetchval(WAITING):
+                    pass  # the question itself waits for the database
+                process.send_signal(signal.SIGKILL)
+                await process.wait()
+    async with yuanshe(world.clone, "work"):
         while (found := await his.get(place(at))).status in (202, 429):
-            pass  # the question itself waits for the database
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
+            pass  # as above
     assert found.status == 200
     lines = await fetched(world, his, found)
     assert {type: ids(lines, type) for type in lines} == {type: ids(whole, type) for type in whole}
     assert sum(map(len, lines.values())) == sum(map(len, whole.values())), "nothing twice"
 
 
-class Killed(BaseException):
-    """The process is no more."""
-
-
-def killed(written: Any) -> Any:
-    async def dying(*arguments: Any) -> bool:
-        await written(*arguments)
-        raise Killed
-
-    return dying
+WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'export_part'::regclass AND mode = 'RowExclusiveLock' AND NOT granted"
+"""Workers that have read a page and are about to store it."""
 
 
 async def test_two_workers_never_write_the_same_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     for _ in range(4):
         await world.refer()
     his = world.party("his-a")
@@ -637,7 +661,9 @@ async def test_a_patient_export_holds_what_is_about_persons(world: World) -> Non
 
 
 async def test_what_the_statement_says_of_exports_can_be_done(world: World) -> None:
-    rest = (await world.nobody.get("metadata"))["rest"][0]
+    statement = await world.nobody.get("metadata")
+    assert statement["instantiates"] == ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"]
+    rest = statement["rest"][0]
     base = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
     assert {"name": "export", "definition": f"{base}export"}.items() <= next(
         each for each in rest["operation"] if each["name"] == "export"
@@ -645,7 +671,3 @@ async def test_what_the_statement_says_of_exports_can_be_done(world: World) -> N
     for type, name in (("Patient", "patient-export"), ("Group", "group-export")):
         [told] = [each for each in rest["resource"] if each["type"] == type]
         assert f"{base}{name}" in {each["definition"] for each in told["operation"]}
-
-
-def test_lines_are_one_line_each() -> None:
-    assert b"\n" not in msgspec.json.encode({"text": "a\nb\u2028c"})
