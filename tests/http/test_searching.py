@@ -1,0 +1,127 @@
+"""Searches over HTTP, as a program of a hospital and one of an agency ask them."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.http.world import Answered, Party, World, closed, output
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def found(answer: Answered, mode: str = "match") -> set[str]:
+    assert answer.status == 200, answer
+    return {
+        f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
+        for entry in answer.get("entry", ())
+        if entry["search"]["mode"] == mode
+    }
+
+
+def itself(answer: Answered) -> list[tuple[str, str]]:
+    """The parameters of the `self` link."""
+    url = next(link["url"] for link in answer["link"] if link["relation"] == "self")
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+
+
+async def both_ways(party: Party, query: str) -> Answered:
+    """The answer to GET, which POST `_search` gives as well, wherever the parameters stand."""
+    type, _, params = query.partition("?")
+    got = await party.get(query)
+    for url, form in ((f"{type}/_search", params), (f"{type}/_search?{params}", "")):
+        posted = await party.ask("POST", url, form.encode(), kind=FORM)
+        assert found(posted) == found(got) and posted["total"] == got["total"], query
+    return got
+
+
+async def test_behaviour_26_every_parameter_that_the_guide_requires_is_searched_by(world: World) -> None:
+    referred = await world.refer("N05", number="R-77", mrn="ZY-77")
+    other = await world.refer("N06")
+    hospital = world.party("his-a")
+    parent, elsewhere = await world.parent(referred), await world.parent(other)
+    (share,) = await world.shares(referred)
+    (another,) = await world.shares(other)
+    every = {f"Task/{each['id']}" for each in (parent, elsewhere, share, another)}
+    mine = f"Task/{parent['id']}"
+    request, patient = parent["focus"]["reference"], parent["for"]["reference"]
+    owner, requester = share["owner"]["reference"], parent["requester"]["reference"]
+    changed = parent["meta"]["lastUpdated"].replace("+", "%2B")
+    for query, tasks in {
+        f"_id={parent['id']}": {mine}, f"_id={parent['id']},{elsewhere['id']}": {mine, f"Task/{elsewhere['id']}"},
+        "code=fulfill": every, "code=http://hl7.org/fhir/CodeSystem/task-code|fulfill": every, "code=|fulfill": set[str](), "code:not=fulfill": set[str](),
+        f"patient={patient}&focus={request}": {mine}, f"patient={patient.partition('/')[2]}&focus={request.partition('/')[2]}": {mine},
+        f"requester={requester}": {mine, f"Task/{elsewhere['id']}"}, f"owner={owner}": {f"Task/{each['id']}" for each in (share, another) if each["owner"] == share["owner"]},
+        "status=requested,accepted": every, "status:not=requested": set[str](), "owner:missing=true": set[str](), "owner:missing=false": every,
+        f"_lastUpdated=ge{changed}&focus={request}": {mine}, f"_lastUpdated=le{changed}&focus={request}": {mine},
+        f"_lastUpdated=lt{changed}&focus={request}": set[str](), f"_lastUpdated=gt2100&focus={request}": set[str](),
+        "focus.identifier=R-77": {mine}, "patient.identifier=urn:his-a:patient|ZY-77&part-of:missing=true": {mine},
+    }.items():  # fmt: skip
+        assert found(await both_ways(hospital, f"Task?{query}")) & every == tasks, query
+    for query in (
+        f"ServiceRequest?_id={request.partition('/')[2]}&category=N05&intent=order&status=active&patient={patient}",
+        f"ServiceRequest?_has:Task:focus:_id={parent['id']}",
+    ):
+        assert found(await both_ways(hospital, query)) == {request}, query
+    assert found(await both_ways(hospital, f"Patient?_id={patient.partition('/')[2]}")) == {patient}
+
+
+async def test_behaviour_27_what_is_included_is_marked_so_and_not_counted(world: World) -> None:
+    referred = await world.refer("N05")
+    accepted = await world.accepted(referred)
+    agency, hospital = world.party("agency-a"), world.party("his-a")
+    share = f"Task/{accepted['id']}"
+    work = await agency.post("Procedure", {
+        "resourceType": "Procedure", "status": "completed", "code": {"coding": [{"system": "urn:yuanshe:service-type", "code": "psych-support"}]},
+        "subject": accepted["for"], "basedOn": [accepted["focus"]], "performedDateTime": "2026-11-20T10:00:00+08:00",
+    })  # fmt: skip
+    assert work.status == 201, work
+    done = await agency.put(
+        accepted, status="completed", statusReason=closed(), output=[output(f"Procedure/{work['id']}")]
+    )
+    assert done.status == 200, done
+    answer = await hospital.get(f"Task?_id={accepted['id']}&_include=Task:focus&_include=Task:output")
+    assert found(answer) == {share} and answer["total"] == 1
+    assert found(answer, "include") == {accepted["focus"]["reference"], f"Procedure/{work['id']}"}
+    answer = await hospital.get(
+        f"ServiceRequest?_id={accepted['focus']['reference'].partition('/')[2]}&_revinclude=Task:focus"
+    )
+    assert found(answer, "include") == {share} and answer["total"] == 1
+
+
+async def test_behaviour_28_an_unknown_parameter_is_ignored_and_left_out_of_self_or_refused_when_strict(
+    world: World,
+) -> None:
+    await world.refer("N05")
+    hospital = world.party("his-a")
+    answer = await hospital.get("Task?status=requested&colour=blue&focus.patient.name=x&_count=5")
+    assert found(answer) and itself(answer) == [("status", "requested"), ("_count", "5")]
+    (outcome,) = [entry["resource"] for entry in answer["entry"] if entry["search"]["mode"] == "outcome"]
+    assert {issue["severity"] for issue in outcome["issue"]} <= {"warning", "information"}
+    for query, told in (
+        ("colour=blue", "colour"),
+        ("focus.patient.name=x", "focus.patient.name"),
+        ("_include=Task:colour", "_include"),
+    ):
+        refused = await hospital.get(f"Task?{query}", prefer="handling=strict")
+        assert refused.status == 400 and told in refused["issue"][0]["details"]["text"], refused
+    assert (await hospital.get("Task?status=requested&_count=1", prefer="handling=strict")).status == 200
+    for query in (
+        "status:exact=requested",
+        "_sort=status",
+        "_sort=_id,_lastUpdated",
+        "_lastUpdated=soon",
+        "owner:missing=x",
+    ):
+        assert (await hospital.get(f"Task?{query}")).status == 400, query
+
+
+async def test_a_read_gives_the_part_that_is_asked_for(world: World) -> None:
+    referred = await world.refer("N05")
+    hospital = world.party("his-a")
+    parent = await world.parent(referred)
+    part = await hospital.get(f"Task/{parent['id']}?_elements=owner")
+    assert (
+        set(part) == {"resourceType", "id", "meta", "status", "intent", "owner"}
+        and part["meta"]["tag"][0]["code"] == "SUBSETTED"
+    )
+    part = await hospital.get(f"Task/{parent['id']}/_history/{parent['meta']['versionId']}?_summary=true")
+    assert "focus" in part and "restriction" not in part
+    assert (await hospital.get(f"Task/{parent['id']}?_summary=count")).status == 400
