@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.http.loop import done, nothing_changes, refused, says
-from tests.http.world import Answered, World, closed, output, reason
+from tests.http.world import Answered, World, closed, output, reason, submission
 
 
 async def service(world: World, agency: str = "agency-a") -> Answered:
@@ -123,6 +123,45 @@ async def test_who_says_no_capacity_is_offered_nothing(world: World) -> None:
     again = await service(world)
     done(await agency.put(again, extension=recoded(again["extension"], "no-capacity", "capacity")))
     assert says(await world.parent(await world.refer("N04"))) == "offered"
+
+
+async def test_behaviour_43_every_service_found_states_its_capacity_and_routing_passes_over_who_has_none(
+    world: World,
+) -> None:
+    """Whatever a HealthcareService is searched by, it says its capacity; who has none is passed over, and told of as such."""
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    read = await service(world)
+    done(await agency.put(read, extension=recoded(read["extension"], "capacity", "no-capacity")))
+    for query in (
+        "",
+        "?active=true",
+        f"?organization={world.organizations['agency-a']}",
+        f"?_id={read['id']}",
+        "?specialty=N05",
+    ):
+        found = await hospital.search(f"HealthcareService{query}")
+        assert found, query
+        for each in found:
+            (stated,) = [e for e in each["extension"] if e["url"].endswith("ExtensionHealthcareServiceCapacityStatus")]
+            (status,) = [e["valueCodeableConcept"] for e in stated["extension"] if e["url"] == "capacityStatus"]
+            mine = each["providedBy"]["reference"] == world.organizations["agency-a"]
+            assert status["coding"][0]["code"] == ("no-capacity" if mine else "capacity")
+    asked = done(await hospital.post("ServiceRequest/$route", submission("N05")))
+    told = {
+        next(p["valueReference"]["reference"] for p in c["part"] if p["name"] == "agency"): {
+            rule["part"][0]["valueCode"]: (rule["part"][1]["valueCode"], rule["part"][2]["valueString"])
+            for rule in c["part"] if rule["name"] == "rule"
+        }
+        for c in asked["parameter"]
+    }  # fmt: skip
+    result, why = told[world.organizations["agency-a"]]["capacity"]
+    assert result == "fail" and why
+    assert told[world.organizations["agency-b"]]["capacity"][0] == "pass"
+    referred = await world.refer("N05")
+    assert (await world.offer(referred, "agency-b"))["owner"]["reference"] == world.organizations["agency-b"]
+    assert not await agency.search("Task?status=requested")
+    nobody = await world.refer("N04")
+    assert says(await world.parent(nobody)) == "unplaced"
 
 
 def recoded(value: Any, code: str, other: str) -> Any:
