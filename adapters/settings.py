@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     owner_database_url: str | None = None
     home: Path = Path(".yuanshe")
+    files: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None
@@ -60,7 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def attachments(self) -> Path:
-        return self.home / "attachments"
+        """Where the content of files lies; every process that answers HTTP has to see the same folder."""
+        return self.files or self.home / "attachments"
 
     @property
     def reach(self) -> Reach:
@@ -82,6 +84,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         database_url=_url(environ, "DATABASE_URL"),
         owner_database_url=_url(environ, "YUANSHE_OWNER_DATABASE_URL"),
         home=Path(environ.get("YUANSHE_HOME") or ".yuanshe").expanduser(),
+        files=Path(files).expanduser() if (files := environ.get("YUANSHE_ATTACHMENTS")) else None,
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ.get("PORT") or "8080"),
         public_url=_address(environ.get("YUANSHE_URL")),
