@@ -197,7 +197,8 @@ async def _save_changes(session: Session, before: Loop, loop: Loop, changed: lis
     """Store what differs from `before`; the referral as it now stands. Raises Stale when another change came first."""
     referral = loop.referral
     if before.referral != referral:
-        referral = msgspec.structs.replace(referral, version=before.referral.version + 1, updated_at=now)
+        at = max(now, before.referral.updated_at)
+        referral = msgspec.structs.replace(referral, version=before.referral.version + 1, updated_at=at)
         if not await store.save_referral(session, referral, settling.is_open(loop)):
             raise Stale("The referral was changed by somebody else meanwhile; read it again.")
     elif settling.is_open(before) != settling.is_open(loop):
@@ -213,9 +214,11 @@ async def _save_changes(session: Session, before: Loop, loop: Loop, changed: lis
 
 def _next_version(old: Task | None, task: Task, now: datetime) -> Task:
     """The Task's next version, and its filler request's where that shows something else than before."""
+    # Who began earlier can have waited for the one who made the version before: no version is older than that one.
+    at = max(now, old.updated_at) if old else now
     if task.kind == "share" and (old is None or old.filler_face != task.filler_face):
-        task = msgspec.structs.replace(task, filler_version=task.filler_version + 1, filler_at=now)
-    return msgspec.structs.replace(task, version=(old.version if old else 0) + 1, updated_at=now)
+        task = msgspec.structs.replace(task, filler_version=task.filler_version + 1, filler_at=at)
+    return msgspec.structs.replace(task, version=(old.version if old else 0) + 1, updated_at=at)
 
 
 def _newest(task: Task, changed: list[Task]) -> Task:

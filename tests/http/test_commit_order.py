@@ -3,13 +3,18 @@ through what others are writing sees each resource once."""
 
 import asyncio
 import random
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from adapters.fhir import writing
+from service.access import flow as access
+from service.access.model import Call
 from service.db import horizon
-from tests.http.world import Party
+from service.values import utc_now, write_json
+from tests.http.world import Party, reason
 from tests.http.writers import Ground, Writer, condition, next_page
 
 
@@ -163,6 +168,22 @@ async def test_times_of_change_are_the_databases_whatever_the_clock_of_the_host_
         made = await writing_world.his.post("Condition", condition(writing_world.patient))
         after = await session.fetchval("SELECT clock_timestamp()")
     assert before < datetime.fromisoformat(made["meta"]["lastUpdated"]) < after
+
+
+async def test_no_version_of_a_task_is_older_than_the_one_before_it(writing_world: Ground) -> None:
+    world, agency = writing_world.world, writing_world.world.party("agency-a")
+    share = await world.accepted(await world.refer("N05"))
+    token = world.said["clients"]["agency-a"]["access_token"]
+    actor = await access.authenticate(world.database, token, utc_now())
+    async with access.open(writing_world.elsewhere, actor, Call("U", "put", "Task")) as session:
+        started = await agency.put(share, status="in-progress")
+        assert started.status == 200
+        held = write_json(dict(started) | {"status": "on-hold", "statusReason": reason("other")})
+        await writing.update(session, actor, "Task", held, uuid.UUID(share["id"]), None, session.began)
+    found = await agency.read(f"Task/{share['id']}/_history")
+    assert [entry["resource"]["status"] for entry in found["entry"]][:3] == ["on-hold", "in-progress", "accepted"]
+    times = [entry["resource"]["meta"]["lastUpdated"] for entry in found["entry"]]
+    assert times == sorted(times, reverse=True)
 
 
 # ---- paging ------------------------------------------------------------------------------------------------------------
