@@ -205,8 +205,8 @@ def _looked_up(asked: Asked) -> Place:
     except exchange.Refused405 as refusal:
         # As an answer to the transaction, Allow would speak of another address.
         raise Invalid(f"{refusal} Allowed: {', '.join(refusal.allow)}.", code="not-supported") from None
-    if not place.type:
-        raise Invalid("A transaction holds what is asked of a resource or a type.", code="not-supported")
+    if not place.type or place.way.name == "$export":
+        raise Invalid("A transaction holds what is asked of a resource or a type, and no export.", code="not-supported")
     return place
 
 

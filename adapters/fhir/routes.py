@@ -79,6 +79,8 @@ async def _answer(database: Database, asked: Asked, receive: Receive, pace: Pace
     if asked.path == ("metadata",):
         asked.what = addresses.find(asked.method, asked.path).way.name, ""
         return metadata.answer(asked)
+    if asked.method == "OPTIONS":
+        return Answer(204, None, {"allow": ", ".join(addresses.methods(asked.path))})
     actor = await _who(database, asked)
     if pace:
         asked.room = pace.take(actor.id)
@@ -205,9 +207,11 @@ async def _batched(database: Database, actor: Actor, asked: Asked, entry: wire.E
         one = bundles.asked_by(asked, entry, "Bundle.entry")
         one.named = entry_named(asked.named, position)
         place = addresses.find(one.method, one.path)
-        if not place.type:
+        if not place.type or place.way.name == "$export":
             raise Invalid(
-                "A batch holds what is asked of a resource or a type.", at="Bundle.entry.request.url", code="value"
+                "A batch holds what is asked of a resource or a type, and no export.",
+                at="Bundle.entry.request.url",
+                code="value",
             )
         bundles.opened(one, "Bundle.entry")
         answer = await act(database, actor, one, place)

@@ -300,6 +300,25 @@ async def test_a_kick_off_by_post_says_the_same_in_parameters(world: World) -> N
     ]
 
 
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+@pytest.mark.parametrize("url", ["$export", "Patient/$export"])
+async def test_an_export_is_asked_for_by_itself(world: World, type: str, url: str) -> None:
+    """The answer of a Bundle has no place for the address at which to ask how it fares."""
+    bundle = {"resourceType": "Bundle", "type": type, "entry": [{"request": {"method": "GET", "url": url}}]}
+    answer = await world.party("his-a").post("", bundle, prefer="respond-async")
+    assert answer.status == 422 or answer["entry"][0]["response"]["status"].startswith("422")
+    async with world.as_owner() as owner:
+        assert await owner.fetchval("SELECT count(*) FROM export") == 0
+
+
+async def test_a_group_is_found_by_way_of_its_members(world: World) -> None:
+    await world.refer("N05", mrn="ZY-77")
+    his = world.party("his-a")
+    found = await his.search("Group?member.identifier=urn:his-a:patient|ZY-77")
+    assert [each["characteristic"][0]["code"]["coding"][0]["code"] for each in found] == ["N05"]
+    assert await world.party("his-b").search("Group?member.identifier=urn:his-a:patient|ZY-77") == []
+
+
 async def test_other_methods_are_refused_with_those_that_are_not(world: World) -> None:
     refused = await world.party("his-a").ask("PUT", "$export", {"resourceType": "Parameters"})
     assert refused.status == 405 and set(refused.headers["allow"].split(", ")) == {"GET", "POST"}
