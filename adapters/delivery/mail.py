@@ -71,8 +71,10 @@ async def _send(relay: Smtp, said: EmailMessage) -> Outcome:
     except aiosmtplib.SMTPResponseException as refused:
         # Who the relay lets in and what it takes of us is the operator's to mend: it is tried again.
         return Outcome(status=refused.code, error=f"smtp-{refused.code}")
-    except (ssl.SSLError, aiosmtplib.SMTPNotSupported):
+    except ssl.SSLError:
         return Outcome(error="tls")
-    except (aiosmtplib.SMTPException, OSError) as fault:
+    except OSError as fault:
         return Outcome(error="tls" if isinstance(fault.__cause__, ssl.SSLError) else "no-connection")
+    except aiosmtplib.SMTPException:
+        return Outcome(error="tls")  # What is left: a relay that does not speak TLS.
     return Outcome(status=250)

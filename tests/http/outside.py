@@ -31,9 +31,9 @@ async def hearing() -> AsyncIterator[Listener]:
 
 
 @contextlib.asynccontextmanager
-async def working(database: Any) -> AsyncIterator[None]:
-    """`yuanshe work` on this database, until the block ends."""
-    more = {"DATABASE_URL": database.app_dsn, "WEBHOOK_ALLOW": "127.0.0.0/8", "YUANSHE_URL": BASE}
+async def working(database: Any, **environ: str) -> AsyncIterator[None]:
+    """`yuanshe work` on this database, told this besides, until the block ends."""
+    more = {"DATABASE_URL": database.app_dsn, "WEBHOOK_ALLOW": "127.0.0.0/8", "YUANSHE_URL": BASE, **environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.main", "work", cwd=ROOT, env={**os.environ, **more}
     )
