@@ -74,6 +74,15 @@ def find(method: str, path: tuple[str, ...]) -> Place:
     raise NotFound("There is nothing at this address.", code="not-supported")
 
 
+def methods(path: tuple[str, ...]) -> tuple[str, ...]:
+    """What may be asked of an address, for OPTIONS (RFC 9110, 9.3.7). Raises NotFound where nothing stands there."""
+    try:
+        find("OPTIONS", path)
+    except Refused405 as refusal:
+        return (*refusal.allow, "OPTIONS")
+    raise AssertionError("OPTIONS is in no row of the table")
+
+
 def _parts(path: tuple[str, ...]) -> tuple[str, str | None, tuple[str, ...]]:
     if not path or path[0][0] in "$_" or path[0] == "metadata":
         return "", None, path

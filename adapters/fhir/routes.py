@@ -76,11 +76,11 @@ def handler(
 async def _answer(database: Database, asked: Asked, receive: Receive, pace: Pace | None) -> Answer:
     if not exporting.is_file(asked.path) and not binary.may_go_raw(asked.method, asked.path):
         acceptable(asked)
+    if asked.method == "OPTIONS":
+        return Answer(204, None, {"allow": ", ".join(addresses.methods(asked.path))})
     if asked.path == ("metadata",):
         asked.what = addresses.find(asked.method, asked.path).way.name, ""
         return metadata.answer(asked)
-    if asked.method == "OPTIONS":
-        return Answer(204, None, {"allow": ", ".join(addresses.methods(asked.path))})
     actor = await _who(database, asked)
     if pace:
         asked.room = pace.take(actor.id)

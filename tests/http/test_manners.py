@@ -271,6 +271,29 @@ async def test_head_says_what_get_would_and_sends_nothing(world: World, path: st
         assert head.headers["content-length"] == got.headers["content-length"]
 
 
+async def test_head_of_a_packed_answer_says_its_packed_length(world: World) -> None:
+    got = await raw(world, "GET", "/fhir/metadata", accept_encoding="gzip")
+    head = await raw(world, "HEAD", "/fhir/metadata", accept_encoding="gzip")
+    assert head.headers["content-encoding"] == "gzip"
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/fhir", {"POST"}), ("/fhir/Task", {"GET", "HEAD", "POST"}), ("/fhir/Task/1", {"GET", "HEAD", "PUT", "PATCH"}),
+     ("/fhir/Task/_search", {"POST"}), ("/fhir/metadata", {"GET", "HEAD"}), ("/fhir/CodeSystem/x", {"GET", "HEAD"})],
+)  # fmt: skip
+async def test_options_says_what_an_address_takes(world: World, path: str, methods: set[str]) -> None:
+    answer = await world.http.request("OPTIONS", BASE + path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "content-length" not in answer.headers
+    assert methods | {"OPTIONS"} <= set(answer.headers["allow"].split(", "))
+
+
+async def test_options_of_nowhere_is_404(world: World) -> None:
+    outcome(await raw(world, "OPTIONS", "/fhir/Nothing"), 404)
+
+
 async def test_a_read_may_be_kept_by_its_reader_and_asked_about_again(world: World) -> None:
     referred = await world.refer("N05")
     read = await raw(world, "GET", f"/fhir/{referred.request}")
