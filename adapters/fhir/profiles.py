@@ -12,6 +12,7 @@ from service.errors import Issue
 BASE = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-"
 R4 = "http://hl7.org/fhir/StructureDefinition/"
 US_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"
+US_CONDITION_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/condition-category"
 CONDITION_CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
 OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -65,6 +66,11 @@ def _unanswered(content: Content) -> bool:
     return not any(
         next(_each(content, name), None) is not None for name in ("value", "dataAbsentReason", "component", "hasMember")
     )
+
+
+def _uncategorised(content: Content) -> bool:
+    kinds = _coded("category", CONDITION_CATEGORY, "encounter-diagnosis", "problem-list-item")(content)
+    return kinds and _coded("category", US_CONDITION_CATEGORY, "health-concern")(content)
 
 
 def _undated(content: Content) -> bool:
@@ -144,7 +150,7 @@ PROFILES: dict[str, Profile] = {
         rules=(
             Rule("SDOH-Con-1", lambda c: "asserter" in c and any(e.get("url") == f"{BASE}ExtensionConditionAsserter" for e in c.get("extension", ())),
                  "There is one asserter: a person or a device.", "asserter"),
-            Rule("SDOH-Con-2", _coded("category", CONDITION_CATEGORY, "encounter-diagnosis", "problem-list-item", "health-concern"),
+            Rule("SDOH-Con-2", _uncategorised,
                  "One category is encounter-diagnosis, problem-list-item or health-concern.", "category", "required"),
             Rule("SDOH-Con-3", _coded("category", US_CATEGORY, "sdoh"), _SDOH, "category", "required"),
         ),
