@@ -190,7 +190,7 @@ def _chain(
     actor: Actor, type: str, param: Param, of: str | None, tail: str, modifier: str, value: str
 ) -> tuple[Condition, bool] | None:
     """`focus.status`, `owner:Organization.name`: what is referenced is searched for first, as far as the reader may see it."""
-    if of is not None and of not in param.targets:
+    if (of is not None and of not in param.targets) or not chains.leads(type):
         return None
     steps = {target: SURFACE[target].param(tail) for target in ([of] if of else param.targets) if target in SURFACE}
     known = {target: wanted for target, wanted in steps.items() if wanted and chains.reachable(target)}
@@ -339,6 +339,8 @@ def _refers(actor: Actor, type: str, param: Param, modifier: str, values: Sequen
 
 def _logical(actor: Actor, type: str, param: Param, values: Sequence[str]) -> Condition:
     """`patient:identifier=system|value`: by the number of what is referenced, or the one that the reference itself names."""
+    if not chains.leads(type):
+        raise Malformed(f"The parameter {param.name} does not take :identifier here.", code="not-supported")
     found: list[Condition] = []
     for target in param.targets:
         wanted = SURFACE[target].param("identifier") if target in SURFACE else None

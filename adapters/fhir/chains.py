@@ -42,6 +42,11 @@ def reachable(type: str) -> bool:
     return SURFACE[type].room in ("task", "request", "patient", "record") or type in DIRECTORY
 
 
+def leads(type: str) -> bool:
+    """Whether a chain may begin at this type: its room has to take what another search finds."""
+    return SURFACE[type].room not in ("audit", "published")
+
+
 def few(type: str, param: Param) -> bool:
     """Whether this parameter finds so few that what they belong to is best looked up by them."""
     return type in DIRECTORY or param.field in FEW or (param.personal and bool(param.path))

@@ -8,7 +8,7 @@ from adapters.fhir.persons import district
 from adapters.fhir.render import concept, meta, ref
 from service import codes
 from service.codes import CodeList
-from service.directory.model import Organization, Region, Service, Worker
+from service.directory.model import Member, Organization, Region, Service, Team, Worker
 from service.values import Id
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ CAPACITY_WORDS = {
 LANGUAGES = "urn:ietf:bcp:47"
 
 
-def _meta(it: Organization | Service | Worker) -> Json:
+def _meta(it: Organization | Service | Worker | Team) -> Json:
     return meta(it.version, it.updated_at) if it.updated_at else {"versionId": str(it.version)}
 
 
@@ -121,6 +121,24 @@ def practitioner(it: Worker) -> Json:
         )
         said["qualification"] = [{"code": concept(codes.GRADE, it.grade), "period": period}]
     return said
+
+
+def care_team(it: Team) -> Json:
+    """An agency's working staff; it bears the agency's own id."""
+    return {
+        "resourceType": "CareTeam",
+        "id": str(it.id),
+        "meta": _meta(it),
+        "status": "active" if it.active else "inactive",
+        "name": it.name_zh,
+        "participant": [_participant(each) for each in it.members],
+        "managingOrganization": [ref("Organization", it.id)],
+    }
+
+
+def _participant(it: Member) -> Json:
+    roles = [{"text": text} for text, has in (("值班 on duty", it.duty), ("督导 supervisor", it.supervisor)) if has]
+    return {"member": ref("PractitionerRole", it.worker)} | ({"role": roles} if roles else {})
 
 
 SYSTEMS: dict[Id, str] = {uuid.uuid5(uuid.NAMESPACE_URL, url): url for url in (*codes.LISTS, codes.REGION)}

@@ -170,9 +170,9 @@ def find(type: str, conditions: Sequence[Condition]) -> list[Json]:
 
 def _fits(body: Json, condition: Condition) -> bool:
     if condition.any_of:
-        return any(_fits(body, each) for each in condition.any_of)
+        return any(_fits(body, each) for each in condition.any_of) != condition.negated
     if condition.field == "":
-        return False
+        return condition.negated
     held = FACTS[condition.field](body)
     match condition.test:
         case "missing" | "present":

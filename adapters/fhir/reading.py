@@ -15,7 +15,7 @@ from service.access.model import Actor, Link
 from service.db import Session
 from service.db.finding import Condition
 from service.directory import finding as directory_finding
-from service.directory.model import Organization, Service, Worker
+from service.directory.model import Organization, Service, Team, Worker
 from service.errors import NotFound
 from service.notices.model import Subscriber
 from service.patients import finding as patient_finding
@@ -206,6 +206,8 @@ async def _directory(session: Session, type: str, ids: Sequence[Id]) -> list[Rea
             return organizations(await directory_finding.organizations(session, named, len(ids)))
         case "HealthcareService":
             return await services(session, await directory_finding.services(session, named, len(ids)))
+        case "CareTeam":
+            return teams(await directory_finding.teams(session, named, len(ids)))
         case _:
             return workers(type, await directory_finding.workers(session, named, len(ids)))
 
@@ -217,6 +219,10 @@ def organizations(found: Sequence[Organization]) -> list[Read]:
 async def services(session: Session, found: Sequence[Service]) -> list[Read]:
     names = await directory_finding.region_names(session, sorted({code for each in found for code in each.regions}))
     return [Read(directory.healthcare_service(each, names), each.version, each.updated_at or LOADED) for each in found]
+
+
+def teams(found: Sequence[Team]) -> list[Read]:
+    return [Read(directory.care_team(each), each.version, each.updated_at or LOADED) for each in found]
 
 
 def workers(type: str, found: Sequence[Worker]) -> list[Read]:

@@ -114,6 +114,9 @@ def _directory_room(session: Session, type: str) -> Room:
     async def workers(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
         return reading.workers(type, await directory_finding.workers(session, conditions, limit, after, order))
 
+    async def teams(conditions: Sequence[Condition], limit: int, after: After | None, order: Order) -> list[Read]:
+        return reading.teams(await directory_finding.teams(session, conditions, limit, after, order))
+
     async def code_systems(
         conditions: Sequence[Condition], limit: int, after: After | None, order: Order
     ) -> list[Read]:
@@ -130,6 +133,8 @@ def _directory_room(session: Session, type: str) -> Room:
             return Room(organizations, lambda conditions: directory_finding.count_organizations(session, conditions))
         case "HealthcareService":
             return Room(services, lambda conditions: directory_finding.count_services(session, conditions))
+        case "CareTeam":
+            return Room(teams, lambda conditions: directory_finding.count_teams(session, conditions))
         case "CodeSystem":
             return Room(code_systems, count_code_systems)
         case _:

@@ -467,6 +467,12 @@ SURFACE: dict[str, Type] = {
         organization=("organization",),
         practitioner=("practitioner",),
     ),
+    "CareTeam": _directory(
+        _code("status", "care-team-status", "status"),
+        _reference("participant", "participant", "PractitionerRole"),
+        participant=("participant", "member"),
+        doc="An agency's working staff, derived from the directory; it bears the agency's id.",
+    ),
     "Practitioner": _directory(Param("name", "string", "name", personal=True), Param("active", "boolean", "active")),
     "Subscription": Type(
         "subscription",

@@ -7,7 +7,7 @@ from asyncpg import Record as Row
 
 from service.db import Session
 from service.db.finding import COUNT_MOST, After, Chosen, Condition, Field, Order, Where, column, text
-from service.directory.model import Organization, Region, Service, Worker
+from service.directory.model import STAFFED, Member, Organization, Region, Service, Team, Worker
 
 T = TypeVar("T")
 
@@ -44,6 +44,18 @@ WORKER: dict[str, Field] = {
     "name": text("w.name"),
     "grade": column("w.grade", "text"),
 }
+TEAM: dict[str, Field] = {
+    "id": column("t.id", "uuid"),
+    "changed": column("t.updated_at", "timestamptz"),
+    "status": column("CASE WHEN t.active THEN 'active' ELSE 'inactive' END", "text"),
+    "participant": Field("t.workers && $1", missing="false"),
+}
+_TEAMS = f"""(SELECT o.id, o.name_zh, o.name_en, o.active, array_agg(w.id ORDER BY w.id) FILTER (WHERE w.active) AS workers,
+    array_agg(w.duty ORDER BY w.id) FILTER (WHERE w.active) AS duties,
+    array_agg(w.supervisor ORDER BY w.id) FILTER (WHERE w.active) AS supervisors,
+    (o.version + sum(w.version))::int AS version, greatest(o.updated_at, max(w.updated_at)) AS updated_at
+    FROM organization o JOIN worker w ON w.agency_id = o.id WHERE o.kind = ANY('{{{",".join(STAFFED)}}}')
+    GROUP BY o.id HAVING bool_or(w.active)) AS t"""
 
 
 def _organization(row: Row) -> Organization:
@@ -102,6 +114,29 @@ async def workers(
 ) -> list[Worker]:
     """Workers without the numbers of their certificates."""
     return await _page(session, "worker w", "w", WORKER, _worker, conditions, limit, after, order)
+
+
+def _team(row: Row) -> Team:
+    parts = zip(row["workers"], row["duties"], row["supervisors"], strict=True)
+    return Team(
+        id=row["id"], name_zh=row["name_zh"], name_en=row["name_en"], active=row["active"], version=row["version"],
+        members=tuple(Member(*part) for part in parts), updated_at=row["updated_at"],
+    )  # fmt: skip
+
+
+async def teams(
+    session: Session,
+    conditions: Sequence[Condition],
+    limit: int,
+    after: After | None = None,
+    order: Order | None = None,
+) -> list[Team]:
+    """Every agency that has working staff, as a team."""
+    return await _page(session, _TEAMS, "t", TEAM, _team, conditions, limit, after, order)
+
+
+async def count_teams(session: Session, conditions: Sequence[Condition]) -> int:
+    return await _count(session, _TEAMS, TEAM, conditions)
 
 
 async def _page(

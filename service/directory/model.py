@@ -108,6 +108,26 @@ class Worker(msgspec.Struct, frozen=True):
     updated_at: datetime | None = None
 
 
+class Member(msgspec.Struct, frozen=True):
+    """One of a team: a worker by id."""
+
+    worker: Id
+    duty: bool
+    supervisor: bool
+
+
+class Team(msgspec.Struct, frozen=True):
+    """An agency's working staff as a team, derived: it bears the agency's id."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    active: bool
+    members: tuple[Member, ...]
+    version: int
+    updated_at: datetime | None
+
+
 class Table(msgspec.Struct, frozen=True):
     """A plain file as read: `name` of the table, `file` as the person knows it, its columns, its rows with line numbers."""
 

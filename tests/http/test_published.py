@@ -117,3 +117,42 @@ async def test_the_statement_says_where_every_parameter_and_operation_is_defined
                 )
     assert own == {(name, param.name) for name, type in SURFACE.items() for param in type.params if param.definition}
     assert {("Task", "output"), ("ServiceRequest", "supporting-info"), ("Communication", "about")} <= own
+
+
+async def test_an_agencys_working_staff_is_its_care_team(world: World) -> None:
+    """Derived from the directory: it bears the agency's id, and each member is a PractitionerRole of that agency."""
+    hospital = world.party("his-a")
+    found = await hospital.search("CareTeam?_include=CareTeam:participant")
+    assert {f"Organization/{each['id']}" for each in found} >= {world.organizations[f"agency-{x}"] for x in "abc"}
+    for team in found:
+        get_fhir_model_class("CareTeam").model_validate(team)
+        assert await hospital.read(f"CareTeam/{team['id']}") == team
+        staff = await hospital.search(f"PractitionerRole?organization=Organization/{team['id']}&active=true&_count=200")
+        assert {m["member"]["reference"] for m in team["participant"]} == {
+            f"PractitionerRole/{each['id']}" for each in staff
+        }
+    member = found[0]["participant"][0]["member"]["reference"]
+    assert [each["id"] for each in await hospital.search(f"CareTeam?participant={member}")] == [found[0]["id"]]
+    assert await hospital.search("CareTeam?status=inactive") == []
+    assert len(await hospital.search("CareTeam?_sort=-_lastUpdated&_lastUpdated=gt2020-01-01")) == len(found)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "AuditEvent?agent.name=x", "AuditEvent?entity:Patient.name=x", "AuditEvent?patient.name=x", "AuditEvent?agent:identifier=x|y",
+        "Device?organization.name=x", "Device?organization:identifier=x|y", "Questionnaire?title:missing=true", "Organization?_has:Device:organization:status=active",
+        "Patient?_has:AuditEvent:patient:action=R", "PractitionerRole?_has:CareTeam:participant:status=active", "CareTeam?participant.active=true",
+        "SearchParameter?base:not=Task", "AuditEvent?subtype=|", "AuditEvent?subtype=http://x|", "AuditEvent?type=|rest", "AuditEvent?_sort=date",
+        "AuditEvent?_include=*", "AuditEvent?_revinclude=AuditEvent:entity", "Questionnaire?_elements=url&_summary=true", "AuditEvent?date:missing=true",
+        "AuditEvent?entity:missing=true", "AuditEvent?altid=x", "AuditEvent?altid:missing=false", "AuditEvent?outcome:not=0", "Device?_id=x",
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_searched_for_that_way_is_ignored_or_refused_and_breaks_nothing(
+    world: World, query: str
+) -> None:
+    for party in ("auditor", "his-a"):
+        answer = await world.party(party).get(query)
+        assert answer.status in (200, 400, 403), answer
+        if answer.status == 200:
+            assert answer["type"] == "searchset"
