@@ -46,7 +46,7 @@ async def everything(
     found: list[Json] = []
     if not asked.begun and "Patient" in asked.types:
         found += await _matches(session, actor, "Patient", [("_id", str(id)), *_of(asked)], base_url)
-    types = [name for name in COMPARTMENT if name in asked.types and may(actor, name, "s") and may(actor, name, "r")]
+    types = [name for name in COMPARTMENT if name in asked.types and _readable(actor, name)]
     rest: tuple[str, str] | None = None
     while types and rest is None:
         room = asked.count - len(found)
@@ -75,6 +75,10 @@ async def everything(
     if found:
         bundle["entry"] = found
     return bundle
+
+
+def _readable(actor: Actor, type: str) -> bool:
+    return actor.side in SURFACE[type].who and may(actor, type, "s") and may(actor, type, "r")
 
 
 async def _matches(
