@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("import_", "Load the directory from plain files."),
     "export": ("export", "Write the data out as plain files."),
     "client": ("client", "Add, list or revoke clients of the API."),
+    "replay": ("replay", "Send a file to a running service; each refusal is explained beside an example."),
     "delivery": ("delivery", "List notices that were not delivered, and send them again."),
     "audit": ("audit", "Verify the chain of the audit log."),
 }
