@@ -431,7 +431,11 @@ SURFACE: dict[str, Type] = {
         by=PLATFORM,
     ),
     "RelatedPerson": _record(CREATE, PERSON, IDENTIFIER, patient=("patient",)),
-    "Location": _record(READ, IDENTIFIER),
+    "Location": _record(
+        READ,
+        IDENTIFIER,
+        doc="A place that a hospital sent along; those of the directory are Organizations, stations and rooms too.",
+    ),
     "Coverage": _record(
         READ,
         _code("status", "fm-status"),
