@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 
+from service import codes
 from service.db import Session
 from service.db.finding import COUNT_MOST, OWN, WIDE, After, Condition, Field, Order, Where, column
 from service.values import Id
+
+SAFETY = f"string_to_array('{' '.join(sorted(codes.SAFETY_NEEDS))}', ' ')"
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -26,16 +29,17 @@ class Group(msgspec.Struct, frozen=True):
     changed: datetime
 
 
+# A parent Task says what its hospital asked for, a share what its agency was; a parent always names the person, a share while
+# identity is disclosed. What ceased to belong still tells when it did, but for offers with a safety need: an agency may not learn
+# from a group that it has one.
 _BELONGING = f"""
-    SELECT md5(r.hospital_id || ' ' || n.need)::uuid AS id, r.hospital_id AS organization_id, n.need, r.patient_id, r.updated_at AS changed
-    FROM referral r, unnest(r.needs) AS n (need) WHERE r.status <> 'entered-in-error' AND (r.hospital_id = {OWN} OR {WIDE})
-    UNION ALL
-    SELECT md5(t.agency_id || ' ' || n.need)::uuid, t.agency_id, n.need, t.patient_id, t.updated_at
-    FROM task t, unnest(t.needs) AS n (need)
-    WHERE t.kind = 'share' AND t.patient_id IS NOT NULL AND t.agency_id IS NOT NULL AND t.status <> 'entered-in-error'
-      AND (t.agency_id = {OWN} OR {WIDE})"""
-_GROUPS = f"""(SELECT id, organization_id, need, count(DISTINCT patient_id) AS quantity, max(changed) AS changed
-    FROM ({_BELONGING}) AS belonging GROUP BY id, organization_id, need) AS g"""
+    SELECT md5(o.id || ' ' || n.need)::uuid AS id, o.id AS organization_id, n.need, t.patient_id, t.updated_at AS changed,
+        t.patient_id IS NOT NULL AND t.status <> 'entered-in-error' AS belongs
+    FROM task t, LATERAL (SELECT CASE t.kind WHEN 'parent' THEN t.hospital_id ELSE t.agency_id END AS id) AS o, unnest(t.needs) AS n (need)
+    WHERE t.kind IN ('parent', 'share') AND o.id IS NOT NULL AND ({WIDE} OR o.id = {OWN})
+      AND (t.patient_id IS NOT NULL OR NOT t.needs && {SAFETY})"""
+_GROUPS = f"""(SELECT id, organization_id, need, count(DISTINCT patient_id) FILTER (WHERE belongs) AS quantity, max(changed) AS changed
+    FROM ({_BELONGING}) AS belonging GROUP BY id, organization_id, need HAVING bool_or(belongs)) AS g"""
 
 GROUP: dict[str, Field] = {
     "id": column("g.id", "uuid"),
@@ -43,7 +47,8 @@ GROUP: dict[str, Field] = {
     "need": column("g.need", "text"),
     "changed": column("g.changed", "timestamptz"),
     "member": Field(
-        f"g.id = ANY(ARRAY(SELECT b.id FROM ({_BELONGING}) AS b WHERE b.patient_id = ANY($1)))", missing="false"
+        f"g.id = ANY(ARRAY(SELECT b.id FROM ({_BELONGING}) AS b WHERE b.belongs AND b.patient_id = ANY($1)))",
+        missing="false",
     ),
 }
 """What groups can be searched by."""
@@ -73,20 +78,21 @@ async def count_groups(session: Session, conditions: Sequence[Condition]) -> int
     return await session.fetchval(sql, *where.values)
 
 
+FIRST = Id(int=0)
+# In the order of an index, behind a known place: every member is passed once, however many pages they come in.
 _MEMBERS = """
-SELECT patient_id FROM (
-    SELECT r.patient_id FROM referral r WHERE r.hospital_id = $1 AND $2 = ANY(r.needs) AND r.status <> 'entered-in-error' AND {0}
-    UNION
-    SELECT t.patient_id FROM task t WHERE t.kind = 'share' AND t.agency_id = $1 AND $2 = ANY(t.needs)
-      AND t.status <> 'entered-in-error' AND t.patient_id IS NOT NULL AND {0}
-) AS member ORDER BY patient_id
+SELECT DISTINCT patient_id FROM task
+WHERE {0} AND $2 = ANY(needs) AND status <> 'entered-in-error'
+  AND CASE kind WHEN 'parent' THEN hospital_id = $1 WHEN 'share' THEN agency_id = $1 ELSE false END
+ORDER BY patient_id
 """
-MEMBERS = _MEMBERS.format("($3::uuid IS NULL OR patient_id > $3)") + "LIMIT $4"
+MEMBERS = _MEMBERS.format("patient_id > $3") + "LIMIT $4"
 
 
 async def members(session: Session, organization: Id, need: str, after: Id | None, limit: int) -> list[Id]:
     """The members of a group by id, `limit` of them behind one of them (None: the first)."""
-    return [row["patient_id"] for row in await session.fetch(MEMBERS, organization, need, after, limit)]
+    rows = await session.fetch(MEMBERS, organization, need, after or FIRST, limit)
+    return [row["patient_id"] for row in rows]
 
 
 AMONG = _MEMBERS.format("patient_id = ANY($3)")

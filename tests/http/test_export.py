@@ -636,6 +636,39 @@ async def test_behaviour_38_a_group_holds_whom_its_reader_may_know(world: World)
     }  # fmt: skip
 
 
+async def test_whoever_leaves_a_group_is_seen_to_leave(world: World) -> None:
+    """By consent withdrawn, or by a referral that was recorded in error; whoever follows changes hears of it."""
+    withdrawn, voided = await world.refer("N05"), await world.refer("N05")
+    stays = await world.refer("N05")
+    agency, his = world.party("agency-a"), world.party("his-a")
+    share = await world.offer(withdrawn)
+    assert (await agency.put(share, status="accepted")).status == 200
+    consent = await world.consent(withdrawn, "agency-a")
+    await world.accepted(stays)
+    before = await group(agency, "N05")
+    assert members(before) == {withdrawn.patient, stays.patient}
+    assert (await his.put(consent, status="inactive")).status == 200
+    [after] = await agency.search(f"Group?characteristic=N05&_lastUpdated=gt{before['meta']['lastUpdated']}")
+    assert members(after) == {stays.patient} and after["meta"]["versionId"] != before["meta"]["versionId"]
+    before = await group(his, "N05")
+    request = await his.read(voided.request)
+    assert (await his.put(request, status="entered-in-error")).status == 200
+    [after] = await his.search(f"Group?characteristic=N05&_lastUpdated=gt{before['meta']['lastUpdated']}")
+    assert members(after) == members(before) - {voided.patient} and after["quantity"] == before["quantity"] - 1
+
+
+async def test_no_group_tells_that_an_offer_has_a_safety_need(world: World) -> None:
+    """Neither by being there nor by having changed."""
+    agency = world.party("agency-a")
+    known = await world.refer("N11")
+    assert await agency.search("Group?characteristic=N11") == []
+    await world.accepted(known)
+    before = await group(agency, "N11")
+    assert members(before) == {known.patient}
+    await world.offer(await world.refer("N11"))
+    assert await group(agency, "N11") == before
+
+
 async def test_behaviour_44_a_group_is_exported_with_what_is_about_its_members(world: World) -> None:
     home, care = await world.refer("N05"), await world.refer("N02")
     his = world.party("his-a")
