@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.fhir.persons import district
+from adapters.fhir.published import LOADED
 from adapters.fhir.render import concept, meta, ref
 from service import codes
 from service.codes import CodeList
@@ -177,6 +178,7 @@ def _code_system(url: str, zh: str, en: str, concepts: list[Json]) -> Json:
     return {
         "resourceType": "CodeSystem",
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, url)),
+        "meta": meta(1, LOADED),
         "language": "zh",
         "url": url,
         "name": name_of(en),
