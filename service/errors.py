@@ -123,8 +123,8 @@ class TooMany(Refusal):
 
     code = "throttled"
 
-    def __init__(self, text: str, *, wait: float = 1.0) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, wait: float = 1.0, at: str | None = None) -> None:
+        super().__init__(text, at=at)
         self.wait = wait
 
 
