@@ -76,13 +76,37 @@ TOPICS: dict[str, Topic] = {
 }
 
 
+class Channel(msgspec.Struct, frozen=True):
+    """How notices are sent, as it comes in."""
+
+    type: Literal["rest-hook", "websocket", "email", "sms", "message"]
+    endpoint: wire.Text | None = None
+    payload: wire.Text | None = None
+    header: tuple[wire.Text, ...] = ()
+    extension: tuple[wire.Extension, ...] = ()
+    beside_type: wire.Element | None = msgspec.field(default=None, name="_type")
+    beside_payload: wire.Element | None = msgspec.field(default=None, name="_payload")
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A Subscription as it comes in; the rest of it is kept as it is."""
+
+    status: Literal["requested", "active", "error", "off"]
+    reason: wire.Text
+    criteria: wire.Text
+    channel: Channel
+    end: wire.Text | None = None
+    extension: tuple[wire.Extension, ...] = ()
+    beside_criteria: wire.Element | None = msgspec.field(default=None, name="_criteria")
+
+
 # ---- what the server does with one ------------------------------------------------------------------------------------
 
 
 async def addresses(body: bytes) -> tuple[str, ...]:
     """What the endpoint's host stands for, asked before any transaction begins; nothing where that cannot be told."""
     try:
-        endpoint = urlsplit(wire.decode(body, wire.Subscription, "Subscription").channel.endpoint or "")
+        endpoint = urlsplit(wire.decode(body, Subscription, "Subscription").channel.endpoint or "")
         host, port = endpoint.hostname, endpoint.port or (443 if endpoint.scheme == "https" else 80)
     except (Refusal, ValueError):
         return ()  # Said again, with the place of the fault, when it is read in the transaction.
@@ -124,7 +148,7 @@ async def update(
         raise Malformed("The id of the body is not the id of the address.", at="Subscription.id")
     if expected is not None and expected != held.version:
         raise Stale(f"The Subscription is at version {held.version} now; read it again.")
-    if wire.decode(body, wire.Subscription, "Subscription").status == "off":
+    if wire.decode(body, Subscription, "Subscription").status == "off":
         return show(await flow.unsubscribe(session, actor, id, now), actor)
     status, wish = _read(actor, body, now)
     if status == "requested" or (status == "active" and held.state in ("error", "off")):
@@ -218,7 +242,7 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     """The status asked for and the wish. Raises Invalid with the element at fault."""
     if wire.decode(body, wire.Kind, "Subscription").resource_type != "Subscription":
         raise Invalid("The body is not a Subscription.", at="resourceType", code="value")
-    read = wire.decode(body, wire.Subscription, "Subscription")
+    read = wire.decode(body, Subscription, "Subscription")
     channel = read.channel
     _understood(read)
     criteria, filters = _topic(read)
@@ -251,7 +275,7 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     return read.status, wish
 
 
-def _understood(read: wire.Subscription) -> None:
+def _understood(read: Subscription) -> None:
     """Nothing is asked for in an extension that would be passed over in silence: not on what notices are about and how they are
     sent, and nowhere in one of another version of FHIR (the guide: cross-version extensions SHOULD NOT be used)."""
     channel = read.channel
@@ -274,7 +298,7 @@ def beside(element: wire.Element | None) -> tuple[wire.Extension, ...]:
     return element.extension if element else ()
 
 
-def _topic(read: wire.Subscription) -> tuple[str, list[tuple[str, str]]]:
+def _topic(read: Subscription) -> tuple[str, list[tuple[str, str]]]:
     """The topic, and the filters each with its place. The topic is the criteria; as SDOHCC has it, from before the guide was
     settled, it may stand in an extension, and the criteria is then a filter (docs/decisions/subscription-topics.md)."""
     filters = [
@@ -304,7 +328,7 @@ def _topic(read: wire.Subscription) -> tuple[str, list[tuple[str, str]]]:
     return topic, filters
 
 
-def _mime(channel: wire.Channel) -> str:
+def _mime(channel: Channel) -> str:
     """The form of what is sent, as far as this channel has it; the usual one where nothing is said."""
     known = PAYLOADS[channel.type]
     said = re.sub(r"\s*;\s*", ";", (channel.payload or known[0]).strip().lower())
@@ -315,7 +339,7 @@ def _mime(channel: wire.Channel) -> str:
     return said
 
 
-def _content(channel: wire.Channel) -> str:
+def _content(channel: Channel) -> str:
     """How much a notice holds: ids where nothing is said."""
     at = "Subscription.channel.payload.extension"
     content = next((each.value_code for each in beside(channel.beside_payload) if each.url == CONTENT), "id-only")
@@ -326,7 +350,7 @@ def _content(channel: wire.Channel) -> str:
     return content
 
 
-def _number(channel: wire.Channel, url: str) -> int | None:
+def _number(channel: Channel, url: str) -> int | None:
     found = [(place, each) for place, each in enumerate(channel.extension) if each.url == url]
     if not found:
         return None

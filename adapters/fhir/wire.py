@@ -389,26 +389,6 @@ class HealthcareService(Struct, frozen=True):
     extension: tuple[Extension, ...] = ()
 
 
-class Channel(Struct, frozen=True):
-    type: Literal["rest-hook", "websocket", "email", "sms", "message"]
-    endpoint: Text | None = None
-    payload: Text | None = None
-    header: tuple[Text, ...] = ()
-    extension: tuple[Extension, ...] = ()
-    beside_type: Element | None = msgspec.field(default=None, name="_type")
-    beside_payload: Element | None = msgspec.field(default=None, name="_payload")
-
-
-class Subscription(Struct, frozen=True):
-    status: Literal["requested", "active", "error", "off"]
-    reason: Text
-    criteria: Text
-    channel: Channel
-    end: Text | None = None
-    extension: tuple[Extension, ...] = ()
-    beside_criteria: Element | None = msgspec.field(default=None, name="_criteria")
-
-
 class EntryRequest(Struct, frozen=True):
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
     url: Text

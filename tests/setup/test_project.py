@@ -57,7 +57,7 @@ def test_nothing_stands_at_the_top_that_a_newcomer_would_not_look_for() -> None:
 
 def test_the_containers_are_told_of_the_deployment() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
-    for name in ("YUANSHE_URL", "YUANSHE_PRACTICE", "WEBHOOK_ALLOW", "WEBHOOK_RETRY"):
+    for name in ("YUANSHE_URL", "YUANSHE_PRACTICE", "WEBHOOK_ALLOW", "WEBHOOK_RETRY", "SMTP_URL", "SMTP_FROM"):
         assert f"{name}: ${{{name}:-}}" in compose
     for command in ("serve", "work"):
         assert re.search(rf"command: \[{command}\]\n    environment: \*settings\n", compose)

@@ -76,6 +76,50 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(name: str, value: 
     assert "hidden-word" not in str(refused.value)
 
 
+RELAY = {
+    "SMTP_URL": "smtp://yuanshe@relay.example.org",
+    "SMTP_PASSWORD": "hidden-word",
+    "SMTP_FROM": "notices@example.org",
+}
+
+
+def test_a_relay_for_mail_is_read_with_its_usual_ports(tmp_path: Path) -> None:
+    sender = "notices@example.org"
+    assert settings.read(RELAY).smtp == settings.Smtp(
+        "relay.example.org", 587, "starttls", sender, "yuanshe", "hidden-word"
+    )
+    (tmp_path / "word").write_text("hidden-word\n")
+    read = settings.read({"SMTP_URL": "smtps://a%40b@relay.example.org", "SMTP_PASSWORD_FILE": str(tmp_path / "word"),
+                          "SMTP_FROM": sender, "SMTP_DOMAINS": "His.example, other.example"})  # fmt: skip
+    assert read.smtp == settings.Smtp("relay.example.org", 465, "implicit", sender, "a@b", "hidden-word")
+    assert read.reach.mails and read.reach.domains == ("his.example", "other.example")
+    plain = settings.read({"SMTP_URL": "smtp://127.0.0.1:2525?tls=none", "SMTP_FROM": sender})
+    assert plain.smtp == settings.Smtp("127.0.0.1", 2525, "none", sender)
+    assert not settings.read({}).reach.mails
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"SMTP_URL": "relay.example.org"},
+        {"SMTP_URL": "http://relay.example.org"},
+        {"SMTP_URL": "smtp://yuanshe:hidden-word@relay.example.org"},
+        {"SMTP_URL": "smtp://yuanshe@relay.example.org?tls=none"},
+        {"SMTP_URL": "smtps://relay.example.org?tls=none", "SMTP_PASSWORD": ""},
+        {"SMTP_URL": "smtp://yuanshe@relay.example.org?tls=off"},
+        {"SMTP_URL": "smtp://relay.example.org:port"},
+        {"SMTP_PASSWORD": ""},
+        {"SMTP_URL": "smtp://relay.example.org"},
+        {"SMTP_FROM": ""},
+        {"SMTP_FROM": "Yuanshe <notices@example.org>"},
+    ],
+)
+def test_a_relay_that_is_only_half_described_is_refused(change: dict[str, str]) -> None:
+    with pytest.raises(SetupError, match="SMTP_") as refused:
+        settings.read(RELAY | change)
+    assert "hidden-word" not in str(refused.value)
+
+
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://a:b@c/d\n")
     assert settings.read({"DATABASE_URL_FILE": str(tmp_path / "url")}).database_url == "postgresql://a:b@c/d"
