@@ -135,10 +135,11 @@ async def transact(
     call.request_id = asked.request_id
     call.named = asked.named if call.action in ("C", "U", "D") or call.interaction in ("transaction", "batch") else None
     for attempt in range(TRIES):
+        call.answer = None
         try:
             async with access.open(database, actor, call) as session:
                 if call.named and (given := await access.answered(session, actor, call.named)):
-                    call.interaction, call.resource_id = "replay", None
+                    call.action, call.interaction, call.resource_id = "R", "replay", None
                     return again(given)
                 try:
                     answer = await run(session, session.began)

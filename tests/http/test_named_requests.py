@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from service.access import flow as access
+from service.access import store
 from service.access.model import clock_actor
 from service.practice import PLATFORM
 from service.values import utc_now
@@ -107,6 +108,25 @@ async def test_behaviour_6_while_the_first_is_at_work_the_second_is_told_at_once
         assert second.headers["retry-after"] == "1"
     assert (await first).status == 201
     same(await first, await his.post("Consent", form, **named))
+
+
+async def test_behaviour_6_who_looked_before_the_first_was_done_is_answered_what_it_was(
+    world: World, monkeypatch: Any
+) -> None:
+    referred = await world.refer("N05")
+    his, named = world.party("his-a"), name()
+    form = world.consent_form(referred.patient, referred.request, "agency-a")
+    first = await his.post("Consent", form, **named)
+    look, looks = store.answered, []
+
+    async def too_soon(*asked: Any) -> Any:
+        looks.append(asked)
+        return (True, None, None) if len(looks) == 1 else await look(*asked)
+
+    monkeypatch.setattr(store, "answered", too_soon)
+    same(first, await his.post("Consent", form, **named))
+    assert len(looks) == 2
+    assert await counted(world, "consent") == 1
 
 
 async def _waits(world: World) -> None:
