@@ -23,6 +23,8 @@ def found(resource: Resource) -> list[tuple[str, str | None]]:
 def with_each(type: str) -> Iterator[tuple[Shape, str, str, Resource]]:
     """Every element of a type and its parts, each in the least resource that may have it: shape, name, place, resource."""
     for part in parts(type):
+        if part in ONLY_SOMETIMES:
+            continue
         shape = SHAPES[part]
         for key in names(shape):
             path = f"{part}.{shape.elements[key].path}"
