@@ -4,7 +4,7 @@ import base64
 import re
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -42,6 +42,8 @@ async def search(
         raise _unknown(type, asked.ignored)
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
+        if SURFACE[type].room in ("task", "request") and (since := _since(session, asked.conditions)):
+            asked.conditions.append(Condition("since", (since,)))
     follows = asking.follows(asked.conditions)
     asked.before = await _before(session, type, asked, follows)
     if asked.before and follows:
@@ -89,6 +91,18 @@ def _wide(conditions: Sequence[Condition]) -> bool:
         c.field in NARROW and c.test == "among" and not c.negated and all(inner.few for inner in c.chosen)
         for c in conditions
     )
+
+
+RECENT = timedelta(days=2)
+"""Of so little time what has changed is best found by its versions; of more, among everything that there is."""
+
+
+def _since(session: Session, conditions: Sequence[Condition]) -> datetime | None:
+    """The time since which whatever fits has changed, if they say one that is not long ago."""
+    lows = [
+        c.values[0] for c in conditions if c.field == "changed" and c.test in ("gt", "ge", "within") and not c.negated
+    ]
+    return next((low for low in lows if low > session.began - RECENT), None)
 
 
 async def _before(session: Session, type: str, asked: Asked, follows: bool) -> datetime | None:

@@ -42,9 +42,18 @@ _OUTPUTS = "json_array_elements(CASE WHEN t.status IN ('completed', 'failed', 'a
 _OF_HOSPITAL = Field(f"t.hospital_id = {OWN}", ())
 _OF_AGENCY = Field(f"t.agency_id = {OWN} OR (t.agency_id IS NULL AND t.kind = 'share')", ())
 
+# What has changed since a time has a version since then, which one index finds; an offer without owner is a side's own matter.
+_SINCE = Field(
+    f"t.id IN (SELECT w.task_id FROM task_version w WHERE w.hospital_id = {OWN} AND w.at >= ($1)[1]"
+    f" UNION ALL SELECT w.task_id FROM task_version w WHERE w.agency_id = {OWN} AND w.at >= ($1)[1]"
+    f" UNION ALL SELECT o.task_id FROM open_offer o WHERE o.agency_id = {OWN})",
+    ("timestamptz",),
+)
+
 TASK: dict[str, Field] = {
     "of-hospital": _OF_HOSPITAL,
     "of-agency": _OF_AGENCY,
+    "since": _SINCE,
     "id": column("t.id", "uuid"),
     "kind": column("t.kind", "text"),
     "intent": column("'order'::text", "text"),
@@ -176,6 +185,11 @@ _NUMBERS = (
 PLACED: dict[str, Field] = {
     "of-hospital": Field(f"r.hospital_id = {OWN}", ()),
     "of-agency": Field(f"r.id = ANY({DISCLOSED.format('referral_id')})", ()),
+    "since": Field(
+        f"r.id IN (SELECT w.referral_id FROM referral_version w WHERE w.hospital_id = {OWN} AND w.at >= ($1)[1]"
+        f" UNION ALL SELECT d.referral_id FROM disclosure d WHERE d.closed_at IS NULL AND d.agency_id = {OWN})",
+        ("timestamptz",),
+    ),
     "opened": Field(f"r.id = ANY({OPENED.format('referral_id')})", ("timestamptz",)),
     "id": column("r.id", "uuid"),
     "status": column("r.status", "text"),
@@ -226,6 +240,7 @@ PLACED: dict[str, Field] = {
 FILLED: dict[str, Field] = {
     "of-hospital": _OF_HOSPITAL,
     "of-agency": _OF_AGENCY,
+    "since": _SINCE,
     "opened": Field("false AND $1 IS NULL", ("timestamptz",)),
     "id": column("t.filler_id", "uuid"),
     "status": column(f"CASE t.status {_STATUS} END", "text"),

@@ -14,7 +14,8 @@ from service.access import flow as access
 from service.access.model import Call
 from service.db import horizon
 from service.values import utc_now, write_json
-from tests.http.world import Party, reason
+from tests.http.test_claims import open_offer, withdrawn_first
+from tests.http.world import Party, World, reason
 from tests.http.writers import Ground, Writer, condition, next_page
 
 
@@ -168,6 +169,25 @@ async def test_times_of_change_are_the_databases_whatever_the_clock_of_the_host_
         made = await writing_world.his.post("Condition", condition(writing_world.patient))
         after = await session.fetchval("SELECT clock_timestamp()")
     assert before < datetime.fromisoformat(made["meta"]["lastUpdated"]) < after
+
+
+@pytest.mark.parametrize("who", ["his-a", "agency-a", "agency-b", "platform"])
+@pytest.mark.parametrize("type", ["Task", "ServiceRequest"])
+async def test_what_changed_lately_is_all_that_a_long_look_back_finds_changed_lately(
+    world: World, who: str, type: str
+) -> None:
+    """What is found by its versions is what is found among everything; an offer that nobody owns is there, too."""
+    party = world.party(who)
+    await world.accepted(await world.refer("N05"))
+    middle = (await world.party("his-a").search("Task?_sort=-_lastUpdated&_count=1"))[0]["meta"]["lastUpdated"]
+    await world.accepted(await world.refer("N03"))
+    await open_offer(world, await withdrawn_first(world, "N05"))
+    everything = await party.search(f"{type}?_lastUpdated=gt2020-01-01T00:00:00Z")
+    lately = await party.search(f"{type}?_lastUpdated=gt{middle}")
+    assert [each["id"] for each in lately] == [
+        each["id"] for each in everything if each["meta"]["lastUpdated"] > middle
+    ]
+    assert lately
 
 
 async def test_no_version_of_a_task_is_older_than_the_one_before_it(writing_world: Ground) -> None:
