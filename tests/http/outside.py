@@ -43,3 +43,14 @@ async def working(database: Any, **environ: str) -> AsyncIterator[None]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def command(database: Any, *words: str) -> str:
+    """What `yuanshe …` prints, run by an operator on the machine of this database."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.main", *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "DATABASE_URL": database.app_dsn},
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said
+    return said.decode()

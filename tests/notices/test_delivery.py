@@ -182,6 +182,7 @@ async def test_gone_is_an_error_of_the_subscription_and_of_what_waits_for_it(ser
 
 
 async def test_a_redirect_is_not_followed(service, turn, listener):
+    """Behaviour 34: what was not checked is not reached by a detour."""
     await hears(service, turn, listener)
     listener.answers["/hook"] = [f"307 Elsewhere\r\nlocation: {listener.url}/other"]
     await happen(service, await new_referral(service), "offer")

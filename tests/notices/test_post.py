@@ -60,6 +60,7 @@ async def test_the_name_is_resolved_once_and_its_checked_address_is_what_is_reac
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1",), ("93.184.216.34", "127.0.0.1"), ("::ffff:127.0.0.1",), ()])
 async def test_a_name_that_has_come_to_mean_an_inner_address_is_not_reached(listener, addresses):
+    """Behaviour 34: the address is checked at the moment of connecting, so that a name cannot be bound anew in between."""
     port = listener.url.rpartition(":")[2]
     outcome = await send(f"https://his.example:{port}/hook", Names(addresses), networks=())
     assert outcome == Outcome(error="address-not-allowed")

@@ -31,6 +31,13 @@ def test_https_to_a_public_address_is_allowed_and_http_is_not(address):
     assert not allowed("http://subscriber.example/hook", [address], LAN)
 
 
+@pytest.mark.parametrize("port", [22, 25, 80, 445, 636])
+def test_the_port_of_another_protocol_is_refused_on_public_addresses(port):
+    """Behaviour 34."""
+    assert not allowed(f"https://subscriber.example:{port}/", ["93.184.216.34"], NONE)
+    assert allowed(f"https://subscriber.example:{port}/", ["10.2.0.1"], LAN)
+
+
 def test_every_address_of_a_host_must_be_allowed():
     assert not allowed("https://subscriber.example/", ["93.184.216.34", "10.2.0.1"], NONE)
     assert allowed("https://subscriber.example/", ["93.184.216.34", "10.2.0.1"], LAN)
