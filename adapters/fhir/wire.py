@@ -363,6 +363,7 @@ class Procedure(Struct, frozen=True):
     code: Concept
     subject: Reference
     based_on: tuple[Reference, ...] = msgspec.field(default=(), name="basedOn")
+    status_reason: Concept | None = msgspec.field(default=None, name="statusReason")
     category: Concept | None = None
     performed_date: Text | None = msgspec.field(default=None, name="performedDateTime")
     performed_period: Period | None = msgspec.field(default=None, name="performedPeriod")

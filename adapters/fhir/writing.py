@@ -327,6 +327,7 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
         method=(read.category.code(codes.METHOD) if read.category else None) or "casework",
         minutes=next((e.value_integer for e in read.extension if e.url == "urn:yuanshe:minutes"), None),
         place=read.location.display if read.location else None, outcome=read.outcome.words if read.outcome else None,
+        no_show=read.status_reason is not None and read.status_reason.code(codes.BUSINESS_STATUS) == "no-show",
     )  # fmt: skip
     return (await work_flow.record_intervention(session, actor, new, body, now)).version
 

@@ -38,6 +38,7 @@ class NewIntervention(msgspec.Struct, frozen=True):
     """What was done with or for the person (a Procedure). `task` is the share, `about` its person; `service_type` a code of
     urn:yuanshe:service-type, `method` of urn:yuanshe:method; `minutes` the time spent; `outcome` what came of it.
 
+    `preparation` is an appointment at `started_at`; `no_show`: it was not done because the person did not come.
     `worker` None: the share's worker. The id of one's own intervention makes its next version.
     """
 
@@ -53,6 +54,7 @@ class NewIntervention(msgspec.Struct, frozen=True):
     place: str | None = None
     outcome: str | None = None
     worker: Id | None = None
+    no_show: bool = False
 
 
 class Intervention(msgspec.Struct, frozen=True):

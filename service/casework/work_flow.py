@@ -17,7 +17,7 @@ from service.records.model import Record
 from service.referrals import steps
 from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
-from service.referrals.model import Task
+from service.referrals.model import Task, Visit
 from service.values import Id
 
 LATE_CLOCK = timedelta(minutes=5)
@@ -63,8 +63,23 @@ async def record_intervention(
                     returned=kept.returned if kept else False, status=made.status, code=made.service_type)],
         )  # fmt: skip
         _mark_recorded(moving)
+        moving.loop = moving.loop.with_share(booked(moving.share, new, now))
         moving.tell("record", moving.share, type="Procedure", id=str(made.id), service_type=made.service_type)
     return made
+
+
+def booked(share: Task, new: NewIntervention, now: datetime) -> Task:
+    """The share with the appointment that an intervention makes, keeps, or ends; pure."""
+    visit = share.visit
+    if new.status == "preparation":
+        visit = Visit(new.id, "scheduled")
+    elif new.status == "not-done" and new.no_show:
+        visit = Visit(new.id, "no-show")
+    elif visit and visit.intervention == new.id:
+        visit = None
+    elif visit and visit.state == "no-show" and new.status in ("in-progress", "completed"):
+        visit = None  # They met after all, at another time.
+    return share if visit == share.visit else msgspec.structs.replace(share, visit=visit, updated_at=now)
 
 
 def faults(new: NewIntervention, now: datetime) -> tuple[Issue, ...]:

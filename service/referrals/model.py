@@ -78,6 +78,14 @@ class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
         return bool(self.tried) or self.outcome is not None
 
 
+class Visit(msgspec.Struct, frozen=True):
+    """An appointment with the person within a share, by the intervention that it will be: kept `scheduled` until that takes
+    place or is called off, or `no-show` when the person did not come (BSeR; urn:yuanshe:business-status)."""
+
+    intervention: Id
+    state: Literal["scheduled", "no-show"]
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A parent Task (`parent`), one agency's share of the referral (`share`) or a follow-up (`follow-up`).
 
@@ -131,6 +139,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     recorded: bool = False
+    visit: Visit | None = None
     """Work was recorded on the share: from then on it cannot be returned, only failed."""
     received: int = 0
     """Version of the record that holds the Task as its hospital sent it; 0: made by the service."""

@@ -61,6 +61,8 @@ def _stated(share: Task) -> Task:
     ):
         if name in share.clocks and not (share.status == "on-hold" and name != "cancel"):
             says = word
+    if share.visit and says in ("accepted", "in-service"):
+        says = share.visit.state
     clock = running(share)
     return msgspec.structs.replace(share, business_status=says, due_at=clock[1].due if clock else None)
 

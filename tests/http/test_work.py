@@ -279,3 +279,29 @@ async def test_what_the_hospital_wrote_is_read_while_the_work_goes_on_and_not_af
             assert (await agency.get(f"Communication/{each['id']}")).status == 404
             assert (await hospital.get(f"Communication/{each['id']}")).status == 200
         assert (await agency.get(f"Communication/{question['id']}")).status == 200
+
+
+async def test_behaviour_25_an_appointment_shows_as_scheduled_and_as_no_show_until_they_meet(world: World) -> None:
+    referred = await world.refer("N05")
+    share = await started(world, referred)
+    agency = world.party("agency-a")
+    soon = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    visit = done(await agency.post("Procedure", procedure(share, status="preparation", performedDateTime=soon)))
+    assert says(await agency.read(f"Task/{share['id']}")) == "scheduled"
+    assert says(await world.parent(referred)) == "scheduled"
+    missed = {"coding": [{"system": "urn:yuanshe:business-status", "code": "no-show"}], "text": "未赴约"}
+    done(await agency.put(visit, status="not-done", statusReason=missed))
+    assert says(await agency.read(f"Task/{share['id']}")) == "no-show"
+    done(await agency.post("Procedure", procedure(share)))
+    assert says(await agency.read(f"Task/{share['id']}")) == "in-service"
+
+
+async def test_an_appointment_that_is_called_off_or_kept_leaves_no_trace_in_the_status(world: World) -> None:
+    share = await started(world, await world.refer("N05"))
+    agency = world.party("agency-a")
+    soon = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    for status in ("not-done", "completed"):
+        visit = done(await agency.post("Procedure", procedure(share, status="preparation", performedDateTime=soon)))
+        assert says(await agency.read(f"Task/{share['id']}")) == "scheduled"
+        done(await agency.put(visit, status=status, performedDateTime=datetime.now(UTC).isoformat()))
+        assert says(await agency.read(f"Task/{share['id']}")) == "in-service"
