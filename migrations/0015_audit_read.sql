@@ -5,6 +5,8 @@ CREATE INDEX audit_by_change ON audit (chained_at, id) WHERE position IS NOT NUL
 CREATE INDEX audit_by_time ON audit (at, id) WHERE position IS NOT NULL;
 CREATE INDEX audit_by_organization ON audit (organization_id, id) WHERE position IS NOT NULL;
 CREATE INDEX audit_by_actor ON audit (actor_id, id) WHERE position IS NOT NULL;
+CREATE INDEX audit_by_outcome ON audit (outcome, id) WHERE position IS NOT NULL;
+CREATE INDEX audit_by_interaction ON audit (interaction, id) WHERE position IS NOT NULL;
 CREATE INDEX audit_by_resource ON audit (resource_id, id) WHERE position IS NOT NULL AND resource_id IS NOT NULL;
 
 CREATE TABLE audit_referral (
