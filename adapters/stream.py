@@ -81,20 +81,21 @@ def handler(database: Callable[[], Database], news: Callable[[], News]) -> Any:
         headers: dict[str, str] = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        echoed = [(b"x-request-id", headers["x-request-id"].encode("latin-1"))] if "x-request-id" in headers else []
+        # The request's own, or the one that it was given (adapters/manners.py): what its audit line has.
+        headers["x-request-id"] = str(scope.get("yuanshe.request_id", ""))
         try:
             if scope.get("method") != "GET":
-                return await _refuse(send, 405, Malformed("Events are read with GET."), echoed)
+                return await _refuse(send, 405, Malformed("Events are read with GET."))
             actor = await _known(database(), headers)
             position = await _start(database(), actor, headers)
         except Refusal as refusal:
             status = next((code for kind, code in STATUS.items() if isinstance(refusal, kind)), 422)
-            return await _refuse(send, status, refusal, echoed)
+            return await _refuse(send, status, refusal)
         except Exception as fault:
             # By its kind alone: its message could hold what was sent.
             log.error("a stream could not begin: %s", type(fault).__name__)
-            return await _refuse(send, 500, BROKEN, echoed)
-        await _send(send, {"type": "http.response.start", "status": 200, "headers": [*STREAMING, *echoed]})
+            return await _refuse(send, 500, BROKEN)
+        await _send(send, {"type": "http.response.start", "status": 200, "headers": STREAMING})
         gone = asyncio.create_task(_gone(receive))
         telling = asyncio.create_task(_tell(database(), news(), headers, actor, position, send))
         try:
@@ -199,11 +200,11 @@ async def _send(send: Send, message: dict[str, Any]) -> None:
     await send(message)  # pyright: ignore[reportArgumentType]
 
 
-async def _refuse(send: Send, status: int, refusal: Refusal, echoed: list[tuple[bytes, bytes]]) -> None:
+async def _refuse(send: Send, status: int, refusal: Refusal) -> None:
     """Say why, as Problem Details (RFC 9457): this is no address of FHIR."""
     first = refusal.issues[0]
     said = msgspec.json.encode({"status": status, "title": first.text, "code": refusal.key or first.code})
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(said)).encode()), (b"cache-control", b"no-store"), *echoed]  # fmt: skip
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(said)).encode()), (b"cache-control", b"no-store")]  # fmt: skip
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="yuanshe"'))
     if status == 503:

@@ -260,7 +260,7 @@ def link_of(row: "asyncpg.Record") -> Link:
 
 # No writer takes this lock; it makes sure that one chaining job works at a time. Statements after it see all that the
 # job before it committed, because READ COMMITTED takes a new snapshot for each.
-CHAINING = 0x7975616E0002
+CHAINING = 0x7975616E0003
 LOCK_CHAIN = "SELECT pg_advisory_xact_lock($1)"
 
 
