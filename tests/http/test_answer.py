@@ -46,7 +46,7 @@ def moved(share: dict[str, Any], to: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", MOVES)
-async def test_every_other_move_is_refused_and_changes_nothing(world: World, status: str) -> None:
+async def test_behaviour_11_every_other_move_is_refused_and_changes_nothing(world: World, status: str) -> None:
     agency = world.party("agency-a")
     share = await share_in(world, status)
     async with nothing_changes(world):
@@ -58,7 +58,7 @@ async def test_every_other_move_is_refused_and_changes_nothing(world: World, sta
 
 
 @pytest.mark.parametrize("status", [status for status in MOVES if MOVES[status]])
-async def test_every_move_of_the_table_is_made(world: World, status: str) -> None:
+async def test_behaviour_11_every_move_of_the_table_is_made(world: World, status: str) -> None:
     agency = world.party("agency-a")
     for to in sorted(MOVES[status]):
         share = await share_in(world, status)
@@ -100,7 +100,7 @@ async def test_what_has_ended_is_not_rewritten(world: World) -> None:
 
 
 @pytest.mark.parametrize("party", ["agency-b", "agency-c", "his-b"])
-async def test_nobody_else_may_know_of_it(world: World, party: str) -> None:
+async def test_behaviour_12_nobody_else_may_know_of_it(world: World, party: str) -> None:
     share = await share_in(world, "requested")
     async with nothing_changes(world):
         assert (await world.party(party).get(f"Task/{share['id']}")).status == 404
@@ -109,7 +109,7 @@ async def test_nobody_else_may_know_of_it(world: World, party: str) -> None:
 
 
 @pytest.mark.parametrize("party", ["his-a", "platform"])
-async def test_the_agencys_moves_are_the_agencys(world: World, party: str) -> None:
+async def test_behaviour_12_the_agencys_moves_are_the_agencys(world: World, party: str) -> None:
     for status in ("requested", "accepted", "in-progress", "on-hold"):
         share = await share_in(world, status)
         async with nothing_changes(world):
@@ -210,7 +210,9 @@ async def test_after_the_grace_time_it_is_failed_not_returned(world: World) -> N
 
 
 @pytest.mark.parametrize("missing", ["output", "statusReason", "text", "code", "value", "list"])
-async def test_completing_takes_an_output_and_a_coded_reason_with_words(world: World, missing: str) -> None:
+async def test_behaviour_15_completing_takes_an_output_and_a_coded_reason_with_words(
+    world: World, missing: str
+) -> None:
     share = await share_in(world, "in-progress")
     changes: dict[str, Any] = {"status": "completed", "output": [output()], "statusReason": closed()}
     match missing:

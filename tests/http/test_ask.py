@@ -19,7 +19,7 @@ async def asked(world: World) -> tuple[Answered, Answered]:
     return offer, question
 
 
-async def test_a_question_stops_the_agencys_clock_and_the_answer_lets_it_run(world: World) -> None:
+async def test_behaviour_22_a_question_stops_the_agencys_clock_and_the_answer_lets_it_run(world: World) -> None:
     hospital, agency = world.party("his-a"), world.party("agency-a")
     offer, question = await asked(world)
     waiting = await agency.read(f"Task/{offer['id']}")

@@ -11,7 +11,7 @@ from tests.http.world import World, closed, output, reason
 REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
 
 
-async def test_before_acceptance_the_request_is_revoked_at_once_with_its_reason(world: World) -> None:
+async def test_behaviour_18_before_acceptance_the_request_is_revoked_at_once_with_its_reason(world: World) -> None:
     hospital, agency = world.party("his-a"), world.party("agency-a")
     referred = await world.refer("N05")
     offer = await world.offer(referred)
@@ -74,7 +74,7 @@ async def test_a_placed_request_does_not_change_otherwise(world: World) -> None:
         refused(await world.party("agency-a").put(request, status="revoked"), 404)
 
 
-async def test_after_acceptance_it_is_a_request_that_the_agency_confirms(world: World) -> None:
+async def test_behaviour_18_after_acceptance_it_is_a_request_that_the_agency_confirms(world: World) -> None:
     hospital, agency = world.party("his-a"), world.party("agency-a")
     for state in ("accepted", "in-progress", "on-hold"):
         referred = await world.refer("N05")
@@ -106,7 +106,7 @@ async def test_after_acceptance_it_is_a_request_that_the_agency_confirms(world: 
             done(await agency.put(share, status="cancelled"))
 
 
-async def test_completing_overrides_a_requested_cancellation(world: World) -> None:
+async def test_behaviour_18_completing_overrides_a_requested_cancellation(world: World) -> None:
     hospital, agency = world.party("his-a"), world.party("agency-a")
     referred = await world.refer("N05")
     share = await started(world, referred)

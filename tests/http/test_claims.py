@@ -31,7 +31,7 @@ async def test_in_manual_partnerships_nothing_is_offered_by_itself(world: World)
         assert await world.party(agency).search("Task") == []
 
 
-async def test_an_open_offer_is_seen_and_claimed_by_any_eligible_partner(world: World) -> None:
+async def test_behaviour_14_an_open_offer_is_seen_and_claimed_by_any_eligible_partner(world: World) -> None:
     referred = await withdrawn_first(world, "N05")
     made = await open_offer(world, referred)
     offers = {agency: await world.party(agency).read(f"Task/{made['id']}") for agency in ("agency-a", "agency-b")}
@@ -66,7 +66,7 @@ async def test_an_open_offer_is_seen_and_claimed_by_any_eligible_partner(world: 
     assert "claim" in actions
 
 
-async def test_of_many_who_claim_one_wins(world: World) -> None:
+async def test_behaviour_14_of_many_who_claim_one_wins(world: World) -> None:
     referred = await withdrawn_first(world, "N05")
     made = await open_offer(world, referred)
 

@@ -179,7 +179,9 @@ def needs(*codes: str) -> dict[str, Any]:
     return {"reasonCode": {"coding": [{"system": "urn:yuanshe:need", "code": code} for code in codes]}}
 
 
-async def test_a_referral_with_several_needs_is_split_and_completes_when_every_share_has_ended(world: World) -> None:
+async def test_behaviour_16_a_referral_with_several_needs_is_split_and_completes_when_every_share_has_ended(
+    world: World,
+) -> None:
     platform, agency = world.party("platform"), world.party("agency-a")
     referred = await world.refer("N02", "N06")
     parent = await world.parent(referred, "platform")

@@ -19,7 +19,7 @@ from tests.http.loop import (
 from tests.http.world import World, closed, output
 
 
-async def test_a_discharge_has_made_the_follow_ups_when_it_answers(world: World) -> None:
+async def test_behaviour_25_a_discharge_has_made_the_follow_ups_when_it_answers(world: World) -> None:
     referred = await world.refer("N05")
     share = await started(world, referred)
     done(await discharge(world, referred))

@@ -468,7 +468,7 @@ async def test_a_crisis_answer_that_was_entered_in_error_raises_nothing(world: W
 # ---- replaces -----------------------------------------------------------------------------------------------------------
 
 
-async def test_of_a_request_and_the_one_that_replaces_it_one_stays_open(world: World) -> None:
+async def test_behaviour_21_of_a_request_and_the_one_that_replaces_it_one_stays_open(world: World) -> None:
     hospital = world.party("his-a")
     old = await world.refer("N05", mrn="ZY-1")
     new = await world.refer("N05", "N01", mrn="ZY-1", request={"replaces": [{"reference": old.request}]})

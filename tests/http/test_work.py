@@ -42,7 +42,7 @@ async def test_case_notes_are_the_agencys_own(world: World, type: str) -> None:
         refused(await agency.put(made, if_match='W/"1"', language="en"), 412)
 
 
-async def test_what_an_output_names_is_given_back_to_the_hospital(world: World) -> None:
+async def test_behaviour_15_what_an_output_names_is_given_back_to_the_hospital(world: World) -> None:
     agency, hospital = world.party("agency-a"), world.party("his-a")
     referred = await world.refer("N05")
     share = await started(world, referred)
