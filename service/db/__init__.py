@@ -211,6 +211,10 @@ async def _nothing(connection: Any) -> None:
     """No reset on release: no session state is ever set, only transaction-local settings."""
 
 
+_PATIENCE = {"idle_in_transaction_session_timeout": "60s"}
+"""A transaction whose process does nothing with it any more is ended: it holds locks, and back whoever follows changes."""
+
+
 async def connect(
     dsn: str,
     *,
@@ -221,7 +225,9 @@ async def connect(
 ) -> Database:
     """Open a pool on `dsn` as the service role. Raises SetupError when the database cannot be reached or refuses us."""
     try:
-        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60)
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=size, reset=_nothing, command_timeout=60, server_settings=_PATIENCE
+        )
     except asyncpg.InvalidAuthorizationSpecificationError as refused:
         raise SetupError("The database refuses this user or password.") from refused
     except asyncpg.InvalidCatalogNameError as absent:

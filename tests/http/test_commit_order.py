@@ -13,6 +13,7 @@ from adapters.fhir import writing
 from service.access import flow as access
 from service.access.model import Call
 from service.db import horizon
+from service.errors import Unavailable
 from service.values import utc_now, write_json
 from tests.http.test_claims import open_offer, withdrawn_first
 from tests.http.world import Party, World, reason
@@ -127,6 +128,18 @@ async def _after(writer: Writer, search: asyncio.Task[list[dict[str, Any]]]) -> 
     return await search
 
 
+async def test_a_writer_that_hangs_is_ended_and_holds_back_nobody_for_ever(writing_world: Ground) -> None:
+    limit = "SHOW idle_in_transaction_session_timeout"
+    poller, hung = Poller(writing_world.his), Call("C", "create", "Condition")
+    with pytest.raises(Unavailable):
+        async with access.open(writing_world.elsewhere, writing_world.actor, hung) as session:
+            assert await session.fetchval(limit) == "1min"
+            await session.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+            late = await writing_world.create()
+            while late not in await poller.poll():
+                pass
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_transaction_that_writes_waits_for_nobody_and_shows_nothing_that_could_be_overtaken(
     writing_world: Ground, monkeypatch: pytest.MonkeyPatch
@@ -225,3 +238,25 @@ async def test_behaviour_29_pages_that_are_written_between_show_each_earlier_res
         assert (await writing_world.his.put(changed, code={"text": "已改"})).status == 200
     assert len(seen) == len(set(seen))
     assert set(seen) >= set(earlier)
+
+
+@pytest.mark.parametrize("who", ["his-a", "platform"])
+@pytest.mark.parametrize("type", ["Task", "ServiceRequest"])
+@pytest.mark.parametrize("order", ["_lastUpdated", "-_lastUpdated"])
+async def test_behaviour_29_referrals_that_move_while_they_are_listed_are_shown_once(
+    world: World, who: str, type: str, order: str
+) -> None:
+    party, agency = world.party(who), world.party("agency-a")
+    offers = [await world.offer(await world.refer("N04")) for _ in range(4)]
+    earlier = {each["id"] for each in await party.search(f"{type}?_count=200")}
+    seen: list[str] = []
+    page: str | None = f"{type}?_count=3&_sort={order}"
+    while page:
+        bundle = await party.read(page)
+        seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+        page = next_page(bundle)
+        if offers:
+            moved = await agency.put(offers.pop(len(offers) // 2), status="accepted")
+            assert moved.status == 200
+            await world.refer("N04")
+    assert sorted(seen) == sorted(earlier)
