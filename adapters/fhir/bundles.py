@@ -82,7 +82,8 @@ def asked_by(whole: Asked, entry: wire.Entry, at: str) -> Asked:
         "if-modified-since": request.if_modified_since,
         "if-none-exist": request.if_none_exist,
     }
-    headers = {name: said for name, said in conditions.items() if said is not None}
+    # Within a Bundle everything is a resource, a file too.
+    headers = {"accept": exchange.FHIR_JSON} | {name: said for name, said in conditions.items() if said is not None}
     if "prefer" in whole.headers:
         headers["prefer"] = whole.headers["prefer"]
     return Asked(

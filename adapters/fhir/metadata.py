@@ -21,6 +21,7 @@ OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-u
 
 
 DATE = "2026-11-22"
+SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-"
 NORMATIVE = frozenset({"Binary", "CodeSystem", "Observation", "OperationDefinition", "Patient"})
 """Of the types here those that are normative in R4."""
 
@@ -110,6 +111,7 @@ def _resource(name: str, type: Type) -> Json:
     writable = {"create", "update"} & set(type.interactions)
     said: Json = {
         "type": name,
+        **({"supportedProfile": [f"{SDOHCC}{profile}" for profile in type.profiles]} if type.profiles else {}),
         "interaction": [{"code": code} for code in type.interactions],
         "versioning": "versioned-update" if "update" in type.interactions else "versioned",
         "readHistory": type.room in PAST,
@@ -182,6 +184,21 @@ def page() -> str:
         "  pages. A read takes `If-None-Match` (versions, or `*`) and, where that is not sent, `If-Modified-Since`.",
         "- A parameter marked * may identify a person: its search has one page, since no link repeats its value.",
         "",
+        "How to write:",
+        "",
+        "- A client's id, version and time are not kept; `PUT` changes what is there and makes nothing at an address of its own.",
+        "  `If-Match` is checked first (412). Nothing is deleted: 405.",
+        "- A patch is a JSON Patch (`application/json-patch+json`; in a Bundle a Binary that holds it). There is no FHIRPath Patch.",
+        "- Conditions: `If-None-Exist` on a create, `PUT Type?…` and `PATCH Type?…` in place of an id. None fits: a create makes it,",
+        "  so does a PUT where the type is created by clients, else 404; one fits: it is meant; several: 412. Whoever sends the",
+        "  same condition at the same time waits, so that one creates and the others find.",
+        "- A Bundle takes any of the ways below as an entry, in a transaction carried out as one (POST, PUT, PATCH, GET; one",
+        "  failure, and nothing is stored), in a batch each by itself. References to other entries are set right wherever a",
+        "  reference, a uri or a url may stand, and in the narrative's links; `Patient?identifier=…` must find exactly one (412).",
+        "  Two entries about one resource are refused (422).",
+        "- `Prefer: return=minimal|representation|OperationOutcome`; of a transaction's entries only the outcome is told unless asked.",
+        "- A side that may not use a way at all gets 403; on a resource that it may not know of, 404.",
+        "",
     ]
     lines += ["## The service", "", *_ways("", SYSTEM, lambda way: way.who), ""]
     for name, type in sorted(SURFACE.items()):
@@ -201,7 +218,7 @@ def page() -> str:
 def _ways(type: str, ways: Iterable[Way], sides: Callable[[Way], Sides]) -> list[str]:
     lines = ["| what | how | who | |", "|---|---|---|---|"]
     for way in ways:
-        asked = [f"`{'|'.join(way.methods)} {_address(type, level, way)}`" for level in way.levels]
+        asked = [f"`{', '.join(way.methods)} {_address(type, level, way)}`" for level in way.levels]
         lines.append(f"| {way.name} | {', '.join(asked)} | {_who(sides(way))} | {way.doc} |")
     return lines
 

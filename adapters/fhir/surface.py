@@ -60,7 +60,7 @@ class Param(msgspec.Struct, frozen=True):
 class Type(msgspec.Struct, frozen=True):
     """A resource type: `room` says who answers for it. `interactions`: the names of those of INTERACTIONS that it offers.
     `includes`: name → the elements that hold the reference. `who` may read it; `creates` and `updates`: the sides that may
-    write it at all, whatever rules are met then."""
+    write it at all, whatever rules are met then. `profiles`: those that what is shown and what is taken in here meet."""
 
     room: Room
     interactions: tuple[str, ...]
@@ -71,6 +71,7 @@ class Type(msgspec.Struct, frozen=True):
     who: Sides = PARTIES
     creates: Sides = PARTIES
     updates: Sides = PARTIES
+    profiles: tuple[str, ...] = ()
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -193,6 +194,7 @@ SURFACE: dict[str, Type] = {
         "A hospital's referral as a whole (parent), each agency's share of it (partOf the parent), and follow-ups. "
         "Offers are posted by the platform; a hospital's own Task comes along with its submission.",
         creates=("hospital", "platform"),
+        profiles=("TaskForReferralManagement",),
     ),
     "ServiceRequest": Type(
         "request",
