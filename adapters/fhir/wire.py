@@ -446,6 +446,7 @@ MOST_PARTS = 200_000
 """Objects and lists in a body. Each costs time to look at, however few octets it has: five million of `[],` seconds."""
 DEEPEST = 100
 """Levels of nesting that are read; forms nest some twenty."""
+TOO_DEEP = f"A body is nested at most {DEEPEST} levels deep."
 
 
 def sound(body: bytes) -> bytes:
@@ -462,7 +463,9 @@ def sound(body: bytes) -> bytes:
         whole: Any = msgspec.json.decode(body)
     except msgspec.ValidationError:
         raise Malformed("A number is out of range.", code="value") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        raise TooLarge(TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Malformed("The body is not JSON.") from None
     level: list[Any] = [[whole]]
     for _ in range(DEEPEST):
@@ -475,7 +478,7 @@ def sound(body: bytes) -> bytes:
         if not level:
             break
     else:
-        raise Malformed(f"The body is nested deeper than {DEEPEST} levels.")
+        raise TooLarge(TOO_DEEP)
     if b"\\u0000" in body:
         nul = next(_nul(whole, str(whole.get("resourceType", "")) if isinstance(whole, dict) else ""), None)
         if nul is not None:

@@ -456,7 +456,8 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(world: W
 async def test_deep_json_and_characters_nobody_can_keep_are_refused_with_their_place(world: World) -> None:
     hospital = world.party("his-a")
     deep = await hospital.post("Patient", b'{"resourceType": "Patient", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}")
-    assert deep.status == 400 and deep["issue"][0]["expression"] == ["Patient"]
+    assert deep.status == 413 and deep["issue"][0]["expression"] == ["Patient"]
+    assert "100 levels" in deep["issue"][0]["details"]["text"]
     person = submission()["entry"][0]["resource"]
     nul = await hospital.post("Patient", person | {"name": [{"text": "陈\0素芬"}]})
     assert nul.status == 400 and nul["issue"][0]["expression"] == ["Patient.name[0].text"]
