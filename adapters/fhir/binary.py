@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import references, wire
+from adapters.fhir import references, validation, wire
 from adapters.fhir.render import Json, meta
 from service.access.model import Actor
 from service.db import Session
@@ -17,7 +17,7 @@ from service.practice import Practice
 from service.records.media import SUFFIXES
 from service.records.model import Attachment
 from service.referrals import attachment_flow as attachments
-from service.values import Id
+from service.values import Id, read_json
 
 JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
 CONTEXT = "x-security-context"
@@ -48,6 +48,7 @@ async def create(session: Session, actor: Actor, body: bytes, headers: dict[str,
     if comes_raw(headers):
         content, declared, named = body, headers["content-type"], wire.Reference(reference=headers.get(CONTEXT))
     else:
+        validation.check("Binary", read_json(body))
         sent = wire.decode(body, Sent, "Binary")
         content, declared, named = _data(sent.data), sent.content_type, sent.security_context
     with wire.within("Binary"):

@@ -87,8 +87,8 @@ async def _within(session: Session, actor: Actor, kept: Attachment, type: str, i
             share = await store.task(session, id)
         case "ServiceRequest":
             share = await store.by_filler(session, id)
-            if share is None and actor.side == "agency":
-                # Not for the other agencies of the same request.
+            if share is None and actor.side == "agency" and await consents.is_open(session, id, actor.organization):
+                # Not for the other agencies of the same request; and none of it to one that may not know of the request.
                 share = await store.own_share(session, id, actor.organization)
         case _:
             share = None

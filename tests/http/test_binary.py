@@ -132,9 +132,10 @@ async def test_what_is_no_file_of_the_kinds_taken_or_too_large_is_refused_and_no
 @pytest.mark.parametrize(
     ("changes", "status", "where"),
     [
-        ({"data": "%%%"}, 400, "Binary.data"), ({"contentType": "text/html"}, 415, "Binary.contentType"),
+        ({"data": "%%%"}, 422, "Binary.data"), ({"contentType": "text/html"}, 415, "Binary.contentType"),
         ({"securityContext": {"reference": "Observation/0190a000-0000-7000-8000-00000000dead"}}, 422, "Binary.securityContext"),
         ({"securityContext": {"reference": "Task/0190a000-0000-7000-8000-00000000dead"}}, 422, "Binary.securityContext"),
+        ({"bogus": 1, "contentType": 7}, 422, "Binary.contentType"),
         ({"securityContext": {"reference": "nowhere"}}, 422, "Binary.securityContext.reference"),
     ],
 )  # fmt: skip
@@ -213,6 +214,11 @@ async def test_an_agencys_file_is_its_cases_until_it_is_given_back(world: World)
     offer = await world.offer(referred)
     early = await send(agency, PDF, "application/pdf", f"Task/{offer['id']}")
     assert early.status_code == 422 and "identity is not disclosed" in early.text
+    named = await send(agency, PDF, "application/pdf", referred.request)
+    unknown = await send(agency, PDF, "application/pdf", "ServiceRequest/0190a000-0000-7000-8000-00000000dead")
+    assert named.status_code == unknown.status_code == 422 and named.json() == unknown.json(), (
+        "whose request it is stays unknown"
+    )
     share = await started(world, referred)
     note = done(await agency.post("DocumentReference", document(share["for"]["reference"])))
     own = name_of(await send(agency, PDF, "application/pdf", f"DocumentReference/{note['id']}"))
