@@ -145,7 +145,9 @@ class Kept(msgspec.Struct, frozen=True):
     body: bytes
 
 
-LOOKS = frozenset({"search", "history", "route", "status", "validate", "token", "events"})
+LOOKS = frozenset(
+    {"search", "history", "route", "status", "validate", "token", "events", "export", "export-status", "export-cancel"}
+)
 """Executions that change no resource."""
 
 
