@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -79,7 +79,7 @@ def asked_by(whole: Asked, entry: wire.Entry, at: str) -> Asked:
     conditions = {
         "if-match": request.if_match,
         "if-none-match": request.if_none_match,
-        "if-modified-since": request.if_modified_since,
+        "if-modified-since": request.if_modified_since and _http_date(request.if_modified_since, at),
         "if-none-exist": request.if_none_exist,
     }
     # Within a Bundle everything is a resource, a file too.
@@ -96,6 +96,10 @@ def asked_by(whole: Asked, entry: wire.Entry, at: str) -> Asked:
         whole.reach,
         request_id=whole.request_id,
     )
+
+
+def _http_date(moment: str, at: str) -> str:
+    return format_datetime(wire.instant(moment, f"{at}.request.ifModifiedSince"), usegmt=True)
 
 
 def opened(asked: Asked, at: str) -> None:

@@ -46,6 +46,8 @@ Handler = Callable[[Session, Actor, Asked, Place, datetime], Awaitable[Answer]]
 async def perform(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     """Do what is asked, if the actor may. Raises a Refusal."""
     await _permitted(session, actor, place)
+    # A copy: what a condition makes of it holds for this attempt alone.
+    asked = msgspec.structs.replace(asked)
     place, met = await settled(session, actor, asked, place)
     return await carried_out(session, actor, asked, place, met, now)
 

@@ -194,6 +194,44 @@ async def test_a_submission_may_ask_for_more_than_it_brings(world: World) -> Non
     assert statuses(again) == ["200"] * 5 and located(again, 3) == located(answer, 3)
 
 
+async def test_a_submission_may_put_its_patient_by_a_condition(world: World) -> None:
+    hospital, one = world.party("his-a"), person()
+    for status in ("201", "200"):
+        whole = submission("N05")
+        whole["entry"][0] |= {"resource": one, "request": {"method": "PUT", "url": f"Patient?{query(one)}"}}
+        answer = await hospital.post("", whole)
+        assert statuses(answer) == [status, "201", "201"], answer
+    assert len(await hospital.search(f"Patient?{query(one)}")) == 1
+
+
+async def test_an_entry_is_read_only_if_it_is_news(world: World) -> None:
+    hospital = world.party("his-a")
+    held = await known(hospital)
+    one = f"Patient/{held['id']}"
+    for type in ("transaction", "batch"):
+        answer = await hospital.post("", bundle(
+            entry("GET", f"http://yuanshe.test/fhir/{one}", ifModifiedSince="2999-01-01T00:00:00+08:00"),
+            entry("GET", f"/{one}", ifModifiedSince="2020-01-01T00:00:00Z"), entry("GET", one, ifNoneMatch='W/"1"'),
+            entry("GET", one, ifNoneMatch='W/"2"'), type=type))  # fmt: skip
+        assert statuses(answer) == ["304", "200", "304", "200"], answer
+        assert ["resource" in each for each in answer["entry"]] == [False, True, False, True]
+
+
+async def test_a_transaction_may_subscribe_and_shows_the_secret_once(world: World) -> None:
+    wish = {
+        "resourceType": "Subscription", "status": "requested", "reason": "r", "criteria": "urn:yuanshe:topic:task",
+        "channel": {"type": "rest-hook", "endpoint": "https://93.184.216.34/hook", "payload": "application/fhir+json"},
+    }  # fmt: skip
+    hospital = world.party("his-a")
+    answer = await hospital.post("", bundle(entry("POST", "Subscription", wish)))
+    assert statuses(answer) == ["201"] and "webhook-secret" in json.dumps(answer["entry"][0]["resource"])
+    private = wish | {
+        "channel": {"type": "rest-hook", "endpoint": "https://10.0.0.1/hook", "payload": "application/fhir+json"}
+    }
+    refused = await hospital.post("", bundle(entry("POST", "Subscription", private)))
+    assert refused.status == 422 and expressions(refused)[0].startswith("Bundle.entry[0].resource.channel")
+
+
 async def test_a_conditional_reference_finds_exactly_one(world: World) -> None:
     hospital = world.party("his-a")
     held = await known(hospital)

@@ -7,6 +7,7 @@ import pytest
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.terminologycapabilities import TerminologyCapabilities
 
+from adapters.fhir import profiles
 from adapters.fhir.surface import SURFACE
 from tests.http.loop import done, procedure, started
 from tests.http.world import Answered, Party, World
@@ -125,6 +126,19 @@ async def test_the_statement_comes_whole_or_in_parts(world: World) -> None:
     TerminologyCapabilities.model_validate(dict(terms))
     assert "urn:yuanshe:need" in {each["uri"] for each in terms["codeSystem"]}
     assert (await world.nobody.get("metadata?mode=short")).status == 400
+
+
+async def test_a_profile_that_is_claimed_is_met(world: World) -> None:
+    listed = {each["type"]: each for each in (await world.nobody.get("metadata"))["rest"][0]["resource"]}
+    assert set(listed["Task"]["supportedProfile"]) <= profiles.PROFILES.keys()
+    referred = await world.refer("N05")
+    await started(world, referred)
+    for party in ("his-a", "agency-a", "platform"):
+        found = await world.party(party).search("Task")
+        assert found
+        for task in found:
+            for canonical in listed["Task"]["supportedProfile"]:
+                assert profiles.issues(profiles.PROFILES[canonical], task, "Task") == []
 
 
 async def test_the_statement_says_who_may(world: World) -> None:
