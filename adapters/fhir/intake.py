@@ -137,7 +137,7 @@ def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, a
     spoken = any(one.verified for one in read.verification)
     for name, missing in (
         ("dateTime", not read.date_time), ("organization", not read.organization), ("policyRule", not read.policy_rule),
-        ("source[x]", not (read.source_attachment or read.source_reference or spoken)),
+        ("source", not (read.source_attachment or read.source_reference or spoken)),
     ):  # fmt: skip
         if missing:
             raise Invalid(f"A Consent needs {name}.", at=f"{at}.{name}", code="required")

@@ -1,6 +1,7 @@
 """Subscription (R4 with the Subscriptions R5 Backport guide 1.1): a subscriber of notices, in the words of FHIR."""
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from adapters import resolve
-from adapters.fhir import references, wire
+from adapters.fhir import references, validation, wire
 from adapters.fhir.notification import GUIDE
 from adapters.fhir.render import TASK_CODE, Json, instant
 from service import codes
@@ -24,7 +25,7 @@ from service.notices import finding, flow
 from service.notices.model import Subscriber, Wish
 from service.notices.reach import Reach, host_of
 from service.referrals.lifecycle import EVERY
-from service.values import Id
+from service.values import Id, read_json
 
 SECRET = "urn:yuanshe:webhook-secret"
 """Extension of a Subscription: what signs its notices (Standard Webhooks, `whsec_…`). Sent by the client, or made up and
@@ -128,7 +129,7 @@ async def create(
         raise Invalid("A new subscription is requested.", at="Subscription.status", code="value")
     with _placed():
         made, secret = await flow.subscribe(session, actor, wish, now, addresses=resolved, allowed=allowed)
-    return show(made, actor, secret)
+    return show(made, actor, secret if made.channel == "rest-hook" else None)
 
 
 async def update(
@@ -242,6 +243,7 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     """The status asked for and the wish. Raises Invalid with the element at fault."""
     if wire.decode(body, wire.Kind, "Subscription").resource_type != "Subscription":
         raise Invalid("The body is not a Subscription.", at="resourceType", code="value")
+    validation.check("Subscription", read_json(body))
     read = wire.decode(body, Subscription, "Subscription")
     channel = read.channel
     _understood(read)
@@ -262,6 +264,8 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     secret = next((each.value_string for each in read.extension if each.url == SECRET), None)
     if wanted and not secret:
         raise Invalid("The secret is a valueString.", at="Subscription.extension", code="required")
+    if wanted and channel.type == "email":
+        raise Invalid("A mail is not signed: leave the secret out.", at="Subscription.extension", code="not-supported")
     ends_at = wire.instant(read.end, "Subscription.end") if read.end else None
     if ends_at and ends_at <= now:
         raise Invalid("The end is past.", at="Subscription.end", code="value")
@@ -347,7 +351,18 @@ def _content(channel: Channel) -> str:
         raise Invalid("The content is empty, id-only or full-resource.", at=at, code="code-invalid")
     if content == "full-resource" and channel.type == "email":
         raise Invalid("No resource is sent by mail, which anybody on the way may read: ask for id-only.", at=at, code="not-supported")  # fmt: skip
+    if content == "full-resource" and not _is_closed(channel.endpoint or ""):
+        raise Invalid("Resources are sent over https alone: ask for id-only.", at="Subscription.channel.endpoint", code="not-supported")  # fmt: skip
     return content
+
+
+def _is_closed(endpoint: str) -> bool:
+    """Whether nobody on the way can read what is posted there: https, or a program on this very machine."""
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme != "http" or ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _number(channel: Channel, url: str) -> int | None:

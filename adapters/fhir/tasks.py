@@ -187,8 +187,6 @@ def outputs(asked: wire.Task, content: dict[str, Any]) -> tuple[Output, ...]:
         code = next((c.code for c in read.type.coding if c.code), None) or read.type.text
         if code is None:
             raise Invalid("An output needs a type.", at=f"Task.output[{position}].type", code="required")
-        if not any(key.startswith("value") for key in element):
-            raise Invalid("An output needs a value.", at=f"Task.output[{position}].value[x]", code="required")
         found.append(Output(code, element, read.value_reference.reference if read.value_reference else None))
     return tuple(found)
 

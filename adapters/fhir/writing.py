@@ -315,10 +315,10 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
             "An intervention has a code of urn:yuanshe:service-type.", at="Procedure.code", code="code-invalid"
         )
     if not (read.performed_date or read.performed_period):
-        raise Invalid("An intervention says when it was performed.", at="Procedure.performed[x]", code="required")
+        raise Invalid("An intervention says when it was performed.", at="Procedure.performed", code="required")
     period = read.performed_period
     started = wire.instant(
-        read.performed_date or (period.start if period and period.start else ""), "Procedure.performed[x]"
+        read.performed_date or (period.start if period and period.start else ""), "Procedure.performed"
     )
     ended = wire.instant(period.end, "Procedure.performedPeriod.end") if period and period.end else None
     new = NewIntervention(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from adapters.fhir import validation
 from adapters.fhir.definitions import SHAPES, WIDER
+from service.errors import Invalid, Malformed
 from tests.fhir import definitions
 from tests.fhir.samples import Resource, least
 from tests.fhir.test_validation import with_each
@@ -160,6 +161,8 @@ def test_the_table_agrees_with_hl7s_definitions() -> None:
             if cardinality != f"{each['min']}..{each['max']}":
                 differs.append(f"{path} {cardinality}")
             said = {_kind(type) for type in each.get("type", ())}
+            if element == "id":
+                said = {"id" if shape.resource else "string"}
             if (
                 kinds != "*"
                 and said
@@ -218,3 +221,49 @@ def _concepts(holder: Resource) -> list[str]:
 def test_no_public_example_is_refused(path: Path) -> None:
     resource = json.loads(path.read_text())
     assert validation.issues(resource["resourceType"], resource) == []
+
+
+# ---- $validate ---------------------------------------------------------------------------------------------------------
+
+
+def said(resource: Resource, **asked: Any) -> list[tuple[str, str | None]]:
+    issues = validation.validate(resource["resourceType"], json.dumps(resource).encode(), **asked)
+    return [(issue.severity, issue.at) for issue in issues]
+
+
+TASK: Resource = {"resourceType": "Task", "id": "a", "status": "requested", "intent": "order"}
+REFERRAL = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-TaskForReferralManagement"
+
+
+def test_validate_tells_faults_remarks_and_what_a_profile_lacks() -> None:
+    missing = [("error", f"Task.{name}") for name in ("code", "focus", "for", "authoredOn", "requester")]
+    assert said(TASK) == []
+    assert said(TASK | {"more": 1}) == [("warning", "Task.more")]
+    assert (
+        said(TASK, profile=[REFERRAL])[:5] == missing == said(TASK | {"meta": {"profile": [f"{REFERRAL}|3.0.0"]}})[:5]
+    )
+    assert said(TASK, profile=["urn:x"]) == [("error", None)]
+    assert said(TASK | {"meta": {"profile": ["urn:x"]}}) == [("warning", "Task.meta.profile")]
+    assert said(TASK | {"status": "bogus"}, profile=[REFERRAL]) == [("error", "Task.status"), ("information", "Task")]
+    assert said({"resourceType": "Patient"}, profile=[REFERRAL]) == [("error", "Patient")]
+
+
+def test_validate_minds_what_is_to_be_done_with_it() -> None:
+    bare = {key: value for key, value in TASK.items() if key != "id"}
+    assert said(bare, mode="create") == [] and said(TASK, mode="create") == [("information", "Task.id")]
+    assert said(TASK, mode="update", id="a") == []
+    assert said(bare, mode="update") == [("error", "Task.id")] == said(TASK, mode="update", id="b")
+    assert said(TASK, mode="delete") == [("error", "Task")]
+    with pytest.raises(Invalid):
+        said(TASK, mode="bogus")
+    for body in (b"[]", b"1"):
+        with pytest.raises(Malformed):
+            validation.validate("Task", body)
+
+
+def test_validate_asks_the_second_reader_where_we_find_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words may repeat a value, so that only the place is told."""
+    monkeypatch.setattr(validation, "issues", lambda *_, **__: [])
+    wrong = TASK | {"input": [{"type": {"text": "x"}}], "authoredOn": "陈素芬"}
+    issues = validation.validate("Task", json.dumps(wrong).encode())
+    assert {issue.at for issue in issues} >= {"Task.authoredOn"} and "陈素芬" not in repr(issues)

@@ -163,7 +163,7 @@ async def test_any_purpose_of_treatment_management_or_coordination_of_care_opens
     [
         ({"dateTime": None}, "dateTime"),
         ({"organization": None}, "organization"),
-        ({"sourceAttachment": None}, "source[x]"),
+        ({"sourceAttachment": None}, "source"),
         ({"policyRule": None}, "policyRule"),
         ({"performer": None}, "performer"),
         ({"performer": [{"display": "本人"}]}, "performer"),
