@@ -15,7 +15,8 @@ async def render(database: Database, notices: Sequence[Notice]) -> Message:
     notice = notices[0]
     to, place = notice.subscriber, notice.event
     if place is None:
-        said: dict[str, Any] = {"type": "urn:yuanshe:handshake", "timestamp": notice.created_at, "data": {}}
+        type = "heartbeat" if notice.heartbeat else "handshake"
+        said: dict[str, Any] = {"type": f"urn:yuanshe:{type}", "timestamp": notice.created_at, "data": {}}
     else:
         said = plain.event(place, to.organization, whole_network=to.whole_network)
     said["data"] = {"subscription": str(to.id), "number": notice.number} | said["data"]

@@ -11,7 +11,20 @@ from fhir.resources.R4B.subscription import Subscription
 from adapters.settings import Smtp
 from service.practice import PLATFORM
 from tests.http.outside import hearing, working
-from tests.http.subscribing import GUIDE, REQUEST, TASK, focus, heard, serving, settled, status_of, subscribed, wish
+from tests.http.subscribing import (
+    GUIDE,
+    REQUEST,
+    SECRET,
+    TASK,
+    focus,
+    heard,
+    secret_of,
+    serving,
+    settled,
+    status_of,
+    subscribed,
+    wish,
+)
 from tests.http.world import BASE, World
 from tests.notices.conftest import Listener, Received
 from tests.notices.mailbox import Mailbox, mailing
@@ -164,6 +177,7 @@ async def test_a_mailbox_is_greeted_and_told_of_events_with_the_notice_attached(
     made = await hospital.post("Subscription", by_mail())
     assert made.status == 201, made
     Subscription.model_validate(made)
+    assert not secret_of(made), "nothing is signed"
     async with mailing() as box, await mails(world, box):
         greeting = await box.next()
         assert greeting["To"] == "notices@his.example"
@@ -214,6 +228,9 @@ async def test_a_mailbox_that_is_not_there_is_an_error_of_the_subscription(world
         (by_mail(to="mailto:a@his.example?bcc=b@his.example"), "Subscription.channel.endpoint"),
         (by_mail(to="https://his.example/hook"), "Subscription.channel.endpoint"),
         (by_mail(extension=limits(heartbeat=60)), "Subscription.channel.extension"),
+        (by_mail() | {"extension": [{"url": SECRET, "valueString": "whsec_" + "YWJj" * 8}]}, "Subscription.extension"),
+        (wish("http://10.1.2.3/hook", content="full-resource"), "Subscription.channel.endpoint"),
+        (wish("http://his.example.org/hook", content="full-resource"), "Subscription.channel.endpoint"),
     ],
 )
 async def test_what_no_mail_can_carry_is_refused(world, asked, at) -> None:
