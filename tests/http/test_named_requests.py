@@ -129,6 +129,24 @@ async def test_behaviour_6_who_looked_before_the_first_was_done_is_answered_what
     assert await counted(world, "consent") == 1
 
 
+async def test_behaviour_6_a_refusal_never_takes_the_place_of_an_answer_that_came_first(
+    world: World, monkeypatch: Any
+) -> None:
+    referred = await world.refer("N05")
+    his, named = world.party("his-a"), name()
+    form = world.consent_form(referred.patient, referred.request, "agency-a")
+    first = await his.post("Consent", form, **named)
+
+    async def too_soon(*_: Any) -> Any:
+        return True, None, None
+
+    with monkeypatch.context() as early:
+        early.setattr(store, "answered", too_soon)
+        assert (await his.post("Consent", form | {"status": "no such"}, **named)).status == 422
+    assert await counted(world, "audit WHERE outcome = 'refused'") == 1
+    same(first, await his.post("Consent", form, **named))
+
+
 async def _waits(world: World) -> None:
     watching = await asyncpg.connect(world.clone.owner_dsn)
     try:
