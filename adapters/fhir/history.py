@@ -121,14 +121,18 @@ async def _page(session: Session, actor: Actor, type: str, behind: Behind, limit
     owners = [actor.organization] if side != "platform" else await _hospitals(session)
     match SURFACE[type].room:
         case "task":
-            return await reading.tasks(session, await past.tasks(session, owners, behind, limit, agencies=agencies))
+            found = await past.tasks(session, owners, behind, limit, agencies=agencies)
+            if agencies:
+                found += await past.offered(session, actor.organization, behind, limit)
+            return _newest(await reading.tasks(session, found), limit)
         case "request":
-            placed = await (
-                past.disclosed(session, behind, limit) if agencies else past.placed(session, owners, behind, limit)
-            )
-            filled = await past.fillers(session, owners, behind, limit, agencies=agencies)
-            found = await reading.requests(session, actor, [*placed, *filled])
-            return sorted(found, key=_place, reverse=True)[:limit]
+            shares = await past.fillers(session, owners, behind, limit, agencies=agencies)
+            if agencies:
+                placed = await past.disclosed(session, behind, limit)
+                shares += await past.offered_fillers(session, actor.organization, behind, limit)
+            else:
+                placed = await past.placed(session, owners, behind, limit)
+            return _newest(await reading.requests(session, actor, [*placed, *shares]), limit)
         case "patient" if agencies:
             # An agency sees a person as they are now, and nothing of what the hospital wrote before.
             open_now = [Condition("of-agency"), Condition("changed", (behind.since,), "ge")]
@@ -144,6 +148,10 @@ async def _page(session: Session, actor: Actor, type: str, behind: Behind, limit
 async def _hospitals(session: Session) -> list[Id]:
     found = await directory.list_organizations(session, ("hospital", "campus"), NOBODY, 100_000)
     return [each.id for each in found]
+
+
+def _newest(found: Sequence[Read], limit: int) -> list[Read]:
+    return sorted(found, key=_place, reverse=True)[:limit]
 
 
 def _place(each: Read) -> tuple[datetime, Id, int]:

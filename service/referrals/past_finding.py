@@ -34,6 +34,19 @@ async def tasks(session: Session, sides: Sequence[Id], behind: Behind, limit: in
     return [_task.decode(row["snapshot"]) for row in rows]
 
 
+OFFERED = """
+SELECT v.snapshot FROM open_offer o JOIN task_version v ON v.task_id = o.task_id
+WHERE o.agency_id = $1 AND v.agency_id IS NULL AND v.at >= $2 AND (v.at, v.task_id, v.version) < ($3, $4, $5)
+ORDER BY v.at DESC, v.task_id DESC, v.version DESC LIMIT $6
+"""
+
+
+async def offered(session: Session, agency: Id, behind: Behind, limit: int) -> list[Task]:
+    """Versions of offers without owner that this agency might claim, from before somebody did; newest first."""
+    rows = await session.fetch(OFFERED, agency, behind.since, behind.at, behind.id, behind.version, limit)
+    return [_task.decode(row["snapshot"]) for row in rows]
+
+
 # A version of a share begins one of its filler request where the number of that changes.
 _FILLERS = """
 SELECT v.snapshot FROM unnest($1::uuid[]) AS side (id), LATERAL (
@@ -53,6 +66,22 @@ async def fillers(session: Session, sides: Sequence[Id], behind: Behind, limit: 
     """Shares as they were when each version of their filler requests began, newest first."""
     sql = FILLERS_OF_AGENCIES if agencies else FILLERS_OF_HOSPITALS
     rows = await session.fetch(sql, list(sides), behind.since, behind.at, behind.id, behind.version, limit)
+    return [_task.decode(row["snapshot"]) for row in rows]
+
+
+OFFERED_FILLERS = """
+SELECT v.snapshot FROM open_offer o JOIN task t ON t.id = o.task_id JOIN task_version v ON v.task_id = t.id
+WHERE o.agency_id = $1 AND (t.agency_id IS NULL OR t.agency_id = $1) AND v.agency_id IS NULL AND v.filler_version > 0 AND v.at >= $2
+  AND (v.at, t.filler_id, v.filler_version) < ($3, $4, $5)
+  AND NOT EXISTS (SELECT 1 FROM task_version p WHERE p.task_id = v.task_id AND p.version = v.version - 1
+                  AND p.filler_version = v.filler_version)
+ORDER BY v.at DESC, t.filler_id DESC, v.filler_version DESC LIMIT $6
+"""
+
+
+async def offered_fillers(session: Session, agency: Id, behind: Behind, limit: int) -> list[Task]:
+    """The same of the filler requests of offers that nobody but this agency has claimed."""
+    rows = await session.fetch(OFFERED_FILLERS, agency, behind.since, behind.at, behind.id, behind.version, limit)
     return [_task.decode(row["snapshot"]) for row in rows]
 
 

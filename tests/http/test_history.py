@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.http.loop import done
+from tests.http.test_claims import open_offer, withdrawn_first
 from tests.http.world import Answered, Party, Referred, World, closed, output, reason
 from tests.http.writers import Ground, next_page
 
@@ -23,6 +24,13 @@ async def whole_loop(world: World, referred: Referred) -> str:
     share = done(await agency.put(share, status="in-progress"))
     done(await agency.put(share, status="completed", output=[output()], statusReason=closed()))
     return name
+
+
+async def claimed(world: World, offer: Answered) -> None:
+    """An offer without owner, taken by agency-a."""
+    agency = world.party("agency-a")
+    mine = {"reference": world.organizations["agency-a"]}
+    done(await agency.put(await agency.read(f"Task/{offer['id']}"), status="accepted", owner=mine))
 
 
 def entries(bundle: Answered) -> list[dict[str, Any]]:
@@ -101,6 +109,8 @@ async def test_the_history_of_a_type_is_that_of_its_resources_together(world: Wo
     for _ in range(2):
         await whole_loop(world, await world.refer("N05"))
     await world.accepted(await world.refer("N05"))
+    await open_offer(world, await withdrawn_first(world, "N05"))
+    await claimed(world, await open_offer(world, await withdrawn_first(world, "N05")))
     known = [resource["id"] for resource in await party.search(f"{type}?_count=200")]
     together = [entry for id in known for entry in entries(await party.read(f"{type}/{id}/_history"))]
     assert together
