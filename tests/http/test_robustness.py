@@ -410,7 +410,7 @@ ODD_REQUESTS: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", "Task/x/_history/1", {}, 404), ("GET", f"Task/{uuid.UUID(int=1)}/_history/%C2%B2", {}, 404),
     ("GET", f"Task/{uuid.UUID(int=1)}/_history/99999999999999999999", {}, 404), ("GET", "$nothing", {}, 404),
     ("GET", "Task/$nothing", {}, 404), ("DELETE", f"Task/{uuid.UUID(int=1)}", {}, 405), ("PUT", "Task", {}, 400),
-    ("PATCH", "", {"content_type": "application/json-patch+json"}, 405), ("OPTIONS", "Task", {}, 405), ("TRACE", "", {}, 405),
+    ("PATCH", "", {"content_type": "application/json-patch+json"}, 405), ("OPTIONS", "Task", {}, 204), ("TRACE", "", {}, 405),
     ("GET", "", {}, 405), ("GET", "_history", {}, 404), ("DELETE", "Task?status=draft", {}, 405), ("GET", f"Patient/{uuid.UUID(int=1)}/*", {}, 404),
     ("GET", "Task", {"accept": "application/fhir+xml"}, 406), ("GET", "Task", {"accept": "text/html, ;q=x"}, 406),
     ("GET", "Task?_format=xml", {}, 406), ("GET", "Task?_format=ttl", {"accept": FHIR_JSON}, 406), ("GET", "metadata?_format=xml", {}, 406),
