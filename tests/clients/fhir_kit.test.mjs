@@ -92,6 +92,6 @@ test('a batch, an operation, and what is refused', async () => {
   assert.equal(checked.resourceType, 'OperationOutcome');
   const made = await hospital.create({ resourceType: 'Patient', body: patient() });
   await refused(hospital.delete({ resourceType: 'Patient', id: made.id }), 405, 'not-supported');
-  await refused(hospital.systemSearch({ searchParams: { name: 'x' } }), 404, 'not-supported');
+  await refused(hospital.systemSearch({ searchParams: { name: 'x' } }), 405, 'not-supported');
   await refused(hospital.read({ resourceType: 'Medication', id: '1' }), 404, 'not-supported');
 });
