@@ -203,6 +203,26 @@ async def test_what_changed_lately_is_all_that_a_long_look_back_finds_changed_la
     assert lately
 
 
+@pytest.mark.parametrize("who", ["his-a", "agency-a", "platform", "auditor"])
+async def test_every_type_that_can_be_followed_is_followed_and_sorted_by_its_times(world: World, who: str) -> None:
+    await world.accepted(await world.refer("N05"))
+    party, followed = world.party(who), set[str]()
+    said = await world.nobody.get("metadata")
+    for resource in said["rest"][0]["resource"]:
+        if "_lastUpdated" not in {each["name"] for each in resource["searchParam"]}:
+            continue
+        whole = await party.get(f"{resource['type']}?_count=200")
+        for asked in ("_lastUpdated=gt2020-01-01T00:00:00Z", "_sort=_lastUpdated", "_sort=-_lastUpdated"):
+            found = await party.get(f"{resource['type']}?{asked}&_count=200")
+            assert found.status == whole.status, found
+            times = [entry["resource"]["meta"]["lastUpdated"] for entry in found.get("entry", [])]
+            assert len(times) == len(whole.get("entry", []))
+            if "_sort" in asked:
+                assert times == sorted(times, key=datetime.fromisoformat, reverse="=-" in asked)
+            followed |= {resource["type"]} if times else set()
+    assert ("Task" in followed) == (who != "auditor") and len(followed) > 4
+
+
 async def test_no_version_of_a_task_is_older_than_the_one_before_it(writing_world: Ground) -> None:
     world, agency = writing_world.world, writing_world.world.party("agency-a")
     share = await world.accepted(await world.refer("N05"))
@@ -220,6 +240,28 @@ async def test_no_version_of_a_task_is_older_than_the_one_before_it(writing_worl
 
 
 # ---- paging ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["", "&_sort=_lastUpdated", "&_sort=-_lastUpdated"])
+async def test_what_is_written_while_a_poller_pages_is_found_by_its_next_poll(
+    writing_world: Ground, order: str
+) -> None:
+    his = writing_world.his
+    earlier = [await writing_world.create() for _ in range(6)]
+    first = await his.read(f"Condition?_lastUpdated=gt2020-01-01T00:00:00Z&_count=2{order}")
+    made = await writing_world.create()
+    shown = {entry["resource"]["id"] for entry in first["entry"]}
+    changed = next(id for id in earlier if id not in shown)
+    assert (await his.put(await his.read(f"Condition/{changed}"), code={"text": "已改"})).status == 200
+    seen, page = [entry["resource"] for entry in first["entry"]], next_page(first)
+    while page:
+        bundle = await his.read(page)
+        seen += [entry["resource"] for entry in bundle.get("entry", [])]
+        page = next_page(bundle)
+    last = max((each["meta"]["lastUpdated"] for each in seen), key=datetime.fromisoformat)
+    found = await his.search(f"Condition?_lastUpdated=gt{last}")
+    assert {each["id"] for each in found} == {made, changed}
+    assert {each["id"] for each in seen} == set(earlier) - {changed}
 
 
 @pytest.mark.parametrize("order", ["", "&_sort=_id", "&_sort=-_id", "&_sort=_lastUpdated", "&_sort=-_lastUpdated"])

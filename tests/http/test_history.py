@@ -206,6 +206,21 @@ async def test_behaviour_31_a_read_of_what_has_not_changed_since_is_answered_304
     assert await since(format_datetime(at - timedelta(days=1), usegmt=True), if_none_match='W/"1"') == 304
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_behaviour_31_an_entry_of_a_bundle_can_be_conditional_too(world: World, kind: str) -> None:
+    referred = await world.refer("N05")
+    party = world.party("his-a")
+    modified = (await party.read(referred.patient))["meta"]["lastUpdated"]
+    conditions: list[dict[str, str]] = [
+        {"ifNoneMatch": 'W/"1"'}, {"ifModifiedSince": modified}, {"ifNoneMatch": 'W/"9"'}, {"ifModifiedSince": "2020-01-01T00:00:00Z"},
+    ]  # fmt: skip
+    asked = [{"request": {"method": "GET", "url": referred.patient} | condition} for condition in conditions]
+    answer = await party.post("", {"resourceType": "Bundle", "type": kind, "entry": asked})
+    assert answer.status == 200, answer
+    assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["304", "304", "200", "200"]
+    assert ["resource" in entry for entry in answer["entry"]] == [False, False, True, True]
+
+
 async def test_conditional_reads_are_promised_where_they_are_kept(world: World) -> None:
     said = await world.nobody.get("metadata")
     assert {each["conditionalRead"] for each in said["rest"][0]["resource"]} == {"full-support"}
