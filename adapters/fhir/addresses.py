@@ -1,7 +1,5 @@
 """Which row of the table a method and an address mean: what the table does not hold is nowhere, or not by that method."""
 
-import re
-
 import msgspec
 
 from adapters.fhir.exchange import Refused405
@@ -11,8 +9,6 @@ from adapters.fhir.ways import SYSTEM, Level, Sides, Way
 from service.access.model import Actor, Call
 from service.access.scopes import may
 from service.errors import Forbidden, NotFound
-
-_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}\Z")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -88,9 +84,10 @@ def _parts(path: tuple[str, ...]) -> tuple[str, str | None, tuple[str, ...]]:
         return "", None, path
     type, rest = path[0], path[1:]
     if type not in SURFACE:
-        # What is no type of FHIR could be anything that somebody typed; only what looks like one is repeated.
-        named = type if _TYPE.match(type) else None
-        raise NotFound(f"This server has no resources of type {named or '?'}.", at=named, code="not-supported")
+        # What stands there is not repeated: it could be anything that somebody typed, a name too.
+        raise NotFound(
+            "This server has no resources of that type; /metadata lists those that it has.", code="not-supported"
+        )
     return (type, rest[0], rest[1:]) if rest and rest[0][0] not in "$_" else (type, None, rest)
 
 

@@ -128,6 +128,10 @@ async def test_behaviour_41_addresses_are_not_repeated_in_refusals(
                 assert answer.status_code < 500, (method, path, answer.text)
                 if answer.status_code >= 400:
                     clean(shown(answer))
+    for path in ("/ChenSufen", "/ChenSufen/1", "/ChenSufen?x=y", "/Patient/$ChenSufen", "/Task?_include=ChenSufen:x"):
+        answer = await sent(world, "GET", path, by, prefer="handling=strict")
+        assert answer.status_code in (400, 403, 404), (path, answer.text)
+        clean(shown(answer), "ChenSufen")
     clean(logged(caplog))
 
 
