@@ -106,7 +106,7 @@ async def _page(database: Database, id: Id, actor: Actor) -> bool:
             kept = timedelta(hours=session.practice.export_hours)
             await exports.done(session, export, kept, session.began)
         if session.patients or session.referrals:
-            await access.log_sweep(session, actor, Call("E", "export", type, id), session.began)
+            await access.log_sweep(session, actor, Call("E", "export", resource_id=id), session.began)
     return True
 
 

@@ -12,9 +12,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
-
-from adapters.fhir import bulk, dates, outcomes, reading, references, render, wire
+from adapters.fhir import bulk, dates, outcomes, parameters, reading, references, render
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import Answer, Asked
 from adapters.fhir.surface import SURFACE
@@ -37,7 +35,6 @@ MOST_PERSONS = 1000
 SOON, LATER = 1, 10
 """Seconds after which a client is to ask again: at first, and once an export has run for a minute."""
 
-READ = frozenset({"_outputFormat", "_since", "_type", "patient"})
 ELSEWHERE = frozenset({"_format", "_pretty"})
 NOT_DONE = frozenset(
     {"_elements", "_typeFilter", "includeAssociatedData", "organizeOutputBy", "allowPartialManifests", "_until"}
@@ -62,42 +59,11 @@ async def kick_off(session: Session, actor: Actor, asked: Asked, place: Place, n
         raise Malformed("An export takes its time: ask for it with Prefer: respond-async.", code="not-supported")
     level: Level = "group" if place.type == "Group" else "patient" if place.type else "system"
     params = [(name, value) for name, value in asked.query if name not in ELSEWHERE]
-    params += _parameters(asked.body) if asked.body else []
+    params += parameters.words((), asked.body)
     wish = await _wish(session, actor, asked, place, level, params, lenient=asked.prefers("handling") == "lenient")
     id = await exports.ask(session, actor, wish, now)
     headers = {"content-location": f"{asked.base}/$export/{id}", "preference-applied": "respond-async"}
     return Answer(202, None, headers)
-
-
-class _Value(wire.Struct, frozen=True):
-    name: wire.Text
-    string: str | None = msgspec.field(default=None, name="valueString")
-    code: str | None = msgspec.field(default=None, name="valueCode")
-    uri: str | None = msgspec.field(default=None, name="valueUri")
-    instant: str | None = msgspec.field(default=None, name="valueInstant")
-    moment: str | None = msgspec.field(default=None, name="valueDateTime")
-    reference: wire.Reference | None = msgspec.field(default=None, name="valueReference")
-
-    @property
-    def value(self) -> str:
-        named = self.reference.reference if self.reference else None
-        """What it says, as a URL would; empty where that is nothing that is read here."""
-        found = (self.string, self.code, self.uri, self.instant, self.moment, named)
-        return next((each for each in found if each), "")
-
-
-class _Parameters(wire.Struct, frozen=True):
-    resource_type: wire.Text = msgspec.field(name="resourceType")
-    parameter: tuple[_Value, ...] = ()
-
-
-def _parameters(body: bytes) -> list[tuple[str, str]]:
-    read = wire.decode(body, _Parameters, "Parameters")
-    if read.resource_type != "Parameters":
-        raise Malformed("What is posted here is a Parameters resource.", at="resourceType")
-    if empty := [each.name for each in read.parameter if each.name in READ and not each.value]:
-        raise Malformed("This parameter has no value that can be read here.", at=_at(empty[0]), code="value")
-    return [(each.name, each.value) for each in read.parameter]
 
 
 def _at(name: str) -> str:
@@ -300,8 +266,7 @@ async def file(database: Database, actor: Actor, asked: Asked, place: Place) -> 
     """
     named = _FILE.match(place.words[1])
     id = _identified(place)
-    type = named[1] if named else None
-    call = Call("R", "export-file", type if type in bulk.EXPORTED else None, id, asked.request_id)
+    call = Call("R", "export-file", resource_id=id, request_id=asked.request_id)
     async with access.open(database, actor, call) as session:
         export = await exports.find(session, actor, id, session.began)
         if named is None:
