@@ -26,6 +26,7 @@ from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import Answer, Asked
 from adapters.fhir.render import instant
 from adapters.fhir.submission import Stored
+from adapters.fhir.ways import INTERACTIONS
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
@@ -35,6 +36,7 @@ from service.values import Id, new_id, read_json
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """FHIR: the order in which a transaction's entries take effect, whatever their order in the Bundle."""
 FIRST = ("Patient", "Encounter")
+MAKING = next(way for way in INTERACTIONS if way.name == "create")
 
 
 class Carrier(msgspec.Struct, frozen=True):
@@ -187,6 +189,10 @@ def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ..
     """The entries of a transaction, each looked up in the table. Raises a Refusal that names the first which is not of it,
     or which says what another one says already. `known` as `prepared`."""
     preferring = "return" not in whole.headers.get("prefer", "")
+    placing = any(
+        said.request and said.request.method == "POST" and said.request.url.strip("/") == "ServiceRequest"
+        for said in bundle.entry
+    )
     found: list[Entry] = []
     for position, said in enumerate(bundle.entry):
         at = f"Bundle.entry[{position}]"
@@ -196,7 +202,7 @@ def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ..
             asked.headers["prefer"] = ", ".join(filter(None, (asked.headers.get("prefer"), "return=minimal")))
         asked.resolved = known.get(position, ())
         with placed(f"{at}.request.url"):
-            place = _looked_up(asked)
+            place = _looked_up(asked, placing)
         with placed(f"{at}.resource"):
             opened(asked, at)
         found.append(Entry(position, said, asked, place, new_id()))
@@ -204,10 +210,14 @@ def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ..
     return found
 
 
-def _looked_up(asked: Asked) -> Place:
+def _looked_up(asked: Asked, placing: bool) -> Place:
+    """The row of the table. `placing`: the transaction is a submission, along with which come places and people that nobody
+    writes by themselves; they are kept with the referral, and the directory stays as it is."""
     try:
         place = addresses.find(asked.method, asked.path)
     except exchange.Refused405 as refusal:
+        if placing and asked.method == "POST" and len(asked.path) == 1 and asked.path[0] in submission.SUPPORTING:
+            return Place(MAKING, asked.path[0])
         # As an answer to the transaction, Allow would speak of another address.
         raise Invalid(f"{refusal} Allowed: {', '.join(refusal.allow)}.", code="not-supported") from None
     if not place.type or place.way.name == "$export":

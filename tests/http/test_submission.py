@@ -571,3 +571,29 @@ async def test_a_performer_who_cannot_take_it_is_passed_over_with_a_word(world: 
         ]
         assert len(issues) == told, issues
         assert (await world.offer(referred))["status"] == "requested"
+
+
+async def test_places_and_people_come_along_though_nobody_writes_them_by_themselves(world: World) -> None:
+    """They are kept with the referral for the agency that takes it; the directory stays as it is."""
+    hospital = world.party("his-a")
+    along = [
+        {"resourceType": "Organization", "name": "示例医院心内科"}, {"resourceType": "Practitioner", "name": [{"text": "李医生"}]},
+        {"resourceType": "PractitionerRole", "active": True}, {"resourceType": "Location", "name": "七病区"},
+    ]  # fmt: skip
+    before = {
+        type: len(await hospital.search(f"{type}?_count=200"))
+        for type in ("Organization", "Practitioner", "PractitionerRole")
+    }
+    referred = await world.refer("N05", extra=along)
+    assert [entry["response"]["status"][:3] for entry in referred.answer["entry"]] == ["201"] * (3 + len(along))
+    for entry, sent in zip(referred.answer["entry"][3:], along, strict=True):
+        kept = await hospital.read("/".join(entry["response"]["location"].split("/")[:2]))
+        assert {key: kept[key] for key in sent} == sent
+    assert {type: len(await hospital.search(f"{type}?_count=200")) for type in before} == before
+    alone = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": along[0], "request": {"method": "POST", "url": "Organization"}}],
+    }
+    answer = await hospital.post("", alone)
+    assert answer.status == 422 and answer["issue"][0]["expression"] == ["Bundle.entry[0].request.url"]
