@@ -236,3 +236,7 @@ class _Reader:
 
 SHAPES = _Reader((Path(__file__).with_name("definitions.txt")).read_text(encoding="utf-8")).shapes
 """Every type of the table by its name; parts of a type by their path (`Task.input`)."""
+TYPES = frozenset(
+    type for shape in SHAPES.values() for element in shape.elements.values() for type in element.targets
+) | {name for name, shape in SHAPES.items() if shape.resource}
+"""Names of resource types that the table knows of, spoken here or not."""

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from adapters.fhir import profiles
-from adapters.fhir.definitions import SHAPES, Element, Shape
+from adapters.fhir.definitions import SHAPES, TYPES, Element, Shape
 from service.errors import Invalid, Issue, Malformed
 from service.values import read_json
 
@@ -37,8 +38,13 @@ def issues(type: str, content: Any, at: str | None = None, *, remarks: bool = Fa
     elif content.get("resourceType") != type:
         walk.fault((root, "resourceType", -1), "structure", f"The resourceType is not {type}.")
     else:
-        walk.resource(content, root)
+        with suppress(_Enough):
+            walk.resource(content, root)
     return walk.found
+
+
+class _Enough(Exception):
+    """As many faults are found as are told."""
 
 
 class Walk:
@@ -55,8 +61,9 @@ class Walk:
         """`#id` of a contained resource → its type."""
 
     def fault(self, at: Place, code: str, words: str, severity: str = "error") -> None:
-        if len(self.found) < MOST:
-            self.found.append(Issue(words, _written(at), code, severity))
+        self.found.append(Issue(words, _written(at), code, severity))
+        if len(self.found) == MOST:
+            raise _Enough
 
     def resource(self, value: Any, at: Place) -> None:
         type = value.get("resourceType") if isinstance(value, dict) else None
@@ -177,7 +184,7 @@ class Walk:
                 self.fault(at, "invariant", "A reference that begins with # names a contained resource (ref-1).")
         else:
             named = self.names.get(text)
-            if named is None and (found := _TARGET.search(text)):
+            if named is None and (found := _TARGET.search(text)) and (found[1] in TYPES or "://" not in text):
                 named = found[1]
         if named and element.targets and named not in element.targets:
             self.fault(at, "value", f"This reference names a {' or '.join(sorted(element.targets))}.")

@@ -243,6 +243,8 @@ def test_what_is_wrong_is_said_without_repeating_what_was_sent() -> None:
     ("urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0c", []),
     ("Patient?identifier=urn:x|1", []),
     ("Medication?identifier=urn:x|1", ["Bundle.entry[1].resource.subject"]),
+    ("Nonsense/1", ["Bundle.entry[1].resource.subject"]),
+    ("https://portal.example.org/Users/1", []),
     ("#inside", ["Bundle.entry[1].resource.subject"]),
 ])  # fmt: skip
 def test_a_reference_within_a_bundle_is_one_to_the_type_of_its_entry(target: str, at: list[str]) -> None:
