@@ -271,13 +271,13 @@ async def _timeline(session: Session, actor: Actor, asked: Asked, place: Place, 
 
 
 async def _status(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    words = subscription_operations.asked(asked.query, asked.body)
+    words = parameters.words(asked.query, asked.body)
     id = None if place.id is None else identified(place)
     return Answer(200, await subscription_operations.status(session, actor, id, words, asked.base))
 
 
 async def _events(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    words = subscription_operations.asked(asked.query, asked.body)
+    words = parameters.words(asked.query, asked.body)
     return Answer(200, await subscription_operations.events(session, actor, identified(place), words, asked.base))
 
 

@@ -2,12 +2,8 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated
 
-import msgspec
-from msgspec import Meta
-
-from adapters.fhir import notification, references, subscriptions, telling, wire
+from adapters.fhir import notification, references, subscriptions, telling
 from adapters.fhir.render import Json
 from service.access.model import Actor
 from service.db import Session
@@ -22,36 +18,6 @@ MOST_EVENTS = 100
 """Events told in one answer: ask again from the number behind the last one."""
 
 Words = Sequence[tuple[str, str]]
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """One parameter of an operation, in whichever type the guide or a client gives it."""
-
-    name: Annotated[str, Meta(min_length=1)]
-    id: str | None = msgspec.field(default=None, name="valueId")
-    code: str | None = msgspec.field(default=None, name="valueCode")
-    string: str | None = msgspec.field(default=None, name="valueString")
-    integer: int | None = msgspec.field(default=None, name="valueInteger")
-
-
-class Parameters(msgspec.Struct, frozen=True):
-    resource_type: str = msgspec.field(default="", name="resourceType")
-    parameter: tuple[Parameter, ...] = ()
-
-
-def asked(query: Words, body: bytes) -> list[tuple[str, str]]:
-    """What is asked for, in the address or in a body of Parameters. Raises Malformed."""
-    words = list(query)
-    if body.strip():
-        read = wire.decode(body, Parameters, "Parameters")
-        if read.resource_type != "Parameters":
-            raise Malformed("An operation is asked by a Parameters.", at="resourceType", code="value")
-        for place, each in enumerate(read.parameter):
-            value = each.id or each.code or each.string or (None if each.integer is None else str(each.integer))
-            if value is None:
-                raise Malformed("This parameter has no value.", at=f"Parameters.parameter[{place}]", code="required")
-            words.append((each.name, value))
-    return words
 
 
 async def status(session: Session, actor: Actor, id: Id | None, words: Words, base_url: str) -> Json:
