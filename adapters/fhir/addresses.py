@@ -43,8 +43,10 @@ class Place(msgspec.Struct, frozen=True):
                 return Call("C", "create", self.type)
             case "update" | "patch":
                 return Call("U", "put" if name == "update" else "patch", self.type, one)
-            case "search-type" | "history-type":
-                return Call("E", name.removesuffix("-type"), self.type)
+            case "search-type":
+                return Call("E", "search", self.type)
+            case "history-type":
+                return Call("E", name, self.type)
             case _ if one and not self.way.affects:
                 return Call("R", name.removesuffix("-instance"), self.type, one)
             case _:

@@ -120,6 +120,8 @@ QUERIES: dict[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
     "subtype=110122": lambda e, known: e["type"]["code"] == "110114",
     "subtype=search-type": lambda e, known: word(e) == "search-type",
     "subtype=http://hl7.org/fhir/restful-interaction|transaction": lambda e, known: word(e) == "transaction",
+    "subtype=history-type": lambda e, known: word(e) == "history-type",
+    "subtype=history-instance,vread": lambda e, known: word(e) in ("history-instance", "vread"),
     "subtype=operation": lambda e, known: word(e) == "operation",
     "subtype=timeline": lambda e, known: {"system": "urn:yuanshe:interaction", "code": "timeline"} in e["subtype"],
     "date=ge2026-01-01": lambda e, known: True,
@@ -138,6 +140,8 @@ QUERIES: dict[str, Callable[[dict[str, Any], dict[str, str]], bool]] = {
 async def test_each_parameter_finds_what_it_says_and_nothing_else(world: World) -> None:
     referred, share = await worked(world)
     await world.timeline(referred)
+    for path in ("Task/_history", f"{referred.request}/_history", f"{referred.request}/_history/1"):
+        done(await world.party("his-a").get(path))
     assert (await world.party("agency-b").get(referred.patient)).status == 404
     every = await events(world)
     until = every[0]["meta"]["lastUpdated"]
@@ -150,6 +154,7 @@ async def test_each_parameter_finds_what_it_says_and_nothing_else(world: World) 
             query = query.replace(f"{{{name}}}", value)
         found = await world.party("auditor").search(f"AuditEvent?_count=200&_lastUpdated=le{until}&{query}")
         assert {e["id"] for e in found} == {e["id"] for e in every if fits(e, known)}, query
+    assert {"history-type", "history-instance", "vread", "operation", "read"} <= {word(e) for e in every}
 
 
 async def test_pages_hold_every_event_once(world: World) -> None:

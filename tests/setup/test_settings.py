@@ -153,3 +153,10 @@ def test_a_given_database_is_used_as_it_is(tmp_path: Path) -> None:
 def test_what_is_shown_of_a_url_never_holds_the_password(url: str, public: str, password: str | None) -> None:
     read = address.read(url)
     assert (read.public, read.password, read.database) == (public, password, "d")
+
+
+def test_files_lie_at_home_unless_a_folder_is_named() -> None:
+    assert settings.read({"YUANSHE_HOME": "/srv/yuanshe"}).attachments == Path("/srv/yuanshe/attachments")
+    assert settings.read({"YUANSHE_HOME": "/srv/yuanshe", "YUANSHE_ATTACHMENTS": "/mnt/files"}).attachments == Path(
+        "/mnt/files"
+    )
