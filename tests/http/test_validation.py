@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.fhir import validation
+from adapters.fhir import profiles, validation
 from service.values import read_json
 from tests.clients.test_emitted import emitted  # noqa: F401 -- a fixture
 from tests.http.loop import nothing_changes, share_in
@@ -204,3 +204,12 @@ async def test_what_the_service_says_is_valid_itself(emitted: list[Resource]) ->
             i for i in validation.issues(resource["resourceType"], resource, remarks=True) if i.code != "not-supported"
         ]
         assert issues == [], (resource, issues)
+
+
+async def test_the_tasks_of_a_referral_keep_the_profile_of_sdohcc(emitted: list[Resource]) -> None:  # noqa: F811
+    tasks = [
+        each for each in emitted if each["resourceType"] == "Task" and each["code"]["coding"][0]["code"] == "fulfill"
+    ]
+    assert {task["status"] for task in tasks} >= {"requested", "accepted", "in-progress", "completed"}
+    for task in tasks:
+        assert profiles.against(f"{profiles.BASE}TaskForReferralManagement", True, task, True) == [], task
