@@ -61,7 +61,10 @@ class Asked(msgspec.Struct):
 def follows(conditions: Sequence[Condition]) -> bool:
     """Whether one of them asks for times of change."""
     return any(
-        each.field == "changed" or follows(each.any_of) or any(follows(inner.conditions) for inner in each.chosen)
+        each.field == "changed"
+        or follows(each.any_of)
+        or follows(each.all_of)
+        or any(follows(inner.conditions) for inner in each.chosen)
         for each in conditions
     )
 
@@ -334,7 +337,11 @@ def _refers(actor: Actor, type: str, param: Param, modifier: str, values: Sequen
         inner = Condition("id", requests) if requests else NEVER
         found.append(chains.forward(type, param, "ServiceRequest", inner, few=True))
     found += [Condition(field, ids) for field in chains.MADE.get(type, {}).get(param.name, ()) if ids]
-    return either(*found) if found else NEVER
+    whole = either(*found) if found else NEVER
+    if type == "Procedure" and param.name == "based-on" and ids:
+        # What an agency did hangs on its share, by which an index finds it.
+        return both(Condition("task", chosen=chains.shares_of(ids)), whole)
+    return whole
 
 
 def _logical(actor: Actor, type: str, param: Param, values: Sequence[str]) -> Condition:

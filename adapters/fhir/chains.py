@@ -104,6 +104,11 @@ def to(type: str, param: Param, ids: Sequence[Id] = (), *, chosen: tuple[Chosen,
     return either(*reached, *(Condition(each, chosen=chosen) for each in MADE.get(type, {}).get(param.name, ())))
 
 
+def shares_of(requests: Sequence[Id]) -> tuple[Chosen, ...]:
+    """The shares, as far as the reader may see them, that fill these requests."""
+    return finding.chosen_tasks([Condition("requested-by", tuple(requests))], few=True)
+
+
 def _chosen(
     type: str, inner: Condition, *, field: str = "id", path: str | None = None, few: bool
 ) -> tuple[Chosen, ...]:

@@ -336,16 +336,21 @@ async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Refere
     """Which of the agency's shares a piece of work belongs to: by its filler request, or the placer's once disclosed."""
     if actor.side != "agency":
         raise Forbidden("Work is recorded by the agency that does it.", key="wrong-actor")
+    own: Task | None = None
     for position, reference in enumerate(based_on):
         found = references.parse(reference.reference)
-        if found is None or (id := references.as_id(found[1])) is None:
+        if found is None or found[0] not in ("ServiceRequest", "Task") or (id := references.as_id(found[1])) is None:
             continue
         share = await store.by_filler(session, id) if found[0] == "ServiceRequest" else await store.task(session, id)
         if share is None and found[0] == "ServiceRequest":
             share = await store.own_share(session, id, actor.organization)
         if share is None:
             raise NotFound("This is based on nothing that is yours to see.", at=f"{type}.basedOn[{position}]")
-        return share
+        if own is not None and share.id != own.id:
+            raise Invalid("Work belongs to one Task.", at=f"{type}.basedOn[{position}]", code="business-rule")
+        own = share
+    if own is not None:
+        return own
     raise Invalid("Work is based on the ServiceRequest of your Task.", at=f"{type}.basedOn", code="required")
 
 

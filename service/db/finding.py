@@ -13,13 +13,15 @@ COMPARES = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 class Field(msgspec.Struct, frozen=True):
     """What a room lets one search by. `among` is the SQL that holds when any of the values fits; `$1`, `$2`, … stand for
     arrays of the `types`, one for each part of a value; without types it needs none. `missing` holds where there is none. `value` is what can be compared.
-    `names` is the id that a reference names (else `value` is), for searches the other way round."""
+    `names` is the id that a reference names (else `value` is), for searches the other way round. `upper`: a column that is
+    never smaller than `value`, which is costly."""
 
     among: str
     types: tuple[str, ...] = ("uuid",)
     missing: str | None = None
     value: str | None = None
     names: str | None = None
+    upper: str | None = None
 
 
 def column(expression: str, type: str) -> Field:
@@ -42,13 +44,14 @@ def text(*expressions: str) -> Field:
 
 class Condition(msgspec.Struct, frozen=True):
     """One condition of a search; any of `values` suffices (`within`: from the first up to the second). `any_of`: any of these conditions suffices
-    instead. `negated`: it does not hold, which is so too where there is no value. `chosen`: the last part of the values is
+    instead; `all_of`: all of these must hold. `negated`: it does not hold, which is so too where there is no value. `chosen`: the last part of the values is
     what other searches find."""
 
     field: str
     values: tuple[Any, ...] = ()
     test: Test = "among"
     any_of: "tuple[Condition, ...]" = ()
+    all_of: "tuple[Condition, ...]" = ()
     negated: bool = False
     chosen: "tuple[Chosen, ...]" = ()
 
@@ -91,7 +94,7 @@ def negated(condition: Condition) -> Condition:
 
 
 def both(one: Condition, other: Condition) -> Condition:
-    return negated(either(negated(one), negated(other)))
+    return Condition("", all_of=(one, other))
 
 
 NEVER = Condition("", test="missing")
@@ -114,6 +117,8 @@ class Where:
             return f"NOT coalesce({self._one(msgspec.structs.replace(condition, negated=False))}, false)"
         if condition.any_of:
             return f"({' OR '.join(self._one(one) for one in condition.any_of)})"
+        if condition.all_of:
+            return f"({self.holds(condition.all_of)})"
         if condition.field == "":
             return "false"
         field = self.fields[condition.field]
@@ -126,10 +131,13 @@ class Where:
                 missing = field.missing or "false"
                 return f"({missing})" if condition.test == "missing" else f"NOT ({missing})"
             case "within":
-                low, high = condition.values
-                return f"({field.value} >= {self.add(low)} AND {field.value} < {self.add(high)})"
+                low, high = self.add(condition.values[0]), self.add(condition.values[1])
+                near = f"{field.upper} >= {low} AND " if field.upper else ""
+                return f"({near}{field.value} >= {low} AND {field.value} < {high})"
             case _:
-                return f"{field.value} {COMPARES[condition.test]} {self.add(condition.values[0])}"
+                bound = self.add(condition.values[0])
+                near = f"{field.upper} >= {bound} AND " if field.upper and condition.test in ("gt", "ge") else ""
+                return f"({near}{field.value} {COMPARES[condition.test]} {bound})"
 
     def _among(self, field: Field, values: Sequence[Any]) -> str:
         if not field.types:
@@ -176,22 +184,29 @@ class Where:
 
 _PLACE = re.compile(r"\$(\d)")
 
-_MOMENT = r"'^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(Z|[+-]\d\d:[0-5]\d)?)?)?)?$'"
+_MOMENT = r"'^\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:[0-5]\d)?)?)?)?$'"
+
+
+def _part(moment: str, place: int, absent: int) -> str:
+    return f"coalesce(nullif(substr({moment}, {place}, 2), '')::int, {absent})"
 
 
 def _start(moment: str) -> str:
     # Adding up never fails, whatever stands in a text; a cast would, on the 30th of February.
     return (
-        f"(make_timestamp(greatest({moment}[1]::int, 1), 1, 1, 0, 0, 0) + make_interval(months => coalesce({moment}[2]::int, 1) - 1,"
-        f" days => coalesce({moment}[3]::int, 1) - 1, hours => coalesce({moment}[4]::int, 0), mins => coalesce({moment}[5]::int, 0),"
-        f" secs => coalesce({moment}[6]::float8, 0)) - replace(coalesce({moment}[7], '08:00'), 'Z', '00:00')::interval)"
+        f"make_timestamp(greatest(left({moment}, 4)::int, 1), 1, 1, 0, 0, 0) + make_interval(months => {_part(moment, 6, 1)} - 1,"
+        f" days => {_part(moment, 9, 1)} - 1, hours => {_part(moment, 12, 0)}, mins => {_part(moment, 15, 0)},"
+        f" secs => CASE WHEN substr({moment}, 17, 1) = ':' THEN substring({moment} from '^.{{17}}([0-9.]+)')::float8 ELSE 0 END)"
+        f" - (CASE WHEN right({moment}, 1) = 'Z' THEN '0' WHEN length({moment}) > 16 AND left(right({moment}, 6), 1) IN ('+', '-')"
+        f" THEN right({moment}, 6) ELSE '08:00' END)::interval"
     )
 
 
 def _width(moment: str) -> str:
     return (
-        f"(CASE WHEN {moment}[2] IS NULL THEN '1 year' WHEN {moment}[3] IS NULL THEN '1 month' WHEN {moment}[4] IS NULL THEN '1 day'"
-        f" WHEN {moment}[6] IS NULL THEN '1 minute' WHEN strpos({moment}[6], '.') = 0 THEN '1 second' ELSE '1 microsecond' END)::interval"
+        f"(CASE length({moment}) WHEN 4 THEN '1 year' WHEN 7 THEN '1 month' WHEN 10 THEN '1 day'"
+        f" ELSE CASE WHEN substr({moment}, 17, 1) <> ':' THEN '1 minute' WHEN strpos({moment}, '.') = 0 THEN '1 second'"
+        " ELSE '1 microsecond' END END)::interval"
     )
 
 
@@ -199,20 +214,24 @@ def dated(found: str) -> Field:
     """A field over moments in JSON: `found` is a FROM item over `wanted.path` that yields `found`, texts of ISO 8601 in any
     precision (a text without a zone is meant where people live, UTC+8) or objects of `start` and `end`. A value is a path,
     a test of FHIR R4 search.html#prefix, and the span that the date asked for covers."""
-    inside = "span.low >= (wanted.low AT TIME ZONE 'UTC') AND span.high <= (wanted.high AT TIME ZONE 'UTC')"
-    above, below = "span.high > (wanted.high AT TIME ZONE 'UTC')", "span.low < (wanted.low AT TIME ZONE 'UTC')"
+    inside = "span.low >= wanted.low AND span.high <= wanted.high"
+    above, below = "span.high > wanted.high", "span.low < wanted.low"
+    # Each OFFSET keeps the planner from writing an expression out again wherever its name stands.
     return Field(
-        f"EXISTS (SELECT 1 FROM unnest($1, $2, $3, $4) AS wanted (path, test, low, high), {found},"
+        "EXISTS (SELECT 1 FROM (SELECT path, test, low AT TIME ZONE 'UTC' AS low, high AT TIME ZONE 'UTC' AS high"
+        f" FROM unnest($1, $2, $3, $4) AS wanted (path, test, low, high) OFFSET 0) AS wanted, {found},"
         " LATERAL (SELECT CASE jsonb_typeof(found) WHEN 'object' THEN found ->> 'start' ELSE found #>> '{}' END AS low,"
-        " CASE jsonb_typeof(found) WHEN 'object' THEN found ->> 'end' ELSE found #>> '{}' END AS high) AS said,"
-        f" LATERAL (SELECT regexp_match(said.low, {_MOMENT}) AS low, regexp_match(said.high, {_MOMENT}) AS high) AS moment,"
+        " CASE jsonb_typeof(found) WHEN 'object' THEN found ->> 'end' ELSE found #>> '{}' END AS high OFFSET 0) AS said,"
+        f" LATERAL (SELECT CASE WHEN said.low ~ {_MOMENT} THEN said.low END AS low,"
+        f" CASE WHEN said.high ~ {_MOMENT} THEN said.high END AS high OFFSET 0) AS moment,"
         f" LATERAL (SELECT CASE WHEN moment.low IS NULL THEN '-infinity' ELSE {_start('moment.low')} END AS low,"
-        f" CASE WHEN moment.high IS NULL THEN 'infinity' ELSE {_start('moment.high')} + {_width('moment.high')} END AS high) AS span"
+        f" CASE WHEN moment.high IS NULL THEN 'infinity' ELSE {_start('moment.high')} + {_width('moment.high')} END AS high"
+        " OFFSET 0) AS span"
         " WHERE num_nonnulls(moment.low, moment.high) > 0 AND CASE wanted.test"
         f" WHEN 'eq' THEN {inside} WHEN 'ne' THEN NOT ({inside}) WHEN 'gt' THEN {above} WHEN 'lt' THEN {below}"
         f" WHEN 'ge' THEN {above} OR ({inside}) WHEN 'le' THEN {below} OR ({inside})"
-        " WHEN 'sa' THEN span.low >= (wanted.high AT TIME ZONE 'UTC') WHEN 'eb' THEN span.high <= (wanted.low AT TIME ZONE 'UTC')"
-        " ELSE span.low < (wanted.high AT TIME ZONE 'UTC') AND span.high > (wanted.low AT TIME ZONE 'UTC') END)",
+        " WHEN 'sa' THEN span.low >= wanted.high WHEN 'eb' THEN span.high <= wanted.low"
+        " ELSE span.low < wanted.high AND span.high > wanted.low END)",
         ("text", "text", "timestamptz", "timestamptz"),
     )
 

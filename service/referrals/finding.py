@@ -65,6 +65,7 @@ TASK: dict[str, Field] = {
     "authored": column("(v.snapshot ->> 'authored_at')::timestamptz", "timestamptz"),
     "patient": Field(_PERSON, names=_THEIRS),
     "named": Field("t.patient_id = ANY($1) OR t.stand_in_id = ANY($1)"),
+    "requested-by": Field("t.filler_id = ANY($1) OR t.referral_id = ANY($1)"),
     "withheld": Field("t.kind = 'share' AND t.patient_id IS NULL", ()),
     "referral": column("t.referral_id", "uuid"),
     "focus": Field(
@@ -246,7 +247,10 @@ FILLED: dict[str, Field] = {
     "status": column(f"CASE t.status {_STATUS} END", "text"),
     "intent": column("'filler-order'::text", "text"),
     "urgency": column("t.urgency", "text"),
-    "changed": column("(v.snapshot ->> 'filler_at')::timestamptz", "timestamptz"),
+    # Its share changes with it.
+    "changed": msgspec.structs.replace(
+        column("(v.snapshot ->> 'filler_at')::timestamptz", "timestamptz"), upper="t.updated_at"
+    ),
     "authored": column("(v.snapshot ->> 'authored_at')::timestamptz", "timestamptz"),
     "patient": Field(_PERSON, names=_THEIRS),
     "requester": column(f"'{PLATFORM}'::uuid", "uuid"),

@@ -123,9 +123,9 @@ KEPT: dict[str, tuple[Json, dict[str, tuple[list[str], list[str]]]]] = {
     ),
     "Procedure": (
         NUMBER | {"status": "completed", "category": concept("urn:s", "c1"), "code": concept("urn:s", "c1"), "performedPeriod": PERIOD,
-                  "basedOn": [one("ServiceRequest")], "performer": [{"actor": one("Organization")}]},
+                  "performer": [{"actor": one("Organization")}]},
         plain("status", "completed", "event-status") | coded("category") | coded("code") | coded("identifier") | between("date")
-        | refers("based-on", "ServiceRequest") | refers("performer", "Organization"),
+        | {"based-on": (["{filler}", "ServiceRequest/{filler}"], [OTHER, "Task/{filler}"]), "based-on:ServiceRequest": (["{filler}"], ["x"])} | refers("performer", "Organization"),
     ),
     "Goal": (
         NUMBER | {"lifecycleStatus": "active", "category": [concept("urn:s", "c1")], "achievementStatus": concept("urn:s", "c1"),
@@ -190,15 +190,20 @@ async def probe(world: World, type: str, id: Id, asked: dict[str, tuple[list[str
 async def test_behaviour_26_a_kept_resource_is_found_by_each_parameter(world: World, type: str) -> None:
     content, asked = KEPT[type]
     kept, without = new_id(), new_id()
+    referral, _ = await world.refer("N05")
+    share = await world.offer(referral, world.a)
+    if type == "Procedure":
+        # A piece of work belongs to a share, and is found by its request that way.
+        content = content | {"basedOn": [{"reference": f"ServiceRequest/{share.filler}"}]}
     params = {param.name for param in SURFACE[type].params}
     asked = asked | (THEIRS if "patient" in params else {}) | (SUBJECT if "subject" in params else {})
     for id, said in ((kept, content), (without, {})):
         whose = world.patient.id if id == kept else None
         await world.keep(
             Record(id, 1, type, "supporting", world.hospital.organization, body(resourceType=type, **said), NOW,
-                   hospital=world.hospital.organization, patient=whose)
+                   hospital=world.hospital.organization, patient=whose, task=share.id if type == "Procedure" and whose else None)
         )  # fmt: skip
-    await probe(world, type, kept, asked, patient=world.patient.id)
+    await probe(world, type, kept, asked, patient=world.patient.id, filler=share.filler)
     # One that says nothing is found by nothing but its absence.
     for param in SURFACE[type].params:
         if param.name not in ("_id", "_lastUpdated"):

@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.http.loop import done, procedure, refused, started
 from tests.http.world import Answered, Party, World, closed, output
 
 FORM = "application/x-www-form-urlencoded"
@@ -125,3 +126,27 @@ async def test_a_read_gives_the_part_that_is_asked_for(world: World) -> None:
     part = await hospital.get(f"Task/{parent['id']}/_history/{parent['meta']['versionId']}?_summary=true")
     assert "focus" in part and "restriction" not in part
     assert (await hospital.get(f"Task/{parent['id']}?_summary=count")).status == 400
+
+
+async def test_a_piece_of_work_is_found_by_the_request_that_it_belongs_to_and_belongs_to_one(world: World) -> None:
+    agency, hospital = world.party("agency-a"), world.party("his-a")
+    referred, other = await world.refer("N05"), await world.refer("N05")
+    share, another = await started(world, referred), await started(world, other)
+    work, elsewhere = (
+        done(await agency.post("Procedure", procedure(share))),
+        done(await agency.post("Procedure", procedure(another))),
+    )
+    plan = {"reference": "CarePlan/00000000-0000-4000-8000-000000000000"}
+    both = done(
+        await agency.post(
+            "Procedure", procedure(share) | {"basedOn": [plan, share["focus"], {"reference": referred.request}]}
+        )
+    )
+    mine = {f"Procedure/{work['id']}", f"Procedure/{both['id']}"}
+    assert found(await agency.get(f"Procedure?based-on={share['focus']['reference']}")) == mine
+    assert found(await agency.get(f"Procedure?based-on={another['focus']['reference']}")) == {
+        f"Procedure/{elsewhere['id']}"
+    }
+    assert found(await agency.get(f"Procedure?based-on={referred.request}")) == {f"Procedure/{both['id']}"}
+    assert not found(await hospital.get(f"Procedure?based-on={share['focus']['reference']}"))
+    refused(await agency.post("Procedure", procedure(share) | {"basedOn": [share["focus"], another["focus"]]}), 422)
