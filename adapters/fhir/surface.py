@@ -104,9 +104,9 @@ def _path(
     )
 
 
-def _date(name: str, *elements: str) -> Param:
-    """A date over elements that hold moments or periods."""
-    return _path(name, "date", "|".join(f"$.{element}" for element in elements))
+def _date(name: str, *elements: str, at: str = "") -> Param:
+    """A date over elements that hold moments or periods; `at`: the room's own field over them."""
+    return Param(name, "date", at, "|".join(f"$.{element}" for element in elements))
 
 
 def _code(name: str, system: str, field: str = "", *, path: str = "") -> Param:
@@ -214,12 +214,7 @@ SURFACE: dict[str, Type] = {
             _reference("requester", "requester", "Organization"),
             _reference("performer", "performer", "Organization"),
             Param("authored", "date", "authored"),
-            Param(
-                "occurrence",
-                "date",
-                "occurrence",
-                "$.occurrenceDateTime|$.occurrencePeriod|$.occurrenceTiming.event[*]|$.occurrenceTiming.repeat.boundsPeriod",
-            ),
+            _date("occurrence", "occurrenceDateTime", "occurrencePeriod", "occurrenceTiming.event[*]", at="occurrence"),
             Param("identifier", "token", "number", personal=True),
             Param(
                 "supporting-info",

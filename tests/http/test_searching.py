@@ -1,7 +1,9 @@
 """Searches over HTTP, as a program of a hospital and one of an agency ask them."""
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from adapters.fhir.surface import SURFACE
 from tests.http.loop import done, procedure, refused, started
 from tests.http.world import Answered, Party, World, closed, output
 
@@ -150,3 +152,49 @@ async def test_a_piece_of_work_is_found_by_the_request_that_it_belongs_to_and_be
     assert found(await agency.get(f"Procedure?based-on={referred.request}")) == {f"Procedure/{both['id']}"}
     assert not found(await hospital.get(f"Procedure?based-on={share['focus']['reference']}"))
     refused(await agency.post("Procedure", procedure(share) | {"basedOn": [share["focus"], another["focus"]]}), 422)
+
+
+async def test_behaviour_26_the_directory_is_found_by_each_parameter(world: World) -> None:
+    hospital = world.party("his-a")
+    agency = await hospital.read(world.organizations["agency-a"])
+    services = await hospital.search(f"HealthcareService?organization={world.organizations['agency-a']}")
+    service, role = (
+        services[0],
+        (await hospital.search(f"PractitionerRole?organization={world.organizations['agency-a']}&role:missing=false"))[
+            0
+        ],
+    )
+    worker = await hospital.read(role["practitioner"]["reference"])
+    number, kind = agency["identifier"][0], agency["type"][0]["coding"][0]
+    offered, need = service["type"][0]["coding"][0], service["specialty"][0]["coding"][0]
+    grade = role["code"][0]["coding"][0]
+    owner, elsewhere = world.organizations["agency-a"], world.organizations["agency-c"]
+    told: dict[str, tuple[dict[str, Any], dict[str, tuple[str, str]]]] = {
+        "Organization": (agency, {
+            "identifier": (f"{number['system']}|{number['value']}", "1"), "name": (agency["name"][:2], "无"), "name:exact": (agency["name"], agency["name"][:-1]),
+            "name:contains": (agency["alias"][0][2:].upper(), "无"), "type": (f"{kind['system']}|{kind['code']}", "hospital"), "active": ("true", "false"),
+            "partof": ("", elsewhere),
+        }),
+        "HealthcareService": (service, {
+            "organization": (owner, elsewhere), "name": (service["name"][:2], "无"), "active": ("true", "false"), "location": ("", f"Location/{agency['id']}"),
+            "service-type": (f"{offered['system']}|{offered['code']}", "urn:o|x"), "specialty": (need["code"], "N99"), "organization.name": (agency["name"], "无"),
+            "organization:identifier": (number["value"], "1"),
+        }),
+        "PractitionerRole": (role, {
+            "organization": (owner, elsewhere), "practitioner": (f"Practitioner/{worker['id']}", f"Practitioner/{agency['id']}"), "active": ("true", "false"),
+            "role": (f"{grade['system']}|{grade['code']}", f"urn:o|{grade['code']}"), "practitioner.name": (worker["name"][0]["text"], "无"),
+        }),
+        "Practitioner": (worker, {"name": (worker["name"][0]["text"][:1], "无"), "active": ("true", "false"), "_has:PractitionerRole:practitioner:organization": (owner, elsewhere)}),
+    }  # fmt: skip
+    for type, (resource, params) in told.items():
+        name = f"{type}/{resource['id']}"
+        assert {param.partition(":")[0].partition(".")[0] for param in params} - {"_has"} == {
+            p.name for p in SURFACE[type].params
+        } - {"_id", "_lastUpdated"}
+        for param, (finding, missing) in params.items():
+            if finding:
+                assert name in found(await both_ways(hospital, f"{type}?{param}={finding}&_count=200")), (type, param)
+            assert name not in found(await both_ways(hospital, f"{type}?{param}={missing}&_count=200")), (type, param)
+        assert found(await both_ways(hospital, f"{type}?_id={resource['id']}&_lastUpdated=gt2000")) == {name}
+        assert not found(await both_ways(hospital, f"{type}?_id={resource['id']}&_lastUpdated=lt2000"))
+    assert (await hospital.get("Organization?active=perhaps")).status == 400
