@@ -29,14 +29,17 @@ def column(expression: str, type: str) -> Field:
     return Field(f"{expression} = ANY($1)", (type,), f"{expression} IS NULL", expression)
 
 
+SAID = (
+    "CASE wanted.how WHEN 'exact' THEN said = wanted.text WHEN 'contains' THEN strpos(lower(said), lower(wanted.text)) > 0"
+    " ELSE starts_with(lower(said), lower(wanted.text)) END"
+)
+"""Whether a text is what is wanted: `starts` and `contains` heed no case, `exact` does."""
+
+
 def text(*expressions: str) -> Field:
-    """A field that is one text or several. Its values are pairs of how and what: `starts` and `contains` heed no case,
-    `exact` does."""
+    """A field that is one text or several. Its values are pairs of how (see SAID) and what."""
     return Field(
-        f"EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (how, text), unnest(ARRAY[{', '.join(expressions)}]) AS said"
-        " WHERE CASE wanted.how WHEN 'exact' THEN said = wanted.text"
-        " WHEN 'contains' THEN strpos(lower(said), lower(wanted.text)) > 0"
-        " ELSE starts_with(lower(said), lower(wanted.text)) END)",
+        f"EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (how, text), unnest(ARRAY[{', '.join(expressions)}]) AS said WHERE {SAID})",
         ("text", "text"),
         f"num_nonnulls({', '.join(expressions)}) = 0",
     )

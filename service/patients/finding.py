@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from service.db import Session
 from service.db.finding import (
     COUNT_MOST,
     DISCLOSED,
     OPENED,
     OWN,
+    SAID,
     After,
     Chosen,
     Condition,
@@ -21,6 +24,14 @@ from service.patients import store
 from service.patients.model import Patient
 from service.values import Id
 
+_NAME = text("p.name")
+# The parts of the names as received, for those who may read that: the hospital and the platform.
+_PARTS = (
+    "EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (how, text), record b, jsonb_path_query(b.body::jsonb,"
+    """ '$.name[*].keyvalue() ? (@.key == "family" || @.key == "given" || @.key == "text").value[*]') AS part, LATERAL (SELECT part #>> '{}' AS said) AS s"""
+    f" WHERE b.id = p.id AND b.version = p.received AND {SAID})"
+)
+
 PATIENT: dict[str, Field] = {
     "of-hospital": Field(f"p.hospital_id = {OWN}", ()),
     "of-agency": Field(f"p.id = ANY({DISCLOSED.format('patient_id')})", ()),
@@ -30,7 +41,7 @@ PATIENT: dict[str, Field] = {
     "gender": column("p.gender", "text"),
     "born": column("p.birth_date", "date"),
     "hospital": column("p.hospital_id", "uuid"),
-    "name": text("p.name"),
+    "name": msgspec.structs.replace(_NAME, among=f"{_NAME.among} OR {_PARTS}"),
     "phone": column("p.phone", "text"),
     "number": Field(
         "p.id = ANY(ARRAY(SELECT i.patient_id FROM patient_identifier i, unnest($1, $2) AS wanted (system, value)"

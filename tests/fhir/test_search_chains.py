@@ -170,6 +170,10 @@ async def test_behaviour_38_an_agency_comes_upon_nobody_who_is_not_disclosed_to_
                   "identifier:missing=false", f"subject={patient}", f"about:identifier={CITIZEN}", "about.identifier=R-1"):  # fmt: skip
         assert not ids(await ask(world, world.a, f"Communication?{query}", whole=False)), query
     assert ids(await ask(world, world.a, "Communication?identifier:missing=true", whole=False)) == named(message)
+    for name in ("王", "秀兰", "王秀兰"):
+        assert not ids(await ask(world, world.a, f"Patient?name={name}")) | ids(
+            await ask(world, world.a, f"Task?patient.name={name}")
+        )
     asked: list[tuple[str, set[str]]] = []
     for name, param in _steps():
         if name == "Patient":
