@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -12,6 +13,9 @@ from adapters.delivery.post import Post
 from adapters.settings import Smtp
 from service.notices import reach
 from service.notices.model import Message, Outcome, Outgoing
+
+GOODBYE = 2.0
+"""Seconds to wait for a relay's last word."""
 
 SUBJECT = "院社 Yuanshe: 转介通知 referral notice"
 """One subject for all: the list of a mailbox is read over a shoulder."""
@@ -52,19 +56,23 @@ def letter(relay: Smtp, sent: Outgoing, message: Message, now: datetime) -> Emai
 
 
 async def _send(relay: Smtp, said: EmailMessage) -> Outcome:
-    context = ssl.create_default_context()  # SSL_CERT_FILE may name authorities of the operator's own
+    client = aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        username=relay.user,
+        password=relay.password,
+        use_tls=relay.tls == "implicit",
+        start_tls=relay.tls == "starttls",
+        # SSL_CERT_FILE may name authorities of the operator's own.
+        tls_context=None if relay.tls == "none" else ssl.create_default_context(),
+        timeout=None,  # The block around a whole attempt is the limit.
+    )
     try:
-        await aiosmtplib.send(
-            said,
-            hostname=relay.host,
-            port=relay.port,
-            username=relay.user,
-            password=relay.password,
-            use_tls=relay.tls == "implicit",
-            start_tls=relay.tls == "starttls",
-            tls_context=None if relay.tls == "none" else context,
-            timeout=None,  # The block around a whole attempt is the limit.
-        )
+        await client.connect()
+        await client.send_message(said)
+        # The relay has taken it: whether it still says goodbye is no matter.
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit(timeout=GOODBYE)
     except aiosmtplib.SMTPRecipientsRefused as refused:
         code = refused.recipients[0].code
         return Outcome(status=code, error=f"smtp-{code}", final=500 <= code < 600)
@@ -77,4 +85,6 @@ async def _send(relay: Smtp, said: EmailMessage) -> Outcome:
         return Outcome(error="tls" if isinstance(fault.__cause__, ssl.SSLError) else "no-connection")
     except aiosmtplib.SMTPException:
         return Outcome(error="tls")  # What is left: a relay that does not speak TLS.
+    finally:
+        client.close()  # Not by `async with`, which would wait for an answer to QUIT from a relay that hangs.
     return Outcome(status=250)
