@@ -146,8 +146,11 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 LOOKS = frozenset(
-    {"search", "history", "route", "status", "validate", "token", "events", "export", "export-status", "export-cancel"}
-)
+    {
+        "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
+        "export", "export-status", "export-cancel", "export-file",
+    }
+)  # fmt: skip
 """Executions that change no resource."""
 
 

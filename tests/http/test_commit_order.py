@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from adapters.fhir import writing
+from adapters.fhir.addresses import Place
+from adapters.fhir.surface import SURFACE
+from adapters.fhir.ways import SYSTEM
 from service.access import flow as access
 from service.access.model import Call
 from service.db import horizon
@@ -237,6 +240,15 @@ async def test_no_version_of_a_task_is_older_than_the_one_before_it(writing_worl
     assert [entry["resource"]["status"] for entry in found["entry"]][:3] == ["on-hold", "in-progress", "accepted"]
     times = [entry["resource"]["meta"]["lastUpdated"] for entry in found["entry"]]
     assert times == sorted(times, reverse=True)
+
+
+def test_whatever_changes_nothing_keeps_no_follower_waiting_and_whatever_may_does() -> None:
+    """The table of the surface says which is which; a search that counted as a writer would not wait for the others."""
+    ways = [("", way) for way in SYSTEM] + [(name, way) for name, type in SURFACE.items() for way in type.ways]
+    for name, way in ways:
+        for level in way.levels:
+            id = str(uuid.uuid4()) if level == "instance" else None
+            assert Place(way, name, id, ("Task",)).call().writes == way.affects, (name, way.name)
 
 
 # ---- paging ------------------------------------------------------------------------------------------------------------
