@@ -7,7 +7,7 @@ lost, and what was posted but not recorded is posted again under the same webhoo
 import asyncio
 import logging
 import traceback
-from collections import Counter
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -39,6 +39,10 @@ BEAT = 10.0
 """Seconds between two signs of life."""
 AT_ONCE = 4
 """Posts in flight to one subscriber that answers; one that fails gets one at a time."""
+AHEAD = 32
+"""Notices taken beyond that at most: as many as arrived since the last look, so that who answers quickly never waits for one."""
+HELD = 1.0
+"""Seconds for which one may be kept like that: then it is given back, for the subscription may have changed since."""
 ROOM, ROOM_FAILING = 48, 16
 """Posts in flight in all: the failing ones have places of their own, so that they can never take all."""
 ROUNDS = 50
@@ -104,13 +108,14 @@ CLOCK = clock_actor(PLATFORM)
 
 async def work(it: Work, stop: asyncio.Event) -> None:
     """Run until `stop` is set. The database may go away and come back; a failing part is logged and tried again."""
-    news, due = asyncio.Event(), asyncio.Event()
+    due = asyncio.Event()
+    news, written = asyncio.Event(), asyncio.Event()
     bells = {kind: asyncio.Event() for kind in it.jobs}
     me = new_id()
     looked: dict[str, datetime] = {}
 
     def rung() -> None:
-        for bell in (news, *bells.values()):
+        for bell in (news, written, *bells.values()):
             bell.set()
 
     async with (
@@ -121,9 +126,10 @@ async def work(it: Work, stop: asyncio.Event) -> None:
         post = by_channel({"rest-hook": hook, "email": it.mail})
         parts = [
             asyncio.create_task(_again(news, TICK, "event log", lambda: advance(it.database, sequenced.ring, due.set))),
+            asyncio.create_task(_again(written, TICK, "audit chain", lambda: chain(it.database))),
             asyncio.create_task(_again(asyncio.Event(), 1.0, "sweeps", lambda: sweep(it.database, it.sweeps, looked))),
             asyncio.create_task(_again(asyncio.Event(), BEAT, "heartbeat", lambda: _beat(it.database, me))),
-            asyncio.create_task(_deliver(it, post, due)),
+            asyncio.create_task(Sending(it, post, due).run()),
             *(
                 asyncio.create_task(_again(bells[kind], TICK, kind, lambda job=job: _all(it.database, job)))
                 for kind, job in it.jobs.items()
@@ -145,12 +151,20 @@ async def work(it: Work, stop: asyncio.Event) -> None:
 
 
 async def advance(database: db.Database, sequenced: Callable[[], None], due: Callable[[], None]) -> None:
-    """Order what was committed, chain the audit, make deliveries: all there is, in bounded transactions."""
-    while await _step(database, lambda session: events.sequence(session)):
-        sequenced()
-    while await _step(database, lambda session: notices.fan_out(session, session.began)):
-        due()
-    due()  # A handshake or a wish to send again comes without an event.
+    """Order what was committed and make deliveries: all there is, in bounded transactions, by turns. However many keep coming,
+    what has its place is told of before the next ones get theirs."""
+    while True:
+        placed = await _step(database, lambda session: events.sequence(session))
+        if placed:
+            sequenced()
+        moved = await _step(database, lambda session: notices.fan_out(session, session.began))
+        due()  # Also if nothing moved: a handshake or a wish to send again comes without an event.
+        if not placed and not moved:
+            return
+
+
+async def chain(database: db.Database) -> None:
+    """Chain the audit: all there is. News does not wait for it."""
     while await _step(database, lambda session: access.chain(session, session.began)):
         pass
 
@@ -199,79 +213,166 @@ async def _beat(database: db.Database, me: Id) -> None:
         await jobs.beat(session, me, utc_now())
 
 
-async def _deliver(it: Work, post: Post, due: asyncio.Event) -> None:
-    """Claim what is due and post it, until cancelled; then posts in flight get a moment to end."""
-    flying: dict[asyncio.Task[None], Outgoing] = {}
+class Line(msgspec.Struct, eq=False):
+    """What this worker has taken for one subscriber: how many posts fly, what waits for one to land (and since when, by the
+    loop's clock), and how many arrived since the last look."""
 
-    def landed(task: asyncio.Task[None]) -> None:
-        del flying[task]
-        due.set()  # Its place is free.
+    flying: int = 0
+    waiting: deque[tuple[float, Outgoing]] = msgspec.field(default_factory=deque)
+    arrived: int = 0
+    failing: bool = False
 
-    try:
-        while True:
-            due.clear()
-            wait = TICK
-            try:
-                for sent in await _claim(it, list(flying.values())):
-                    task = asyncio.create_task(_send(it, post, sent))
-                    flying[task] = sent
-                    task.add_done_callback(landed)
-                wait = await _until_next(it.database)
-            except Exception as fault:
-                _log("claiming", fault)
-            await _rung(due, wait)
-    finally:
-        if flying:
-            _, late = await asyncio.wait(list(flying), timeout=LEAVING)
+    @property
+    def places(self) -> int:
+        return min(self.flying + len(self.waiting), AT_ONCE)
+
+    def clear(self) -> list[Outgoing]:
+        """What waits, which does not any more."""
+        left = [sent for _, sent in self.waiting]
+        self.waiting.clear()
+        return left
+
+
+class Sending:
+    """Takes what is due, posts it and records what came of it, until cancelled.
+
+    One look is one transaction: it records all that arrived since the last and takes what there is room for. Posts go on
+    meanwhile, so the more there is to tell, the more of it one look does.
+    """
+
+    def __init__(self, it: Work, post: Post, due: asyncio.Event) -> None:
+        self._it = it
+        self._post = post
+        self._due = due
+        self._lines: dict[Id, Line] = {}
+        self._flying: set[asyncio.Task[None]] = set()
+        self._arrived: list[tuple[Outgoing, Outcome]] = []
+        self._back: list[Outgoing] = []
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._due.clear()
+                wait = TICK
+                try:
+                    wait = await self._look()
+                except Exception as fault:
+                    _log("claiming", fault)
+                await _rung(self._due, wait)
+        finally:
+            await self._leave()
+
+    async def _look(self) -> float:
+        """Record and take; the seconds until the next look is due in any case."""
+        arrived, back, now = list(self._arrived), list(self._back), utc_now()
+        self._lines = {id: line for id, line in self._lines.items() if line.places or line.arrived}
+        posts = {id: line.flying + len(line.waiting) - min(line.arrived, AHEAD) for id, line in self._lines.items()}
+        for line in self._lines.values():
+            line.arrived = 0
+        places = [
+            sum(each.places for each in self._lines.values() if each.failing is failing) for failing in (False, True)
+        ]
+        try:
+            async with self._it.database.transaction(CLOCK.scope) as session:
+                await notices.settle_plain(session, arrived, session.began)
+                await notices.give_back(session, back, now)
+                taken = await notices.claim(
+                    session,
+                    now,
+                    self._it.lease,
+                    posts,
+                    at_once=AT_ONCE,
+                    room=ROOM - places[0],
+                    room_failing=ROOM_FAILING - places[1],
+                )
+                at = None if taken else await notices.next_due(session)
+        except Exception:
+            # One at a time, so that one that cannot be recorded keeps no other from it.
+            del self._arrived[: len(arrived)], self._back[: len(back)]
+            for each in arrived:
+                await self._record(*each, [])
+            raise
+        del self._arrived[: len(arrived)], self._back[: len(back)]
+        for sent in taken:
+            to = sent.notice.subscriber
+            line = self._lines.setdefault(to.id, Line())
+            line.failing = to.failures > 0
+            line.waiting.append((asyncio.get_running_loop().time(), sent))
+            self._fly(line)
+        if taken:
+            return 1.0
+        wait = (at - utc_now()).total_seconds() if at else TICK
+        # What is due but not ours (no place, another's) can wait a second.
+        return min(wait, TICK) if wait > 0 else 1.0
+
+    def _fly(self, line: Line) -> None:
+        now = asyncio.get_running_loop().time()
+        while line.waiting and line.flying < AT_ONCE:
+            if now - line.waiting[0][0] > min(HELD, self._it.timeout):
+                self._back += line.clear()
+                return
+            _, sent = line.waiting.popleft()
+            line.flying += 1
+            task = asyncio.create_task(self._send(line, sent))
+            self._flying.add(task)
+            task.add_done_callback(lambda task: self._landed(line, task))
+
+    def _landed(self, line: Line, task: "asyncio.Task[None]") -> None:
+        self._flying.discard(task)
+        line.flying -= 1
+        self._fly(line)
+        self._due.set()
+
+    async def _send(self, line: Line, sent: Outgoing) -> None:
+        outcome = await _attempt(self._it, self._post, sent, utc_now)
+        if notices.is_plain(sent, outcome):
+            line.arrived += 1
+            self._arrived.append((sent, outcome))
+        else:
+            # Who fails gets one at a time: what waits for it has to be taken anew.
+            await self._record(sent, outcome, [] if outcome.arrived else line.clear())
+
+    async def _record(self, sent: Outgoing, outcome: Outcome, back: Sequence[Outgoing]) -> None:
+        try:
+            async with self._it.database.transaction(CLOCK.scope) as session:
+                await notices.settle(session, sent, outcome, self._it.schedule, session.began)
+                await notices.give_back(session, back, session.began)
+        except Exception as fault:
+            # Not recorded: it comes due again when its lease ends.
+            _log("recording a delivery", fault)
+
+    async def _leave(self) -> None:
+        """Posts in flight get a moment to end; what arrived is recorded, and the rest is left to others."""
+        back = [*self._back, *(sent for line in self._lines.values() for sent in line.clear())]
+        if self._flying:
+            _, late = await asyncio.wait(list(self._flying), timeout=LEAVING)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        try:
+            if self._arrived or back:
+                async with self._it.database.transaction(CLOCK.scope) as session:
+                    await notices.settle_plain(session, self._arrived, session.began)
+                    await notices.give_back(session, back, session.began)
+        except Exception as fault:
+            _log("recording a delivery", fault)
 
 
-async def _claim(it: Work, flying: list[Outgoing]) -> list[Outgoing]:
-    posts = Counter(sent.notice.subscriber.id for sent in flying)
-    failing = sum(1 for sent in flying if sent.notice.subscriber.failures)
-    now = utc_now()
+async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> None:
+    """Post one claimed notice and record what came of it, at the times that `clock` says."""
+    outcome = await _attempt(it, post, sent, clock)
     async with it.database.transaction(CLOCK.scope) as session:
-        claimed: list[Outgoing] = []
-        for is_failing, room, at_once in (
-            (False, ROOM - (len(flying) - failing), AT_ONCE),
-            (True, ROOM_FAILING - failing, 1),
-        ):
-            if room > 0:
-                claimed += await notices.claim(
-                    session, now, it.lease, posts, at_once=at_once, room=room, failing=is_failing
-                )
-        return claimed
+        await notices.settle(session, sent, outcome, it.schedule, clock())
 
 
-async def _until_next(database: db.Database) -> float:
-    """Seconds until the next notice is due. What is due but not ours (no place, another's) can wait a second."""
-    async with database.transaction(CLOCK.scope) as session:
-        at = await notices.next_due(session)
-    wait = (at - utc_now()).total_seconds() if at else TICK
-    return min(wait, TICK) if wait > 0 else 1.0
-
-
-async def _send(it: Work, post: Post, sent: Outgoing) -> None:
-    try:
-        await deliver(it, post, sent)
-    except Exception as fault:
-        # Not recorded: it comes due again when its lease ends.
-        _log("recording a delivery", fault)
-
-
-async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime] | None = None) -> None:
-    """Post one claimed notice and record what came of it, at the time of the transaction that does, unless `clock` says another."""
+async def _attempt(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> Outcome:
     try:
         message = await it.renders[sent.notice.subscriber.format](it.database, sent.notices)
-        outcome = await post(sent, message, (clock or utc_now)())
+        return await post(sent, message, clock())
     except Exception as fault:
         # A fault of ours must not hold this notice in an endless circle: it counts as an attempt and is visible.
         _log("a delivery", fault)
-        outcome = Outcome(error="internal-error")
-    async with it.database.transaction(CLOCK.scope) as session:
-        await notices.settle(session, sent, outcome, it.schedule, clock() if clock else session.began)
+        return Outcome(error="internal-error")
 
 
 async def _again(news: asyncio.Event, seconds: float, what: str, run: Callable[[], Awaitable[None]]) -> None:

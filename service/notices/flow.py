@@ -189,20 +189,31 @@ async def claim(
     *,
     at_once: int,
     room: int,
-    failing: bool,
+    room_failing: int,
 ) -> list[Outgoing]:
-    """Take up to `room` due notices of subscribers that answer (or of `failing` ones), `at_once` in flight to each; of one
-    that takes several events at a time, one notice in order. Heartbeats count as of those that answer.
+    """Take up to `room` due notices of subscribers that answer, `at_once` in flight to each, and up to `room_failing` of those
+    that fail, one to each; of one that takes several events at a time, one notice in order. Heartbeats count as of those
+    that answer.
 
     `flying` counts this worker's posts by subscriber. Commit before posting: who is killed then leaves them to come due
     again after `lease`, or twice the time that the subscriber gives an attempt. Needs the platform's scope.
     """
-    taken = await sending_store.claim(session, now, now + lease, flying, at_once, failing, room)
-    if len(taken) < room:
-        taken += await sending_store.claim_batches(session, now, now + lease, failing, room - len(taken))
-    if not failing and len(taken) < room:
-        taken += await sending_store.claim_beats(session, now, room - len(taken))
+    taken = await sending_store.claim(session, now, now + lease, flying, at_once, (room, room_failing))
+    batches, beats = await sending_store.special(session, now)
+    if batches:
+        failing = sum(1 for sent in taken if sent.notice.subscriber.failures)
+        rooms = (room - (len(taken) - failing), room_failing - failing)
+        taken += await sending_store.claim_batches(session, now, now + lease, rooms)
+    left = room - sum(1 for sent in taken if not sent.notice.subscriber.failures)
+    if beats and left > 0:
+        taken += await sending_store.claim_beats(session, now, left)
     return taken
+
+
+async def give_back(session: Session, taken: Sequence[Outgoing], now: datetime) -> None:
+    """Let what was taken and never posted come due again at once. Needs the platform's scope."""
+    if taken:
+        await sending_store.give_back(session, taken, now)
 
 
 async def next_due(session: Session) -> datetime | None:
@@ -243,6 +254,18 @@ async def settle(session: Session, sent: Outgoing, outcome: Outcome, schedule: S
         await sending_store.save_outcome(session, sent, outcome, error, state, next_at, now)
     if settled:
         await store.give_up_waiting(session, [to.id], "gone" if outcome.gone else "subscription-in-error")
+
+
+def is_plain(sent: Outgoing, outcome: Outcome) -> bool:
+    """Whether it is news that arrived at one who was well: then nothing changes but what was told (`settle_plain`)."""
+    to = sent.notice.subscriber
+    return outcome.arrived and sent.notice.event is not None and not to.failures and not to.heartbeat
+
+
+async def settle_plain(session: Session, arrived: Sequence[tuple[Outgoing, Outcome]], now: datetime) -> None:
+    """Record any number of plain ones at once. Needs the platform's scope."""
+    if arrived:
+        await sending_store.save_arrived(session, arrived, now)
 
 
 async def reader(session: Session, to: Subscriber) -> Actor | None:

@@ -19,32 +19,38 @@ from service.values import Id, new_id
 DELIVERED = """{0}.id AS delivery_id, {0}.number AS delivery_number, {0}.attempts, {0}.created_at AS delivery_created_at,
     {0}.task_id AS delivery_task, {0}.parent_id AS delivery_parent, {0}.request_id AS delivery_request, {0}.batch_id"""
 
-# Per subscriber only as many as it has room for, so that a slow one cannot take all places; `next_at` becomes the end
-# of the lease, so that what a killed worker took comes due again by itself.
+# Per subscriber only as many as it has room for, so that a slow one cannot take all places, and of each the first before
+# the second of any, so that one with much to hear keeps nobody waiting; `next_at` becomes the end of the lease, so that
+# what a killed worker took comes due again by itself.
 # In error nothing waits but what somebody wished to be sent again. Whoever takes several events at a time is served by
 # CLAIM_BATCHES.
 CLAIM = f"""
-WITH ready AS (
-    SELECT d.id, s.timeout
+WITH due AS (
+    SELECT d.id, d.next_at, s.timeout, s.failures > 0 AS failing,
+           row_number() OVER (PARTITION BY s.id ORDER BY d.next_at, d.number) AS place
     FROM subscriber s
     LEFT JOIN unnest($3::uuid[], $4::int[]) AS flying(id, posts) ON flying.id = s.id
     CROSS JOIN LATERAL (
-        SELECT d.id, d.next_at FROM delivery d
+        SELECT d.id, d.next_at, d.number FROM delivery d
         WHERE d.subscriber_id = s.id AND d.state = 'waiting' AND d.next_at <= $1
           AND (d.event_id IS NULL) = (s.state = 'requested')
         ORDER BY d.next_at, d.number
-        LIMIT greatest($5::int - coalesce(flying.posts, 0), 0)
+        LIMIT greatest(CASE WHEN s.failures > 0 THEN 1 ELSE $5::int END - coalesce(flying.posts, 0), 0)
         FOR UPDATE SKIP LOCKED
     ) AS d
-    WHERE s.state <> 'off' AND (s.failures > 0) = $6 AND (s.state = 'requested' OR coalesce(s.max_count, 1) = 1)
-    ORDER BY d.next_at LIMIT $7
+    WHERE s.state <> 'off' AND (s.state = 'requested' OR coalesce(s.max_count, 1) = 1)
+),
+ready AS (
+    SELECT id, timeout
+    FROM (SELECT *, row_number() OVER (PARTITION BY failing ORDER BY place, next_at) AS turn FROM due) AS due
+    WHERE turn <= CASE WHEN failing THEN $7::int ELSE $6::int END
 ),
 taken AS (
     UPDATE delivery d SET next_at = greatest($2, $1 + make_interval(secs => 2 * ready.timeout))
     FROM ready WHERE d.id = ready.id
     RETURNING d.*
 )
-SELECT {DELIVERED.format("t")}, to_json(s) AS subscriber, e.*
+SELECT {DELIVERED.format("t")}, to_json(s)::text AS subscriber, e.*
 FROM taken t
 JOIN (SELECT {SUBSCRIBER}, s.secret FROM subscriber s) AS s ON s.id = t.subscriber_id
 LEFT JOIN (SELECT {events.COLUMNS} FROM event) AS e ON e.id = t.event_id
@@ -53,28 +59,37 @@ ORDER BY t.number
 
 
 async def claim(
-    session: Session,
-    now: datetime,
-    until: datetime,
-    flying: Mapping[Id, int],
-    at_once: int,
-    failing: bool,
-    room: int,
+    session: Session, now: datetime, until: datetime, flying: Mapping[Id, int], at_once: int, rooms: tuple[int, int]
 ) -> list[Outgoing]:
-    rows = await session.fetch(CLAIM, now, until, list(flying), list(flying.values()), at_once, failing, room)
+    """`rooms` is for subscribers that answer, and for those that fail, each of which gets one at a time."""
+    rows = await session.fetch(CLAIM, now, until, list(flying), list(flying.values()), at_once, *rooms)
     return [Outgoing(notice, secret) for notice, secret in _claimed(rows)]
 
 
 def _claimed(rows: Sequence[asyncpg.Record]) -> list[tuple[Notice, str]]:
-    said = [(row, msgspec.json.decode(row["subscriber"])) for row in rows]
-    return [(_notice(row, read_subscriber(to)), to["secret"]) for row, to in said]
+    known: dict[str, tuple[Subscriber, str]] = {}
+    for text in {row["subscriber"] for row in rows}:
+        said = msgspec.json.decode(text)
+        known[text] = (read_subscriber(said), said["secret"])
+    found = [(row, *known[row["subscriber"]]) for row in rows]
+    return [(_notice(row, to), secret) for row, to, secret in found]
 
 
-# One taker of batches at a time, and only where there are any: what it takes depends on what the last one left.
-LOCK_BATCHES = """
-SELECT pg_advisory_xact_lock($1)
-WHERE EXISTS (SELECT FROM subscriber WHERE max_count > 1 AND state IN ('active', 'error'))
+# What most deployments have none of is looked for in one trip.
+SPECIAL = """
+SELECT EXISTS (SELECT FROM subscriber WHERE max_count > 1 AND state IN ('active', 'error')) AS batches,
+       EXISTS (SELECT FROM subscriber WHERE state = 'active' AND beat_at <= $1) AS beats
 """
+
+
+async def special(session: Session, now: datetime) -> tuple[bool, bool]:
+    """Whether any subscriber takes several events at a time, and whether a heartbeat is due."""
+    row = await session.fetchrow(SPECIAL, now)
+    return (row["batches"], row["beats"]) if row else (False, False)
+
+
+# One taker of batches at a time: what it takes depends on what the last one left.
+LOCK_BATCHES = "SELECT pg_advisory_xact_lock($1)"
 BATCH_LOCK = 0x7975616E0012
 
 MOST_OF_A_BATCH = 100
@@ -83,16 +98,20 @@ MOST_OF_A_BATCH = 100
 # In order, so one notice at a time: while the earliest event that waits is not due (it is in flight, or to be tried again
 # later) nothing behind it is taken. A notice that failed is tried again with the same events under the same id.
 CLAIM_BATCHES = f"""
-WITH head AS MATERIALIZED (
-    SELECT s.id, s.max_count, s.timeout, h.batch_id AS known, coalesce(h.batch_id, gen_random_uuid()) AS batch_id
+WITH rested AS (
+    SELECT s.id, s.max_count, s.timeout, s.failures > 0 AS failing, h.batch_id AS known,
+           row_number() OVER (PARTITION BY s.failures > 0 ORDER BY h.next_at) AS turn
     FROM subscriber s
     CROSS JOIN LATERAL (
         SELECT d.batch_id, d.next_at FROM delivery d
         WHERE d.subscriber_id = s.id AND d.state = 'waiting' AND d.event_id IS NOT NULL
         ORDER BY d.number LIMIT 1
     ) AS h
-    WHERE s.state IN ('active', 'error') AND s.max_count > 1 AND (s.failures > 0) = $3 AND h.next_at <= $1
-    ORDER BY h.next_at LIMIT $4
+    WHERE s.state IN ('active', 'error') AND s.max_count > 1 AND h.next_at <= $1
+),
+head AS MATERIALIZED (
+    SELECT *, coalesce(known, gen_random_uuid()) AS batch_id FROM rested
+    WHERE turn <= CASE WHEN failing THEN $4::int ELSE $3::int END
 ),
 ready AS (
     SELECT m.id, head.batch_id, head.timeout
@@ -109,7 +128,7 @@ taken AS (
     FROM ready WHERE d.id = ready.id
     RETURNING d.*
 )
-SELECT {DELIVERED.format("t")}, to_json(s) AS subscriber, e.*
+SELECT {DELIVERED.format("t")}, to_json(s)::text AS subscriber, e.*
 FROM taken t
 JOIN (SELECT {SUBSCRIBER}, s.secret FROM subscriber s) AS s ON s.id = t.subscriber_id
 LEFT JOIN (SELECT {events.COLUMNS} FROM event) AS e ON e.id = t.event_id
@@ -117,11 +136,10 @@ ORDER BY t.subscriber_id, t.number
 """
 
 
-async def claim_batches(session: Session, now: datetime, until: datetime, failing: bool, room: int) -> list[Outgoing]:
+async def claim_batches(session: Session, now: datetime, until: datetime, rooms: tuple[int, int]) -> list[Outgoing]:
     """The next notice of each subscriber that takes several events at a time and is at rest."""
-    if not await session.fetch(LOCK_BATCHES, BATCH_LOCK):
-        return []
-    rows = await session.fetch(CLAIM_BATCHES, now, until, failing, room, MOST_OF_A_BATCH)
+    await session.execute(LOCK_BATCHES, BATCH_LOCK)
+    rows = await session.fetch(CLAIM_BATCHES, now, until, *rooms, MOST_OF_A_BATCH)
     taken: list[Outgoing] = []
     for _, each in groupby(_claimed(rows), lambda one: one[0].batch):
         (first, secret), *more = each
@@ -220,6 +238,36 @@ WHERE id = $1
 async def save_answer(session: Session, subscriber: Id, arrived: bool, error: str | None, now: datetime) -> None:
     """Count failures in a row, and put the heartbeat off when something arrived."""
     await session.execute(SAVE_ANSWER, subscriber, arrived, error, now)
+
+
+# Of any number of subscribers: where nothing changes but what was told, no row of theirs is written or locked.
+SAVE_ARRIVED = """
+WITH told AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS told(id, organization_id, status)),
+attempt AS (
+    INSERT INTO delivery_attempt (delivery_id, organization_id, at, what, status)
+    SELECT id, organization_id, $4, 'post', status FROM told
+)
+UPDATE delivery d
+SET state = 'sent', attempts = attempts + 1, next_at = NULL, last_status = told.status, last_error = NULL, sent_at = $4
+FROM told WHERE d.id = told.id AND d.state = 'waiting'
+"""
+
+
+async def save_arrived(session: Session, arrived: Sequence[tuple[Outgoing, Outcome]], now: datetime) -> None:
+    told = [
+        (each.delivery, each.subscriber.organization, outcome.status)
+        for sent, outcome in arrived
+        for each in sent.notices
+    ]
+    await session.execute(SAVE_ARRIVED, *map(list, zip(*told, strict=True)), now)
+
+
+GIVE_BACK = "UPDATE delivery SET next_at = $2 WHERE id = ANY ($1) AND state = 'waiting' AND next_at > $2"
+
+
+async def give_back(session: Session, taken: Sequence[Outgoing], now: datetime) -> None:
+    told = [notice.delivery for sent in taken for notice in sent.notices]
+    await session.execute(GIVE_BACK, told, now)
 
 
 # Only what still waits changes: an attempt that answers late can neither undo nor repeat what another one settled.

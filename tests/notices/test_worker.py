@@ -214,7 +214,9 @@ async def test_killed_between_claim_and_post_the_notice_is_posted_by_the_next(da
     await as_platform(service, lambda session: flow.fan_out(session, datetime.now(UTC)))
 
     async def claim_and_die(session):
-        return await flow.claim(session, datetime.now(UTC), timedelta(seconds=1), {}, at_once=4, room=10, failing=False)
+        return await flow.claim(
+            session, datetime.now(UTC), timedelta(seconds=1), {}, at_once=4, room=10, room_failing=0
+        )
 
     [taken] = await as_platform(service, claim_and_die)
     async with yuanshe(database, "work"):
