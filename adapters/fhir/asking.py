@@ -1,7 +1,5 @@
 """What a search asks: parameters understood as conditions of the room that answers, and as how to answer."""
 
-import base64
-import binascii
 import re
 import uuid
 from collections.abc import Sequence
@@ -9,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import audit, chains, dates, shaping, tokens
+from adapters.fhir import audit, chains, dates, paging, shaping, tokens
 from adapters.fhir.references import as_id, parse
 from adapters.fhir.surface import SURFACE, Param, Type, revincludes
 from service.access.model import Actor
@@ -18,7 +16,6 @@ from service.db.finding import NEVER, After, Condition, Order, both, either, neg
 from service.errors import Forbidden, Malformed
 from service.values import Id
 
-PAGE, LARGEST_PAGE = 50, 200
 PERSONAL_PAGE = 1000
 """A search by what may identify a person answers in one page, since no link may carry its values."""
 
@@ -49,7 +46,7 @@ class Asked(msgspec.Struct):
     ignored: list[str]
     shape: shaping.Shape = shaping.WHOLE
     personal: bool = False
-    count: int = PAGE
+    count: int = paging.PAGE
     order: Order = Order()
     after: After | None = None
     total: str = "accurate"
@@ -105,9 +102,7 @@ def _of_result(asked: Asked, type: str, surface: Type, name: str, value: str) ->
     """Parameters that say how to answer; False for one that is not of these."""
     match name:
         case "_count":
-            if not value.isascii() or not value.isdigit() or len(value) > 9:
-                raise Malformed("_count is a number.", code="invalid")
-            asked.count = min(int(value), LARGEST_PAGE)
+            asked.count = paging.size(value)
             asked.counting = asked.counting or asked.count == 0
         case "_sort":
             bare = value.removeprefix("-")
@@ -157,16 +152,16 @@ def _revinclude(asked: Asked, type: str, value: str) -> bool:
 
 
 def _cursor(value: str) -> After:
+    after = paging.place(value, After)
     try:
-        after = msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), type=After)
         uuid.UUID(after.id)
         for moment in (after.at, after.before):
             if moment is not None and not (
                 _MOMENT.match(moment) and dates.EARLIEST <= datetime.fromisoformat(moment) <= dates.LATEST
             ):
                 raise ValueError("no moment of ours")
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
-        raise Malformed("This page link is not one of ours.", code="invalid") from None
+    except ValueError:
+        raise paging.strange() from None
     return after
 
 

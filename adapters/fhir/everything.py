@@ -1,15 +1,13 @@
 """`Patient/{id}/$everything`: what there is about one person, as far as the reader may see it (FHIR R4 patient-operation-everything)."""
 
-import base64
-import binascii
 import uuid
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl
 
 import msgspec
 
-from adapters.fhir import dates, reading, search
+from adapters.fhir import dates, paging, reading, search
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
@@ -20,7 +18,8 @@ from service.errors import Malformed, NotFound
 from service.patients import finding as patient_finding
 from service.values import Id
 
-PAGE, LARGEST_PAGE = 100, 200
+PAGE = 100
+"""Resources of a page, unasked."""
 COMPARTMENT = tuple(sorted(name for name, type in SURFACE.items() if (param := type.param("patient")) and param.kind == "reference"))  # fmt: skip
 """The types that are about a person by their parameter `patient`."""
 
@@ -63,15 +62,10 @@ async def everything(
             rest = (types[0], following.partition("?")[2])
         else:
             types.pop(0)
-    own = f"{base_url}/Patient/{id}/$everything"
     bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset"}
     if rest is None and not asked.begun:
         bundle["total"] = len(found)
-    bundle["link"] = [{"relation": "self", "url": _url(own, used)}]
-    if rest:
-        cursor = base64.urlsafe_b64encode(msgspec.json.encode(rest)).decode().rstrip("=")
-        kept = [pair for pair in used if pair[0] != "_cursor"]
-        bundle["link"].append({"relation": "next", "url": _url(own, [*kept, ("_cursor", cursor)])})
+    bundle["link"] = paging.links(f"{base_url}/Patient/{id}/$everything", used, rest)
     if found:
         bundle["entry"] = found
     return bundle
@@ -107,9 +101,7 @@ def _understood(words: Sequence[tuple[str, str]], strict: bool) -> tuple[Asked, 
                 if not set(asked.types) <= SURFACE.keys():
                     raise Malformed("_type names types that this server does not have.", code="not-supported")
             case "_count":
-                if not (value.isascii() and value.isdigit() and 0 < len(value) < 10 and int(value)):
-                    raise Malformed("_count is a number from 1.", code="invalid")
-                asked.count = min(int(value), LARGEST_PAGE)
+                asked.count = paging.size(value, least=1)
             case "_cursor":
                 _resume(asked, value)
             case "_format" | "_pretty":
@@ -125,17 +117,9 @@ def _understood(words: Sequence[tuple[str, str]], strict: bool) -> tuple[Asked, 
 
 
 def _resume(asked: Asked, cursor: str) -> None:
-    try:
-        type, asked.rest = msgspec.json.decode(
-            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=tuple[str, str]
-        )
-        first = COMPARTMENT.index(type)
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
-        raise Malformed("This page link is not one of ours.", code="invalid") from None
+    type, asked.rest = paging.place(cursor, tuple[str, str])
+    if type not in COMPARTMENT:
+        raise paging.strange()
+    first = COMPARTMENT.index(type)
     asked.begun = True
     asked.types = tuple(name for name in asked.types if name in COMPARTMENT and COMPARTMENT.index(name) >= first)
-
-
-def _url(own: str, used: Sequence[tuple[str, str]]) -> str:
-    query = urlencode(used, quote_via=quote, safe=":/,")
-    return f"{own}{'?' if query else ''}{query}"

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from adapters.fhir import bulk, dates, outcomes, parameters, reading, references, render
+from adapters.fhir import bulk, dates, outcomes, paging, parameters, reading, references, render
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import Answer, Asked
 from adapters.fhir.surface import SURFACE
@@ -110,7 +109,7 @@ async def _wish(
         level=level,
         types=_types(actor, level, types, lenient=lenient),
         base=asked.base,
-        request="/".join(asked.path) + (f"?{urlencode(used, quote_via=quote, safe=':/,')}" if used else ""),
+        request="/".join(asked.path) + paging.query(used),
         since=since,
         group=group,
         persons=await _known(session, persons, group) if persons else None,

@@ -1,16 +1,13 @@
 """Histories: the versions of one resource, or of all of a type, newest first and in pages (FHIR R4 http.html#history)."""
 
-import base64
-import binascii
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from urllib.parse import quote, urlencode
 
 import msgspec
 
-from adapters.fhir import dates, reading, references, render
-from adapters.fhir.asking import FORMAT, LARGEST_PAGE, PAGE
+from adapters.fhir import dates, paging, reading, references, render
+from adapters.fhir.asking import FORMAT
 from adapters.fhir.reading import Read
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
@@ -33,7 +30,7 @@ class Wish(msgspec.Struct):
 
     used: list[tuple[str, str]]
     ignored: list[str]
-    count: int = PAGE
+    count: int = paging.PAGE
     since: datetime | None = None
     current: tuple[datetime, datetime] | None = None
     after: Behind | None = None
@@ -45,9 +42,7 @@ def asked(params: Sequence[tuple[str, str]], *, of_type: bool, handling_strict: 
     for name, value in params:
         match name:
             case "_count":
-                if not (value.isascii() and value.isdigit() and len(value) < 10):
-                    raise Malformed("_count is a number.", code="invalid")
-                wish.count = min(int(value), LARGEST_PAGE)
+                wish.count = paging.size(value)
             case "_since":
                 wish.since, _ = _time(value, name)
             case "_at" if not of_type:
@@ -72,14 +67,11 @@ def _time(value: str, name: str) -> tuple[datetime, datetime]:
 
 
 def _cursor(value: str) -> Behind:
-    try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), type=Behind)
-        if not (found.at.tzinfo and found.since.tzinfo and 0 <= found.version < 2**31):
-            raise ValueError("no place of ours")
-        if not all(dates.EARLIEST <= moment <= dates.LATEST for moment in (found.at, found.since)):
-            raise ValueError("no moment of ours")
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
-        raise Malformed("This page link is not one of ours.", code="invalid") from None
+    found = paging.place(value, Behind)
+    if not (found.at.tzinfo and found.since.tzinfo and 0 <= found.version < 2**31):
+        raise paging.strange()
+    if not all(dates.EARLIEST <= moment <= dates.LATEST for moment in (found.at, found.since)):
+        raise paging.strange()
     return found
 
 
@@ -165,21 +157,14 @@ def _bundle(address: str, base_url: str, type: str, wish: Wish, found: Sequence[
     bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "history"}
     if total is not None:
         bundle["total"] = total
-    bundle["link"] = [{"relation": "self", "url": _url(address, wish.used)}]
+    following: Behind | None = None
     if more and found:
         at, id, version = _place(found[-1])
-        behind = Behind(at, wish.since or dates.EARLIEST, id, version)
-        cursor = base64.urlsafe_b64encode(msgspec.json.encode(behind)).decode().rstrip("=")
-        again = [pair for pair in wish.used if pair[0] != "_cursor"]
-        bundle["link"].append({"relation": "next", "url": _url(address, [*again, ("_cursor", cursor)])})
+        following = Behind(at, wish.since or dates.EARLIEST, id, version)
+    bundle["link"] = paging.links(address, wish.used, following)
     if found:
         bundle["entry"] = [_entry(base_url, type, each) for each in found]
     return bundle
-
-
-def _url(address: str, params: Sequence[tuple[str, str]]) -> str:
-    query = urlencode(params, quote_via=quote, safe=":/,")
-    return f"{address}{'?' if query else ''}{query}"
 
 
 def _entry(base_url: str, type: str, each: Read) -> Json:

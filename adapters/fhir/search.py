@@ -1,15 +1,11 @@
 """Searches: what is asked is understood, the room answers in pages, and their links name nobody."""
 
-import base64
 import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from urllib.parse import quote, urlencode
 
-import msgspec
-
-from adapters.fhir import asking, including, rooms, shaping, steady
+from adapters.fhir import asking, including, paging, rooms, shaping, steady
 from adapters.fhir.asking import PERSONAL_PAGE, Asked
 from adapters.fhir.outcomes import information
 from adapters.fhir.render import Json
@@ -72,9 +68,7 @@ async def search(
     bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset"}
     if total is not None:
         bundle["total"] = total
-    bundle["link"] = [{"relation": "self", "url": _url(base_url, type, asked.used)}]
-    if more:
-        bundle["link"].append({"relation": "next", "url": _url(base_url, type, _next(asked, found[-1]))})
+    bundle["link"] = paging.links(f"{base_url}/{type}", asked.used, _behind(asked, found[-1]) if more else None)
     if entries:
         bundle["entry"] = entries
     return bundle
@@ -143,13 +137,6 @@ def _unknown(type: str, ignored: Sequence[str]) -> Malformed:
     return Malformed(text, code="not-supported")
 
 
-def _url(base_url: str, type: str, params: Sequence[tuple[str, str]]) -> str:
-    query = urlencode(params, quote_via=quote, safe=":/,")
-    return f"{base_url}/{type}{'?' if query else ''}{query}"
-
-
-def _next(asked: Asked, last: steady.Placed) -> list[tuple[str, str]]:
+def _behind(asked: Asked, last: steady.Placed) -> After:
     at = last.at.isoformat() if asked.order.by_change else None
-    after = After(last.read.body["id"], at, asked.before.isoformat() if asked.before else None)
-    cursor = base64.urlsafe_b64encode(msgspec.json.encode(after)).decode().rstrip("=")
-    return [*(pair for pair in asked.used if pair[0] != "_cursor"), ("_cursor", cursor)]
+    return After(last.read.body["id"], at, asked.before.isoformat() if asked.before else None)
