@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import click
+from uvicorn.loops.auto import auto_loop_factory
 
 from adapters import relay, settings, worker
 from adapters.delivery import body
@@ -20,7 +21,8 @@ def command(lifeline: int | None) -> None:
     """Order events, make and post notices, run sweeps. As many workers as one likes may run at once."""
     read = settings.read()
     with settings.databases(read) as found:
-        asyncio.run(_work(read, found.app, lifeline))
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop where there is one, as for `serve`
+            runner.run(_work(read, found.app, lifeline))
 
 
 async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None:

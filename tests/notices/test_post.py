@@ -1,6 +1,7 @@
 """A post goes to the address that was checked, whatever the name comes to mean, and one that hangs is cut off."""
 
 import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -120,6 +121,60 @@ async def test_the_certificate_must_be_that_of_the_name_though_the_address_is_re
     assert await send(f"https://other.example:{port}/", Names(("127.0.0.1",))) == Outcome(error="tls")
     assert heard.received.qsize() == 1
     server.close()
+
+
+@contextlib.asynccontextmanager
+async def keeping(answers: int, context: ssl.SSLContext | None = None):
+    """A server that keeps a connection for so many answers, then closes it without a word; what came on which connection."""
+    connections: list[list[str]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine: list[str] = []
+        connections.append(mine)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            for _ in range(answers):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+                mine.append(head.partition("host: ")[2].partition(":")[0])
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            await reader.read(1)  # a request of which nothing is read any more
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield connections, server.sockets[0].getsockname()[1]
+
+
+async def test_a_connection_is_kept_for_the_next_notice_to_the_same_name_and_for_no_other(tmp_path, monkeypatch):
+    """Behaviour 34: what a connection was checked for, address and certificate, is what it is used for."""
+    trusted, context = certificate("his.example", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    names = Names(("127.0.0.1",), ("127.0.0.1",))
+    async with keeping(10, context) as (connections, port), posting(LOOPBACK, 10, resolver=names) as post:
+        for host, outcome in (
+            ("his.example", Outcome(status=200)), ("his.example", Outcome(status=200)), ("other.example", Outcome(error="tls")),
+        ):  # fmt: skip
+            assert await post(outgoing(f"https://{host}:{port}/"), Message("application/json", b"{}"), NOW) == outcome
+    assert names.asked == [("his.example", port), ("other.example", port)]
+    assert [each for each in connections if each] == [["his.example", "his.example"]]
+
+
+async def test_a_kept_connection_that_was_closed_is_no_failure_of_the_subscriber():
+    async with (
+        keeping(1) as (connections, port),
+        posting(LOOPBACK, 10, resolver=Names(*[("127.0.0.1",)] * 3)) as post,
+    ):
+        for _ in range(3):
+            assert (
+                await post(outgoing(f"http://his.example:{port}/"), Message("application/json", b"{}"), NOW)
+            ).arrived
+    assert connections == [["his.example"]] * 3
+
+
+async def test_a_subscriber_that_closes_without_an_answer_is_told_as_such():
+    async with keeping(0) as (connections, port):
+        assert await send(f"http://his.example:{port}/", Names(("127.0.0.1",))) == Outcome(error="broken-off")
+    assert len(connections) == 1
 
 
 async def test_a_subscriber_that_never_answers_is_cut_off(listener):
