@@ -1,18 +1,20 @@
-"""`make bench`: the four benchmarks, one after another; it ends by itself, and with 1 where a promised figure is missed.
+"""`make bench`: the benchmarks, one after another; it ends by itself, and with 1 where a promised figure is missed.
 
 `make bench ARGS="submissions queue"` runs some of them, `ARGS=--quick` all of them shorter. Nothing but loopback is used, and the
 database lies in a temporary home that goes with the run.
 """
 
 import argparse
+import asyncio
 import time
 
-from tests.bench import processes, queue, routes, submissions
+from tests.bench import exports, lag, processes, queue, routes, submissions, surface
 from tests.bench.ground import Ground, ground, machine, say
 
 LEAST_RATIO, GOAL_RATIO = 0.25, 0.35
 MOST_BUFFERS = 1.5
-PARTS = ("submissions", "queue", "routing", "processes")
+MOST_MEMORY = 1.5
+PARTS = ("submissions", "queue", "routing", "processes", "surface", "notices", "exports")
 
 
 def main() -> int:
@@ -60,6 +62,22 @@ def _run(part: str, on: Ground, asked: argparse.Namespace) -> list[str]:
             return wrong
         case "routing":
             routes.measure(on, 20 if quick else 60)
+        case "surface":
+            found = surface.measure(on, 20_000 if quick else 500_000, 60 if quick else 200)
+            say(
+                f"promised: nine answers in ten within {surface.USUAL} s, all within {surface.LONGEST} s (behaviour 45)"
+            )
+            wrong = [] if found["p90"] < surface.USUAL else [f"one answer in ten takes {found['p90']:.1f} s"]
+            if found["longest"] >= surface.LONGEST:
+                wrong.append(f"an answer takes {found['longest']:.1f} s")
+            return wrong
+        case "notices":
+            asyncio.run(submissions.room(on))
+            lag.measure(on, 300 if quick else 2000)
+        case "exports":
+            found = exports.measure(on, 10_000, 100_000 if quick else 1_000_000)
+            say(f"promised: at most {MOST_MEMORY} times the memory")
+            return [] if found["growth"] <= MOST_MEMORY else [f"an export's memory grows by {found['growth']:.2f}"]
         case _:
             processes.measure(on, 100 if quick else 500)
     return []

@@ -27,6 +27,7 @@ class Heard:
         self.wanted: set[str] = set()
         self.all = asyncio.Event()
         self.posts = 0
+        self.times: list[float] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -37,6 +38,7 @@ class Heard:
                 now = time.perf_counter()
                 writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
                 self.posts += 1
+                self.times.append(now)
                 for part in body.split(b'"ServiceRequest/')[1:]:
                     self.at.setdefault(part[:36].decode(), now)
                 if self.wanted and self.wanted <= self.at.keys():
@@ -57,8 +59,8 @@ async def hearing() -> AsyncIterator[tuple[Heard, str]]:
 
 def measure(on: Ground, referrals: int) -> dict[str, Any]:
     """A hospital that refers without a pause on 8 connections, another one after the other, and when each one's subscriber
-    heard of each referral; seconds."""
-    with serving(on, **LOOPBACK) as served, program(on, "work", **LOOPBACK):
+    heard of each referral, in seconds; then how many notices a second one subscriber takes of what had waited for it."""
+    with serving(on, **LOOPBACK) as served:
         return asyncio.run(_measure(on, served.port, referrals))
 
 
@@ -104,29 +106,46 @@ async def _ward(on: Ground, party: str, port: int) -> AsyncIterator[Ward]:
 
 
 async def _measure(on: Ground, port: int, referrals: int) -> dict[str, Any]:
-    async with _ward(on, "his-a", port) as busy, _ward(on, "his-b", port) as quiet:
-        numbers, others = iter(range(FIRST, FIRST + referrals)), iter(range(FIRST + referrals, FIRST + 10 * referrals))
-        began = time.perf_counter()
-        beside = asyncio.create_task(quiet.refer(others))
-        await asyncio.gather(*(busy.refer(numbers) for _ in range(CONNECTIONS)))
-        rate = referrals / (time.perf_counter() - began)
-        beside.cancel()
-        await asyncio.wait([beside])
-        lags = await quiet.hear_all()
-        behind = await busy.hear_all()
-        drained = busy.heard.posts / (time.perf_counter() - began)
-        async with hearing() as (_, endpoint):
-            plain = await _plain(quiet.http, endpoint)
-    said = [
+    numbers, others = iter(range(FIRST, FIRST + referrals)), iter(range(FIRST + referrals, FIRST + 10 * referrals))
+    with contextlib.ExitStack() as working:
+        working.enter_context(program(on, "work", 0, **LOOPBACK))
+        async with _ward(on, "his-a", port) as busy, _ward(on, "his-b", port) as quiet:
+            began = time.perf_counter()
+            beside = asyncio.create_task(quiet.refer(others))
+            await asyncio.gather(*(busy.refer(numbers) for _ in range(CONNECTIONS)))
+            rate = referrals / (time.perf_counter() - began)
+            beside.cancel()
+            await asyncio.wait([beside])
+            lags = await quiet.hear_all()
+            behind = await busy.hear_all()
+            async with hearing() as (_, endpoint):
+                plain = await _plain(quiet.http, endpoint)
+            await asyncio.to_thread(working.close)
+            drained = await _drained(on, busy, iter(range(FIRST + 10 * referrals, FIRST + 11 * referrals)))
+    rows = [
         (name, len(each), f"{quantile(each, 0.5) * 1000:.0f}", f"{quantile(each, 0.99) * 1000:.0f}")
         for name, each in (
             ("commit to subscriber, a hospital of a ward's pace", lags), ("the busy hospital's own subscriber", behind),
             ("a bare POST to a subscriber", plain),
         )
     ]  # fmt: skip
-    say(table((f"beside {rate:.0f} referrals a second", "heard of", "p50 ms", "p99 ms"), said))
-    say(f"one subscriber takes {drained:.0f} notices a second")
-    return {"p50": quantile(lags, 0.5), "p99": quantile(lags, 0.99)}
+    say(table((f"beside {rate:.0f} referrals a second", "heard of", "p50 ms", "p99 ms"), rows))
+    say(
+        f"of what had waited one subscriber takes {drained:.0f} notices a second, {drained * quantile(plain, 0.5):.2f} of bare POSTs"
+    )
+    return {"p50": quantile(lags, 0.5), "p99": quantile(lags, 0.99), "rate": drained}
+
+
+async def _drained(on: Ground, busy: Ward, numbers: Iterator[int]) -> float:
+    """Notices a second, from the first to the last, after nobody had worked for a while."""
+    busy.answered.clear()
+    await asyncio.gather(*(busy.refer(numbers) for _ in range(CONNECTIONS)))
+    busy.heard.all.clear()
+    posts, busy.heard.times = busy.heard.posts, []
+    with program(on, "work", 0, **LOOPBACK):
+        await busy.hear_all()
+    times = busy.heard.times
+    return (busy.heard.posts - posts - 1) / (times[-1] - times[0])
 
 
 async def _plain(http: httpx.AsyncClient, endpoint: str) -> list[float]:
