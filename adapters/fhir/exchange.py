@@ -78,6 +78,11 @@ class Asked(msgspec.Struct):
         found = re.search(rf"\b{key}=([A-Za-z\-]+)", self.headers.get("prefer", ""))
         return found.group(1) if found else None
 
+    @property
+    def strict(self) -> bool:
+        """Whether what is not known is to be refused, not passed over (FHIR R4 search.html#errors)."""
+        return self.prefers("handling") == "strict"
+
 
 class Answer(msgspec.Struct):
     """What goes back."""

@@ -2,6 +2,7 @@
 
 from adapters.fhir import render
 from adapters.fhir.render import Json
+from adapters.fhir.shaping import SUBSETTED
 from service import codes
 from service.db import Session
 from service.referrals import group_finding
@@ -9,7 +10,6 @@ from service.referrals.group_finding import Group
 
 LISTED = 500
 """Members that a Group lists; beyond, its `quantity` tells how many there are, and `$export` gives them all."""
-SUBSETTED: Json = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 
 def version(group: Group) -> int:

@@ -104,7 +104,7 @@ async def _file(session: Session, asked: Asked, id: Id, kinds: frozenset[str]) -
     if not binary.fits(found, kinds):
         raise NotAcceptable(f"This file is {found.media_type}; or ask for application/fhir+json.")
     headers = _versioned(1, found.at)
-    if asked.headers.get("if-none-match", "").strip() == headers["etag"]:
+    if conditional.same(headers["etag"], found.at, asked.headers):
         return Answer(304, None, headers)
     return Answer(200, None, headers | binary.raw_headers(found), pieces=await binary.pieces(session, found))
 
@@ -125,12 +125,12 @@ def _shown(asked: Asked, found: Read) -> Answer:
 
 
 async def _history(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    wish = history.asked(asked.query, of_type=False, handling_strict=asked.prefers("handling") == "strict")
+    wish = history.asked(asked.query, of_type=False, handling_strict=asked.strict)
     return Answer(200, await history.of_one(session, actor, place.type, identified(place), wish, asked.base))
 
 
 async def _type_history(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    wish = history.asked(asked.query, of_type=True, handling_strict=asked.prefers("handling") == "strict")
+    wish = history.asked(asked.query, of_type=True, handling_strict=asked.strict)
     return Answer(200, await history.of_type(session, actor, place.type, wish, asked.base))
 
 
@@ -150,9 +150,8 @@ async def _compartment(session: Session, actor: Actor, asked: Asked, place: Plac
 
 async def _found(session: Session, actor: Actor, asked: Asked, type: str, given: list[tuple[str, str]]) -> Answer:
     form = parse_qsl(asked.body.decode("utf-8", "replace"), keep_blank_values=True)
-    strict = asked.prefers("handling") == "strict"
     params = [*given, *asked.query, *form]
-    return Answer(200, await search.search(session, actor, type, params, asked.base, handling_strict=strict))
+    return Answer(200, await search.search(session, actor, type, params, asked.base, handling_strict=asked.strict))
 
 
 def _versioned(version: int, modified: datetime | None) -> dict[str, str]:
@@ -304,9 +303,8 @@ async def _stored(session: Session, actor: Actor, place: Place) -> Read:
 
 async def _everything(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     words = parameters.words(asked.query, asked.body)
-    strict = asked.prefers("handling") == "strict"
     person = identified(place)
-    return Answer(200, await everything.everything(session, actor, person, words, asked.base, strict=strict))
+    return Answer(200, await everything.everything(session, actor, person, words, asked.base, strict=asked.strict))
 
 
 HANDLERS: dict[str, Handler] = {

@@ -52,9 +52,8 @@ async def _in_full(database: Database, to: Subscriber, notices: Sequence[Notice]
 async def readable(session: Session, actor: Actor, notices: Sequence[Notice]) -> Mapping[Named, Json]:
     """What the actor may read, at this moment, of what these events are about."""
     wanted: dict[Named, None] = {}
-    for notice in notices:
-        if not await flow.only_named(session, actor, notice):
-            wanted |= dict.fromkeys(notification.concerned(notice))
+    for notice in await flow.told_in_full(session, actor, notices):
+        wanted |= dict.fromkeys(notification.concerned(notice))
     shown: dict[Named, Json] = {}
     for type in ("Task", "ServiceRequest"):
         ids = [id for named, id in wanted if named == type]

@@ -111,16 +111,6 @@ async def regions(session: Session, codes: Iterable[str]) -> dict[str, Region]:
     return {row["code"]: Region(**row) for row in await session.fetch(REGIONS, list(set(codes)))}
 
 
-LIST_REGIONS = """
-SELECT code, name_zh, name_en, valid_from, valid_to, superseded_by FROM region WHERE code > $1 ORDER BY code LIMIT $2
-"""
-
-
-async def list_regions(session: Session, after: str, limit: int) -> list[Region]:
-    """Regions in the order of their codes, behind `after`."""
-    return [Region(**row) for row in await session.fetch(LIST_REGIONS, after, limit)]
-
-
 # UNION, not UNION ALL, ends a circle that two files may have made.
 SUCCESSOR = """
 WITH RECURSIVE later AS (

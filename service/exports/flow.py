@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.access.model import Actor
-from service.db import Session
+from service.db import Session, turns
 from service.errors import Gone, NotFound, TooMany
 from service.exports import store
 from service.exports.model import Cursor, Export, File, Page, Wish
@@ -30,7 +30,8 @@ ABSENT = "There is no such export, or it is not yours."
 
 async def ask(session: Session, actor: Actor, wish: Wish, now: datetime) -> Id:
     """Note what is to be exported; a worker does it. Raises TooMany while AT_ONCE of the client's are under way."""
-    await store.lock_client(session, actor.id)
+    # One client's requests one after another, so that none of them is one too many.
+    await turns.wait(session, "export", str(actor.id))
     if await store.count_running(session, actor.id) >= AT_ONCE:
         raise TooMany(f"{AT_ONCE} exports of yours are under way: wait for one, or cancel it (DELETE).", wait=AGAIN)
     id = new_id()

@@ -27,14 +27,6 @@ def _export(row: Row) -> Export:
     )  # fmt: skip
 
 
-# One client's requests one after another, so that none of them is one too many.
-LOCK_CLIENT = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))"
-
-
-async def lock_client(session: Session, client: Id) -> None:
-    await session.execute(LOCK_CLIENT, client)
-
-
 COUNT_RUNNING = "SELECT count(*) FROM export WHERE client_id = $1 AND state = 'running'"
 
 

@@ -278,13 +278,15 @@ async def reader(session: Session, to: Subscriber) -> Actor | None:
     return Actor(to.client, "client", to.organization, role, name, scopes.narrow(to.scopes, held.split()))
 
 
-async def only_named(session: Session, actor: Actor, notice: Notice) -> bool:
-    """Whether nothing but ids may be told of an event now: an agency learns of a need for safety no more than that there is
-    an offer until it knows whom it is about. Asked when sending, in the reader's own scope."""
-    if actor.side != "agency" or notice.task is None:
-        return False
-    found = await referrals.tasks(session, [Condition("id", (notice.task,))], 1)
-    return not found or (found[0].safety and found[0].patient is None)
+async def told_in_full(session: Session, actor: Actor, notices: Sequence[Notice]) -> list[Notice]:
+    """Those of which more than ids may be told now: an agency learns of a need for safety no more than that there is an offer
+    until it knows whom it is about. Asked when sending, in the reader's own scope."""
+    if actor.side != "agency":
+        return list(notices)
+    ids = tuple({notice.task for notice in notices if notice.task})
+    found = await referrals.tasks(session, [Condition("id", ids)], len(ids)) if ids else []
+    open_to = {task.id for task in found if task.patient is not None or not task.safety}
+    return [notice for notice in notices if notice.task is None or notice.task in open_to]
 
 
 async def list_deliveries(

@@ -343,14 +343,6 @@ async def shares_of_stand_ins(session: Session, stand_ins: Sequence[Id]) -> list
     return [_task.decode(row["snapshot"]) for row in await session.fetch(SHARES_OF_STAND_INS, list(stand_ins))]
 
 
-TASKS_OF = "SELECT id FROM task WHERE patient_id = ANY($1) OR stand_in_id = ANY($1) LIMIT 1000"
-
-
-async def tasks_of(session: Session, persons: Sequence[Id]) -> list[Id]:
-    """The Tasks that name any of these persons or stand-ins, as far as the scope sees them."""
-    return [row["id"] for row in await session.fetch(TASKS_OF, list(persons))]
-
-
 REFERRALS_OF = "SELECT DISTINCT referral_id FROM task WHERE patient_id = ANY($1) ORDER BY referral_id"
 
 

@@ -439,15 +439,6 @@ async def by_filler(session: Session, filler: Id) -> Task | None:
     return _task.decode(snapshot) if snapshot else None
 
 
-BY_STAND_IN = "SELECT v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version WHERE t.stand_in_id = $1"
-
-
-async def by_stand_in(session: Session, stand_in: Id) -> Task | None:
-    """The share whose per-offer Patient this is."""
-    snapshot = await session.fetchval(BY_STAND_IN, stand_in)
-    return _task.decode(snapshot) if snapshot else None
-
-
 TASK_VERSIONS = (
     "SELECT snapshot FROM task_version WHERE task_id = $1 AND ($2::int IS NULL OR version = $2) ORDER BY version DESC"
 )
