@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.fhir import references
 from adapters.fhir.render import instant, ref
-from adapters.fhir.surface import Param
+from adapters.fhir.rows import Param
 from service.access.model import AuditLine, Link
 from service.db.finding import NEVER, Condition, either
 from service.values import Id

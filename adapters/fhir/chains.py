@@ -6,7 +6,8 @@ thing by searching for it finds nothing by way of it.
 
 from collections.abc import Sequence
 
-from adapters.fhir.surface import SURFACE, Param
+from adapters.fhir.rows import Param
+from adapters.fhir.surface import SURFACE
 from service.db.finding import Chosen, Condition, either
 from service.directory import finding as directory_finding
 from service.patients import finding as patient_finding

@@ -7,7 +7,8 @@ from typing import Any
 
 from adapters.fhir import directory, published, standard, subscriptions
 from adapters.fhir.exchange import Answer, Asked
-from adapters.fhir.surface import SURFACE, Param, Type, revincludes
+from adapters.fhir.rows import Param, Type
+from adapters.fhir.surface import SURFACE, revincludes
 from adapters.fhir.ways import ALL, SYSTEM, Sides, Way
 from adapters.settings import VERSION
 from service.errors import Malformed

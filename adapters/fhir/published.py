@@ -10,7 +10,8 @@ from typing import Any
 from adapters.fhir.audit import DEVICE
 from adapters.fhir.questionnaires import questionnaires
 from adapters.fhir.render import instant, ref
-from adapters.fhir.surface import SURFACE, Param
+from adapters.fhir.rows import Param
+from adapters.fhir.surface import SURFACE
 from adapters.fhir.ways import ON_EVERY_TYPE, Way
 from adapters.settings import VERSION
 from service.db.finding import Condition

@@ -1,9 +1,25 @@
 """The whole FHIR surface as one table: which types there are, what may be asked of each, by whom, and how it is searched."""
 
-from typing import Literal
-
 import msgspec
 
+from adapters.fhir.rows import (
+    CHANGED,
+    ID,
+    IDENTIFIER,
+    PERSON,
+    STAFF,
+    SUBJECT,
+    Param,
+    Type,
+    code,
+    coded,
+    date,
+    directory,
+    path,
+    published,
+    record,
+    reference,
+)
 from adapters.fhir.ways import (
     AGENCY,
     ALL,
@@ -12,8 +28,6 @@ from adapters.fhir.ways import (
     EVENTS,
     EVERYTHING,
     HOSPITAL,
-    INTERACTIONS,
-    ON_EVERY_TYPE,
     PARTIES,
     PAST,
     PLATFORM,
@@ -21,128 +35,9 @@ from adapters.fhir.ways import (
     ROUTE,
     STATUS,
     TIMELINE,
-    WORKERS,
     WRITE,
-    Sides,
-    Way,
     export,
 )
-
-Kind = Literal["token", "code", "reference", "date", "string", "uri", "boolean"]
-Room = Literal[
-    "task", "request", "patient", "record", "directory", "subscription", "audit", "published", "attachment", "group"
-]
-
-
-class Param(msgspec.Struct, frozen=True):
-    """A search parameter. `field`: what it is in the room that searches; `path`: where it stands in a resource kept as
-    received (several places, with a bar between them). `system`: what the codes of a `code` are bound to. `personal`: its
-    value may identify a person, so it never goes into a link of ours. `whole`: it is searched by those alone who see
-    the whole of what others wrote. `definition`: of a parameter that base R4 does not define, what it means, and
-    `expression` where it stands, in FHIRPath."""
-
-    name: str
-    kind: Kind
-    field: str = ""
-    path: str = ""
-    targets: tuple[str, ...] = ()
-    personal: bool = False
-    definition: str = ""
-    expression: str = ""
-    system: str = ""
-    whole: bool = False
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(self.path.split("|")) if self.path else ()
-
-
-class Type(msgspec.Struct, frozen=True):
-    """A resource type: `room` says who answers for it. `interactions`: the names of those of INTERACTIONS that it offers.
-    `includes`: name → the elements that hold the reference. `who` may read it; `creates` and `updates`: the sides that may
-    write it at all, whatever rules are met then. `profiles`: those that what is shown and what is taken in here meet."""
-
-    room: Room
-    interactions: tuple[str, ...]
-    params: tuple[Param, ...]
-    includes: dict[str, tuple[str, ...]] = {}
-    doc: str = ""
-    operations: tuple[Way, ...] = ()
-    who: Sides = PARTIES
-    creates: Sides = PARTIES
-    updates: Sides = PARTIES
-    profiles: tuple[str, ...] = ()
-
-    def param(self, name: str) -> Param | None:
-        return next((param for param in self.params if param.name == name), None)
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """Everything that may be asked of it."""
-        offered = (way for way in INTERACTIONS if way.name in self.interactions)
-        return (*offered, *self.operations, *ON_EVERY_TYPE)
-
-    def sides(self, way: Way) -> Sides:
-        """The sides that may use this way on the type."""
-        allowed = {"create": self.creates, "update": self.updates, "patch": self.updates}.get(way.name, self.who)
-        return tuple(side for side in way.who if side in allowed)
-
-
-ID = Param("_id", "token", "id")
-CHANGED = Param("_lastUpdated", "date", "changed")
-
-
-def _reference(name: str, field: str, *targets: str) -> Param:
-    return Param(name, "reference", field, targets=targets)
-
-
-def _path(
-    name: str, kind: Kind, path: str, *targets: str, personal: bool = False, definition: str = "", expression: str = ""
-) -> Param:
-    return Param(
-        name, kind, path=path, targets=targets, personal=personal, definition=definition, expression=expression
-    )
-
-
-def _date(name: str, *elements: str, at: str = "") -> Param:
-    """A date over elements that hold moments or periods; `at`: the room's own field over them."""
-    return Param(name, "date", at, "|".join(f"$.{element}" for element in elements))
-
-
-def _code(name: str, system: str, field: str = "", *, path: str = "") -> Param:
-    """A token over an element of type code, whose system is known from what it is bound to."""
-    return Param(name, "code", field or ("" if path else name), path, system=f"http://hl7.org/fhir/{system}")
-
-
-def _coded(name: str, element: str) -> Param:
-    """A token over a CodeableConcept, one or many of them."""
-    return _path(name, "token", f"$.{element}[*].coding[*]")
-
-
-STAFF = ("Organization", "PractitionerRole", "Practitioner")
-IDENTIFIER = _path("identifier", "token", "$.identifier[*]", personal=True)
-PERSON = _reference("patient", "person", "Patient")
-SUBJECT = _reference("subject", "person", "Patient")
-
-
-def _record(
-    interactions: tuple[str, ...], *params: Param, doc: str = "", by: Sides = WORKERS, **includes: tuple[str, ...]
-) -> Type:
-    """A type kept as received; `by`: the sides that may write it."""
-    named = {k.replace("_", "-"): v for k, v in includes.items()}
-    return Type("record", interactions, (ID, CHANGED, *params), named, doc, creates=by, updates=by)
-
-
-def _directory(
-    *params: Param, interactions: tuple[str, ...] = READ, doc: str = "", **includes: tuple[str, ...]
-) -> Type:
-    return Type("directory", interactions, (ID, CHANGED, *params), includes, doc, who=ALL, updates=AGENCY)
-
-
-def _published(*params: Param, doc: str) -> Type:
-    """A type whose resources change only with the program."""
-    return Type("published", READ, (ID, CHANGED, *params), doc=doc, who=ALL)
-
 
 SURFACE: dict[str, Type] = {
     "Task": Type(
@@ -151,18 +46,18 @@ SURFACE: dict[str, Type] = {
         (
             ID,
             CHANGED,
-            _code("status", "task-status"),
+            code("status", "task-status"),
             Param("business-status", "token", "business-status"),
             Param("code", "token", "kind"),
-            _code("intent", "task-intent"),
-            _code("priority", "request-priority", "urgency"),
+            code("intent", "task-intent"),
+            code("priority", "request-priority", "urgency"),
             PERSON,
             SUBJECT,
-            _reference("focus", "focus", "ServiceRequest"),
-            _reference("based-on", "based-on", "ServiceRequest"),
-            _reference("part-of", "part-of", "Task"),
-            _reference("owner", "owner", "Organization", "PractitionerRole"),
-            _reference("requester", "requester", "Organization"),
+            reference("focus", "focus", "ServiceRequest"),
+            reference("based-on", "based-on", "ServiceRequest"),
+            reference("part-of", "part-of", "Task"),
+            reference("owner", "owner", "Organization", "PractitionerRole"),
+            reference("requester", "requester", "Organization"),
             Param("authored-on", "date", "authored"),
             Param("modified", "date", "changed"),
             Param(
@@ -202,19 +97,19 @@ SURFACE: dict[str, Type] = {
         (
             ID,
             CHANGED,
-            _code("status", "request-status"),
-            _code("intent", "request-intent"),
+            code("status", "request-status"),
+            code("intent", "request-intent"),
             Param("category", "token", "category"),
             Param("code", "token", "code"),
-            _code("priority", "request-priority", "urgency"),
+            code("priority", "request-priority", "urgency"),
             PERSON,
             SUBJECT,
-            _reference("based-on", "based-on", "ServiceRequest"),
-            _reference("replaces", "replaces", "ServiceRequest"),
-            _reference("requester", "requester", "Organization"),
-            _reference("performer", "performer", "Organization"),
+            reference("based-on", "based-on", "ServiceRequest"),
+            reference("replaces", "replaces", "ServiceRequest"),
+            reference("requester", "requester", "Organization"),
+            reference("performer", "performer", "Organization"),
             Param("authored", "date", "authored"),
-            _date("occurrence", "occurrenceDateTime", "occurrencePeriod", "occurrenceTiming.event[*]", at="occurrence"),
+            date("occurrence", "occurrenceDateTime", "occurrencePeriod", "occurrenceTiming.event[*]", at="occurrence"),
             Param("identifier", "token", "number", personal=True),
             Param(
                 "supporting-info",
@@ -247,7 +142,7 @@ SURFACE: dict[str, Type] = {
             Param("name", "string", "name", personal=True),
             Param("phone", "token", "phone", personal=True),
             Param("birthdate", "date", "born", personal=True),
-            _code("gender", "administrative-gender"),
+            code("gender", "administrative-gender"),
         ),
         doc="A person as one hospital knows them; or, in an offer, a stand-in that identifies nobody.",
         operations=(
@@ -257,60 +152,60 @@ SURFACE: dict[str, Type] = {
         ),
         creates=HOSPITAL,
     ),
-    "Encounter": _record(
+    "Encounter": record(
         WRITE,
-        _code("status", "encounter-status"),
-        _date("date", "period"),
+        code("status", "encounter-status"),
+        date("date", "period"),
         PERSON,
         SUBJECT,
-        _coded("type", "type"),
-        _path("class", "token", "$.class"),
+        coded("type", "type"),
+        path("class", "token", "$.class"),
         IDENTIFIER,
         patient=("subject",),
         doc="A stay; `finished` is the discharge.",
         by=HOSPITAL,
     ),
-    "Consent": _record(
+    "Consent": record(
         WRITE,
-        _code("status", "consent-state-codes"),
-        _date("date", "dateTime"),
+        code("status", "consent-state-codes"),
+        date("date", "dateTime"),
         PERSON,
-        _coded("category", "category"),
-        _coded("scope", "scope"),
-        _path("source-reference", "reference", "$.sourceReference.reference", "DocumentReference"),
-        _path("actor", "reference", "$.provision.actor[*].reference.reference", "Organization"),
-        _path("data", "reference", "$.provision.data[*].reference.reference", "ServiceRequest"),
-        _path("organization", "reference", "$.organization[*].reference", "Organization"),
+        coded("category", "category"),
+        coded("scope", "scope"),
+        path("source-reference", "reference", "$.sourceReference.reference", "DocumentReference"),
+        path("actor", "reference", "$.provision.actor[*].reference.reference", "Organization"),
+        path("data", "reference", "$.provision.data[*].reference.reference", "ServiceRequest"),
+        path("organization", "reference", "$.organization[*].reference", "Organization"),
         IDENTIFIER,
         by=HOSPITAL,
         source_reference=("sourceReference",),
         patient=("patient",),
     ),
-    "Condition": _record(
+    "Condition": record(
         WRITE,
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("code", "code"),
-        _coded("clinical-status", "clinicalStatus"),
-        _coded("verification-status", "verificationStatus"),
-        _date("onset-date", "onsetDateTime", "onsetPeriod"),
-        _date("recorded-date", "recordedDate"),
-        _path("encounter", "reference", "$.encounter.reference", "Encounter"),
+        coded("category", "category"),
+        coded("code", "code"),
+        coded("clinical-status", "clinicalStatus"),
+        coded("verification-status", "verificationStatus"),
+        date("onset-date", "onsetDateTime", "onsetPeriod"),
+        date("recorded-date", "recordedDate"),
+        path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
         patient=("subject",),
         encounter=("encounter",),
     ),
-    "Observation": _record(
+    "Observation": record(
         WRITE,
-        _code("status", "observation-status"),
-        _date("date", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming.event[*]"),
+        code("status", "observation-status"),
+        date("date", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming.event[*]"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("code", "code"),
-        _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path(
+        coded("category", "category"),
+        coded("code", "code"),
+        path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
+        path(
             "derived-from",
             "reference",
             "$.derivedFrom[*].reference",
@@ -318,90 +213,90 @@ SURFACE: dict[str, Type] = {
             "Observation",
             "DocumentReference",
         ),
-        _path("encounter", "reference", "$.encounter.reference", "Encounter"),
+        path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
         patient=("subject",),
         derived_from=("derivedFrom",),
         encounter=("encounter",),
         based_on=("basedOn",),
     ),
-    "QuestionnaireResponse": _record(
+    "QuestionnaireResponse": record(
         WRITE,
-        _code("status", "questionnaire-answers-status"),
-        _date("authored", "authored"),
+        code("status", "questionnaire-answers-status"),
+        date("authored", "authored"),
         PERSON,
         SUBJECT,
-        _path("questionnaire", "uri", "$.questionnaire"),
-        _path("author", "reference", "$.author.reference", *STAFF, "Patient", "RelatedPerson"),
-        _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path("encounter", "reference", "$.encounter.reference", "Encounter"),
+        path("questionnaire", "uri", "$.questionnaire"),
+        path("author", "reference", "$.author.reference", *STAFF, "Patient", "RelatedPerson"),
+        path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
+        path("encounter", "reference", "$.encounter.reference", "Encounter"),
         IDENTIFIER,
         patient=("subject",),
         based_on=("basedOn",),
     ),
-    "DocumentReference": _record(
+    "DocumentReference": record(
         WRITE,
-        _code("status", "document-reference-status"),
-        _date("date", "date"),
+        code("status", "document-reference-status"),
+        date("date", "date"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("type", "type"),
+        coded("category", "category"),
+        coded("type", "type"),
         IDENTIFIER,
         patient=("subject",),
     ),
-    "Procedure": _record(
+    "Procedure": record(
         WRITE,
-        _code("status", "event-status"),
-        _date("date", "performedDateTime", "performedPeriod"),
+        code("status", "event-status"),
+        date("date", "performedDateTime", "performedPeriod"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("code", "code"),
-        _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
-        _path("performer", "reference", "$.performer[*].actor.reference", *STAFF),
+        coded("category", "category"),
+        coded("code", "code"),
+        path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
+        path("performer", "reference", "$.performer[*].actor.reference", *STAFF),
         IDENTIFIER,
         based_on=("basedOn",),
         patient=("subject",),
         doc="An intervention of an agency.",
         by=AGENCY,
     ),
-    "Goal": _record(
+    "Goal": record(
         WRITE,
-        _code("lifecycle-status", "goal-status", path="$.lifecycleStatus"),
-        _date("start-date", "startDate"),
-        _date("target-date", "target[*].dueDate"),
+        code("lifecycle-status", "goal-status", path="$.lifecycleStatus"),
+        date("start-date", "startDate"),
+        date("target-date", "target[*].dueDate"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("achievement-status", "achievementStatus"),
+        coded("category", "category"),
+        coded("achievement-status", "achievementStatus"),
         IDENTIFIER,
         patient=("subject",),
     ),
-    "CarePlan": _record(
+    "CarePlan": record(
         WRITE,
-        _code("status", "request-status"),
-        _code("intent", "care-plan-intent", path="$.intent"),
-        _date("date", "period"),
+        code("status", "request-status"),
+        code("intent", "care-plan-intent", path="$.intent"),
+        date("date", "period"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
+        coded("category", "category"),
+        path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest"),
         IDENTIFIER,
         patient=("subject",),
         based_on=("basedOn",),
     ),
-    "Communication": _record(
+    "Communication": record(
         CREATE,
-        _code("status", "event-status"),
-        _date("sent", "sent"),
-        _date("received", "received"),
+        code("status", "event-status"),
+        date("sent", "sent"),
+        date("received", "received"),
         PERSON,
         SUBJECT,
-        _coded("category", "category"),
-        _coded("medium", "medium"),
-        _path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest", "Task"),
-        _path(
+        coded("category", "category"),
+        coded("medium", "medium"),
+        path("based-on", "reference", "$.basedOn[*].reference", "ServiceRequest", "Task"),
+        path(
             "about",
             "reference",
             "$.about[*].reference",
@@ -410,71 +305,71 @@ SURFACE: dict[str, Type] = {
             definition="Communication.about: the Task or request that a message is about.",
             expression="Communication.about",
         ),
-        _path("sender", "reference", "$.sender.reference", "Organization"),
-        _path("recipient", "reference", "$.recipient[*].reference", "Organization", "PractitionerRole"),
+        path("sender", "reference", "$.sender.reference", "Organization"),
+        path("recipient", "reference", "$.recipient[*].reference", "Organization", "PractitionerRole"),
         msgspec.structs.replace(IDENTIFIER, whole=True),
         based_on=("basedOn",),
         about=("about",),
         doc="Questions and answers, crisis steps, contact attempts, and the receipt of a completed share.",
         by=PARTIES,
     ),
-    "Provenance": _record(
+    "Provenance": record(
         CREATE,
-        _path("target", "reference", "$.target[*].reference", "ServiceRequest"),
-        _path("agent", "reference", "$.agent[*].who.reference", "Organization"),
-        _date("recorded", "recorded"),
+        path("target", "reference", "$.target[*].reference", "ServiceRequest"),
+        path("agent", "reference", "$.agent[*].who.reference", "Organization"),
+        date("recorded", "recorded"),
         target=("target",),
         doc="A lawful basis (HLEGAL, ETREAT) in place of a consent.",
         by=PLATFORM,
     ),
-    "RelatedPerson": _record(CREATE, PERSON, IDENTIFIER, patient=("patient",)),
-    "Location": _record(
+    "RelatedPerson": record(CREATE, PERSON, IDENTIFIER, patient=("patient",)),
+    "Location": record(
         READ,
         IDENTIFIER,
         doc="A place that a hospital sent along; those of the directory are Organizations, stations and rooms too.",
     ),
-    "Coverage": _record(
+    "Coverage": record(
         READ,
-        _code("status", "fm-status"),
+        code("status", "fm-status"),
         PERSON,
-        _reference("beneficiary", "person", "Patient"),
+        reference("beneficiary", "person", "Patient"),
         IDENTIFIER,
         patient=("beneficiary",),
     ),
-    "Organization": _directory(
+    "Organization": directory(
         Param("identifier", "token", "number"),
         Param("name", "string", "name"),
         Param("type", "token", "type"),
         Param("active", "boolean", "active"),
-        _reference("partof", "part-of", "Organization"),
+        reference("partof", "part-of", "Organization"),
         partof=("partOf",),
     ),
-    "HealthcareService": _directory(
-        _reference("organization", "organization", "Organization"),
+    "HealthcareService": directory(
+        reference("organization", "organization", "Organization"),
         Param("name", "string", "name"),
         Param("active", "boolean", "active"),
         Param("service-type", "token", "type"),
         Param("specialty", "token", "need"),
-        _reference("location", "location", "Location"),
+        reference("location", "location", "Location"),
         organization=("providedBy",),
         interactions=("read", "vread", "history-instance", "search-type", "update"),
         doc="What an agency offers; its capacity is set by update.",
     ),
-    "PractitionerRole": _directory(
-        _reference("organization", "organization", "Organization"),
-        _reference("practitioner", "id", "Practitioner"),
+    "PractitionerRole": directory(
+        reference("organization", "organization", "Organization"),
+        reference("practitioner", "id", "Practitioner"),
         Param("role", "token", "grade"),
         Param("active", "boolean", "active"),
         organization=("organization",),
         practitioner=("practitioner",),
     ),
-    "CareTeam": _directory(
-        _code("status", "care-team-status", "status"),
-        _reference("participant", "participant", "PractitionerRole"),
+    "CareTeam": directory(
+        code("status", "care-team-status", "status"),
+        reference("participant", "participant", "PractitionerRole"),
         participant=("participant", "member"),
         doc="An agency's working staff, derived from the directory; it bears the agency's id.",
     ),
-    "Practitioner": _directory(Param("name", "string", "name", personal=True), Param("active", "boolean", "active")),
+    "Practitioner": directory(Param("name", "string", "name", personal=True), Param("active", "boolean", "active")),
     "Subscription": Type(
         "subscription",
         ("read", "search-type", "create", "update"),
@@ -504,7 +399,7 @@ SURFACE: dict[str, Type] = {
             ID,
             CHANGED,
             Param("date", "date", "date"),
-            _reference("patient", "person", "Patient"),
+            reference("patient", "person", "Patient"),
             Param("agent", "reference", "agent", targets=("Organization", "Device")),
             Param("entity", "reference", "entity", targets=("Patient", "ServiceRequest", "Task")),
             Param("altid", "token", "actor"),
@@ -527,7 +422,7 @@ SURFACE: dict[str, Type] = {
         "each told by its content, of at most 10,000,000 octets unless the deployment says otherwise. It does not change: a "
         "new file is a new Binary.",
     ),
-    "Questionnaire": _published(
+    "Questionnaire": published(
         Param("url", "uri", "url"),
         Param("version", "token", "version"),
         Param("name", "string", "name"),
@@ -538,7 +433,7 @@ SURFACE: dict[str, Type] = {
         doc="The screening instruments that the service understands. A response names one by its url; the link id of an item "
         "is its LOINC code.",
     ),
-    "SearchParameter": _published(
+    "SearchParameter": published(
         Param("url", "uri", "url"),
         Param("name", "string", "name"),
         Param("code", "code", "plain-code"),
@@ -547,7 +442,7 @@ SURFACE: dict[str, Type] = {
         Param("status", "code", "status"),
         doc="The search parameters that base R4 does not define.",
     ),
-    "OperationDefinition": _published(
+    "OperationDefinition": published(
         Param("url", "uri", "url"),
         Param("name", "string", "name"),
         Param("code", "code", "plain-code"),
@@ -555,10 +450,10 @@ SURFACE: dict[str, Type] = {
         Param("status", "code", "status"),
         doc="The operations of the service's own.",
     ),
-    "Device": _published(
+    "Device": published(
         Param("device-name", "string", "name"),
         Param("status", "code", "status"),
-        _reference("organization", "owner", "Organization"),
+        reference("organization", "owner", "Organization"),
         doc="The service itself: it observes every AuditEvent, and acts where its clock does.",
     ),
     "Group": Type(
@@ -568,8 +463,8 @@ SURFACE: dict[str, Type] = {
             ID,
             CHANGED,
             Param("characteristic", "token", "need"),
-            _reference("member", "member", "Patient"),
-            _reference("managing-entity", "organization", "Organization"),
+            reference("member", "member", "Patient"),
+            reference("managing-entity", "organization", "Organization"),
         ),
         doc="People by what they need (`characteristic`, `urn:yuanshe:need`): one Group for each need and organisation, put together "
         "from referrals when it is asked for. A hospital's holds its own people, an agency's those disclosed to it.",

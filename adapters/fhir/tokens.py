@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from adapters.fhir import audit, render
 from adapters.fhir.references import as_id
-from adapters.fhir.surface import SURFACE, Param
+from adapters.fhir.rows import Param
+from adapters.fhir.surface import SURFACE
 from service import codes
 from service.db.finding import NEVER, Condition, either
 from service.errors import Malformed

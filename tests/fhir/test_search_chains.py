@@ -6,7 +6,8 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from adapters.fhir import shaping
-from adapters.fhir.surface import SURFACE, Param
+from adapters.fhir.rows import Param
+from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
 from service.errors import Forbidden, Malformed
 from service.patients.model import CITIZEN_NUMBER

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.fhir.definitions import SHAPES
-from adapters.fhir.surface import SURFACE, Type
+from adapters.fhir.rows import Type
+from adapters.fhir.surface import SURFACE
 from adapters.fhir.ways import SYSTEM, Way
 from tests.fhir.samples import least
 from tests.http.test_robustness import ASYNC, Stored, assert_in_form, spoils, spoilt
