@@ -134,6 +134,47 @@ async def test_several_workers_at_once_post_each_notice_once(database, service, 
     assert listener.received.empty()
 
 
+async def test_one_that_fails_in_between_gets_the_rest_as_soon_as_it_answers(database, service, listener):
+    """What was taken ahead for it is not kept until the lease of a minute or two ends."""
+    to = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
+    await activate(service, to)
+    listener.answers["/hook"] = [*["204 No Content"] * 20, "500 Broken", "204 No Content"]
+    await happen(service, await new_referral(service), *["ask"] * 60)
+    async with working(database, service, schedule=(timedelta(0),) * 5):
+        got = [(await listener.next()).json["data"]["number"] for _ in range(61)]
+    assert set(got) == set(range(1, 61))
+
+
+async def test_what_was_taken_by_a_worker_that_is_told_to_stop_is_left_to_the_next(database, service, listener):
+    to = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
+    await activate(service, to)
+    await happen(service, await new_referral(service), *["ask"] * 60)
+    got = set()
+    async with working(database, service):
+        while len(got) < 10:
+            got.add((await listener.next()).json["data"]["number"])
+    async with working(database, service):
+        while len(got) < 60:
+            got.add((await listener.next()).json["data"]["number"])
+
+
+async def test_what_cannot_be_recorded_keeps_nothing_else_from_being_recorded(database, service, listener):
+    to = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
+    await activate(service, to)
+    referral = await new_referral(service)
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE delivery ADD CONSTRAINT broken CHECK (number <> 3 OR state <> 'sent')")
+    async with working(database, service):
+        await happen(service, referral, *["ask"] * 8)
+        for _ in range(8):
+            await listener.next()
+        while (
+            await as_platform(service, lambda s: s.fetchval("SELECT count(*) FROM delivery WHERE state = 'sent'")) < 8
+        ):
+            pass  # seven, and the handshake; the question itself waits for the database
+    await owner.close()
+
+
 async def test_a_worker_outlives_the_loss_of_its_connections(database, service, listener):
     to = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
     await activate(service, to)
