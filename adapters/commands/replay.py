@@ -1,6 +1,7 @@
 """`yuanshe replay`: sends what a system would send, and explains each refusal beside a corrected example."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,13 @@ def command(file: Path, url: str | None, party: str, token_file: Path | None, va
     """
     content = _content(file)
     url, token = _where(url, party, token_file)
-    path = _path(content, validate)
-    answer = _send(f"{url}/{path}".rstrip("/"), token, content)
-    try:
-        said: dict[str, Any] = answer.json() if answer.content else {}
-    except ValueError:
-        raise SetupError(
-            f"{url} answered {answer.status_code}, and not in FHIR's JSON; is it the FHIR surface?"
-        ) from None
-    refused = tell(content, path, answer.status_code, answer.headers.get("location"), said)
+    if validate:
+        # Each by itself: what was sent, under which type, and where it stands.
+        judged = [_validated(url, token, resource, at) for at, resource in _resources(content)]
+        raise SystemExit(1 if any(judged) else 0)
+    path = _path(content)
+    answer = _send(url, path, token, content)
+    refused = tell(content, path, answer.status_code, answer.headers.get("location"), _said(url, answer))
     raise SystemExit(1 if refused else 0)
 
 
@@ -58,8 +57,9 @@ def _content(file: Path) -> dict[str, Any]:
 
 def _where(url: str | None, party: str, token_file: Path | None) -> tuple[str, str]:
     """The address and a token: given, or those of the demo that runs on this machine."""
-    if url and token_file:
-        return url.rstrip("/"), token_file.read_text().strip()
+    given = _token(token_file) if token_file else None
+    if url and given:
+        return url.rstrip("/"), given
     file = settings.read().home / "demo.json"
     try:
         demo = json.loads(file.read_text())
@@ -67,15 +67,43 @@ def _where(url: str | None, party: str, token_file: Path | None) -> tuple[str, s
         raise SetupError(f"{file} cannot be read. Start the demo, or give --to and --token-file.") from None
     if party not in demo["clients"]:
         raise SetupError(f"The demo has no client {party}; it has {', '.join(demo['clients'])}.")
-    token = token_file.read_text().strip() if token_file else demo["clients"][party]["access_token"]
-    return (url or demo["fhir_url"]).rstrip("/"), token
+    return (url or demo["fhir_url"]).rstrip("/"), given or demo["clients"][party]["access_token"]
 
 
-def _path(content: dict[str, Any], validate: bool) -> str:
+def _token(file: Path) -> str:
+    token = file.read_text().strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise SetupError(f"{file} holds no access token: one line of letters, without blanks.")
+    return token
+
+
+def _resources(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """What there is to validate, with its place: of a Bundle each entry's resource, else the resource itself."""
+    if content["resourceType"] != "Bundle":
+        return [("", content)]
+    entries: Any = content.get("entry")
+    found: list[tuple[str, dict[str, Any]]] = [
+        (f"entry[{position}] ", entry["resource"])
+        for position, entry in enumerate(entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+        and isinstance(entry.get("resource"), dict)
+        and isinstance(entry["resource"].get("resourceType"), str)
+    ]
+    if not found:
+        raise SetupError("The Bundle holds no resource to validate.")
+    return found
+
+
+def _validated(url: str, token: str, resource: dict[str, Any], at: str) -> bool:
+    """One resource's $validate, told; whether something is wrong with it."""
+    path = f"{resource['resourceType']}/$validate"
+    answer = _send(url, path, token, resource)
+    return tell(resource, path, answer.status_code, None, _said(url, answer), at)
+
+
+def _path(content: dict[str, Any]) -> str:
     """Where it is sent: a transaction or batch to the surface itself, anything else to its type."""
     type = content["resourceType"]
-    if validate:
-        return f"{type}/$validate"
     if type == "Bundle" and content.get("type") in ("transaction", "batch", None):
         return ""
     if type == "Bundle":
@@ -85,21 +113,35 @@ def _path(content: dict[str, Any], validate: bool) -> str:
     return type
 
 
-def _send(url: str, token: str, content: dict[str, Any]) -> httpx.Response:
+def _send(url: str, path: str, token: str, content: dict[str, Any]) -> httpx.Response:
     try:
         return httpx.post(
-            url, content=msgspec.json.encode(content), timeout=LONGEST,
+            f"{url}/{path}".rstrip("/"), content=msgspec.json.encode(content), timeout=LONGEST,
             headers={"authorization": f"Bearer {token}", "content-type": FHIR_JSON, "accept": FHIR_JSON},
         )  # fmt: skip
     except httpx.HTTPError as fault:
         raise SetupError(f"{url} cannot be reached ({type(fault).__name__}); does the service run there?") from None
 
 
-def tell(content: dict[str, Any], path: str, status: int, location: str | None, said: dict[str, Any]) -> bool:
-    """Print what became of it; whether any part was refused."""
+def _said(url: str, answer: httpx.Response) -> dict[str, Any]:
+    """What was answered. Only FHIR's JSON says that something was taken, or why not."""
+    try:
+        said: Any = answer.json() if answer.content else {}
+    except ValueError:
+        said = None
+    of_fhir = isinstance(said, dict) and ("resourceType" in said or (not said and answer.status_code < 400))
+    if not of_fhir:
+        raise SetupError(f"{url} answered {answer.status_code}, and not in FHIR's JSON; is it the FHIR surface?")
+    return said
+
+
+def tell(
+    content: dict[str, Any], path: str, status: int, location: str | None, said: dict[str, Any], at: str = ""
+) -> bool:
+    """Print what became of it; whether any part was refused. `at`: where in a file of several it stands."""
     if said.get("resourceType") == "OperationOutcome":
         good = status < 400 and all(issue["severity"] in ("information", "warning") for issue in said["issue"])
-        click.echo(f"{status} {'taken' if good else 'refused'}: {path or 'the Bundle'}")
+        click.echo(f"{status} {'taken' if good else 'refused'}: {at}{path or 'the Bundle'}")
         for issue in said["issue"]:
             _explain(issue, content, "Bundle" if not path else content["resourceType"])
         return not good
@@ -130,7 +172,8 @@ def _explain(issue: dict[str, Any], content: dict[str, Any], type: str) -> None:
     mark = {"error": "✗", "fatal": "✗", "warning": "!"}.get(issue["severity"], "·")
     place = next(iter(issue.get("expression", ())), None)
     click.echo(f"  {mark} {issue.get('details', {}).get('text', issue['code'])}" + (f"  [{place}]" if place else ""))
-    if place is None or mark == "·":
+    # Another body changes nothing where the sender is not let in.
+    if place is None or mark == "·" or issue["code"] in ("forbidden", "login"):
         return
     steps = examples.steps(place)[1:]
     sent = examples.value_at(content, list(steps))

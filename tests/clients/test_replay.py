@@ -62,6 +62,34 @@ async def test_asked_to_validate_it_stores_nothing(served: Served, tmp_path: Pat
     assert not await served.world.party("his-a").search("Patient")
 
 
+async def test_a_bundle_is_validated_entry_by_entry(served: Served, tmp_path: Path) -> None:
+    code, said = await replay(served, tmp_path, submission("N05"), "--validate")
+    assert code == 0 and "200 taken: entry[0] Patient/$validate" in said, said
+    spoilt = submission("N05", request={"status": "bogus"})
+    code, said = await replay(served, tmp_path, spoilt, "--validate")
+    assert code == 1 and "refused: entry[2] ServiceRequest/$validate" in said, said
+    assert "[ServiceRequest.status]" in said and 'sent: "bogus"' in said and 'taken would be: "active"' in said
+    assert not await served.world.party("his-a").search("Patient")
+
+
+async def test_who_is_not_let_in_is_shown_no_other_body(served: Served, tmp_path: Path) -> None:
+    served.world.said["clients"]["his-a"] = served.world.said["clients"]["agency-a"]
+    code, said = await replay(served, tmp_path, submission("N05"))
+    assert code == 1 and "403 refused" in said and "taken would be" not in said, said
+
+
+async def test_an_address_that_is_not_the_surface_took_nothing(served: Served, tmp_path: Path) -> None:
+    code, said = await replay(served, tmp_path, submission("N05"), "--to", served.url.removesuffix("/fhir"))
+    assert code == 2 and "is it the FHIR surface?" in said and "taken" not in said, said
+
+
+async def test_a_file_without_a_token_is_named(served: Served, tmp_path: Path) -> None:
+    nothing = tmp_path / "empty"
+    nothing.write_text("\n")
+    code, said = await replay(served, tmp_path, submission("N05"), "--token-file", str(nothing))
+    assert code == 2 and "holds no access token" in said, said
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [("no JSON", "is not JSON"), ([], "holds no resource"), ({"resourceType": "Bundle", "type": "document"}, "as a transaction or a batch")],
