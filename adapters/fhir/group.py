@@ -1,12 +1,13 @@
 """Groups in their form: one an organisation and need, its members the people whom the reader may know there."""
 
+from collections.abc import Sequence
+
 from adapters.fhir import render
 from adapters.fhir.render import Json
 from adapters.fhir.shaping import SUBSETTED
 from service import codes
-from service.db import Session
-from service.referrals import group_finding
 from service.referrals.group_finding import Group
+from service.values import Id
 
 LISTED = 500
 """Members that a Group lists; beyond, its `quantity` tells how many there are, and `$export` gives them all."""
@@ -17,10 +18,8 @@ def version(group: Group) -> int:
     return int(group.changed.timestamp() * 1000)
 
 
-async def show(session: Session, group: Group) -> Json:
-    """The Group with its first members by id."""
-    members = await group_finding.members(session, group.organization, group.need, None, LISTED)
-    session.patients.update(members)
+def show(group: Group, members: Sequence[Id]) -> Json:
+    """The Group with its first members."""
     meta = render.meta(version(group), group.changed)
     if group.quantity > len(members):
         meta["tag"] = [SUBSETTED]

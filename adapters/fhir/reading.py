@@ -111,8 +111,10 @@ def unchanging(found: Sequence[Json]) -> list[Read]:
 
 
 async def groups(session: Session, found: Sequence[Group]) -> list[Read]:
-    """Groups with their members."""
-    return [Read(await group.show(session, each), group.version(each), each.changed) for each in found]
+    """Groups with their first members by id."""
+    members = await group_finding.first_members(session, found, group.LISTED)
+    session.patients.update(person for persons in members.values() for person in persons)
+    return [Read(group.show(each, members[each.id]), group.version(each), each.changed) for each in found]
 
 
 def subscribed(actor: Actor, found: Sequence[Subscriber]) -> list[Read]:

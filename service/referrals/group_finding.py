@@ -82,11 +82,11 @@ FIRST = Id(int=0)
 # In the order of an index, behind a known place: every member is passed once, however many pages they come in.
 _MEMBERS = """
 SELECT DISTINCT patient_id FROM task
-WHERE {0} AND $2 = ANY(needs) AND status <> 'entered-in-error'
-  AND CASE kind WHEN 'parent' THEN hospital_id = $1 WHEN 'share' THEN agency_id = $1 ELSE false END
+WHERE {which} AND {need} = ANY(needs) AND status <> 'entered-in-error'
+  AND CASE kind WHEN 'parent' THEN hospital_id = {organization} WHEN 'share' THEN agency_id = {organization} ELSE false END
 ORDER BY patient_id
 """
-MEMBERS = _MEMBERS.format("patient_id > $3") + "LIMIT $4"
+MEMBERS = _MEMBERS.format(which="patient_id > $3", organization="$1", need="$2") + "LIMIT $4"
 
 
 async def members(session: Session, organization: Id, need: str, after: Id | None, limit: int) -> list[Id]:
@@ -95,7 +95,23 @@ async def members(session: Session, organization: Id, need: str, after: Id | Non
     return [row["patient_id"] for row in rows]
 
 
-AMONG = _MEMBERS.format("patient_id = ANY($3)")
+FIRST_MEMBERS = f"""
+SELECT g.id, m.patient_id FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS g (id, organization, need), LATERAL (
+{_MEMBERS.format(which="patient_id IS NOT NULL", organization="g.organization", need="g.need")} LIMIT $4
+) AS m
+"""
+
+
+async def first_members(session: Session, found: Sequence[Group], limit: int) -> dict[Id, list[Id]]:
+    """The first members of each of these groups, at most `limit` of each, by the group's id."""
+    ids, organizations, needs = [each.id for each in found], [each.organization for each in found], [each.need for each in found]  # fmt: skip
+    first: dict[Id, list[Id]] = {id: [] for id in ids}
+    for row in await session.fetch(FIRST_MEMBERS, ids, organizations, needs, limit):
+        first[row["id"]].append(row["patient_id"])
+    return first
+
+
+AMONG = _MEMBERS.format(which="patient_id = ANY($3)", organization="$1", need="$2")
 
 
 async def among(session: Session, organization: Id, need: str, persons: Sequence[Id]) -> list[Id]:
