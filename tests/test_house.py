@@ -118,6 +118,16 @@ def test_every_module_says_what_it_is_for_and_stays_readable(path: Path) -> None
             ) or node.name in ("HealthcareService",), f"{node.name} is a banned name"
 
 
+def test_every_module_of_the_fhir_surface_is_on_the_map() -> None:
+    """Once, in the table of docs/architecture.md; and none that there is not."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page[page.index("Its modules, in the order") : page.index("What every protocol shares")]
+    modules = {path.name for path in (ROOT / "adapters" / "fhir").glob("*.py")} - {"__init__.py"}
+    named = re.findall(r"`(\w+\.py)`", table)
+    assert set(named) == modules
+    assert len(named) == len(modules), "named twice"
+
+
 def test_every_setting_is_documented() -> None:
     readme = (ROOT / "README.md").read_text()
     source = (ROOT / "adapters" / "settings.py").read_text()
