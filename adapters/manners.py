@@ -61,9 +61,7 @@ class Manners:
         headless = scope["method"] == "HEAD"
         if headless and not KNOW_HEAD.match(scope["path"]):
             scope["method"] = "GET"
-        packs = b"gzip" in asked.get(b"accept-encoding", b"") and _takes_gzip(
-            asked[b"accept-encoding"].decode("latin-1")
-        )
+        packs = takes_gzip(asked.get(b"accept-encoding", b"").decode("latin-1"))
         return await self.app(scope, receive, _Sending(send, always, packs, headless))
 
     def _shared(self, origin: str) -> Headers:
@@ -141,7 +139,8 @@ def _fit(id: bytes) -> bool:
     return len(id) <= LONGEST_ID and id.isascii() and id.decode().isprintable()
 
 
-def _takes_gzip(accepted: str) -> bool:
+def takes_gzip(accepted: str) -> bool:
+    """Whether Accept-Encoding names gzip, and not to refuse it (RFC 9110, 12.5.3)."""
     for coding in accepted.lower().split(","):
         name, _, weight = coding.partition(";")
         if name.strip() == "gzip":

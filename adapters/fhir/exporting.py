@@ -15,6 +15,7 @@ from adapters.fhir import bulk, dates, outcomes, paging, parameters, reading, re
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import Answer, Asked
 from adapters.fhir.surface import SURFACE
+from adapters.manners import takes_gzip
 from service.access import flow as access
 from service.access.model import Actor, Call
 from service.access.scopes import may
@@ -274,17 +275,10 @@ async def file(database: Database, actor: Actor, asked: Asked, place: Place) -> 
             raise _closed([named[1]])
         found = await exports.open_file(session, export, named[1], int(named[2]))
     headers = {"content-type": NDJSON, "cache-control": "private, no-store", "accept-ranges": "none"}
-    if _takes_gzip(asked.headers.get("accept-encoding", "")):
+    if takes_gzip(asked.headers.get("accept-encoding", "")):
         headers |= {"content-encoding": "gzip"}
         return Answer(200, None, headers, pieces=_packed(_pieces(database, export, found)))
     return Answer(200, None, headers | {"content-length": str(found.size)}, pieces=_pieces(database, export, found))
-
-
-def _takes_gzip(accepted: str) -> bool:
-    codings = {
-        name.strip(): weight for name, _, weight in (each.partition(";") for each in accepted.lower().split(","))
-    }
-    return "gzip" in codings and not re.fullmatch(r"\s*q=0(\.0*)?\s*", codings["gzip"])
 
 
 async def _pieces(database: Database, export: Export, file: File) -> AsyncIterator[bytes]:
