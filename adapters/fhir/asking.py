@@ -9,7 +9,8 @@ import msgspec
 
 from adapters.fhir import audit, chains, dates, paging, shaping, tokens
 from adapters.fhir.references import as_id, parse
-from adapters.fhir.surface import SURFACE, Param, Type, revincludes
+from adapters.fhir.rows import Param, Type
+from adapters.fhir.surface import SURFACE, revincludes
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db.finding import NEVER, After, Condition, Order, both, either, negated
@@ -180,7 +181,8 @@ def _read(actor: Actor, type: str, name: str, value: str) -> tuple[Condition, bo
     if found is None or param is None:
         return None
     if found[3] is None:
-        return condition(actor, type, param, found[2] or "", value), param.personal
+        modifier = found[2] or ""
+        return condition(actor, type, param, modifier, value), _personal(param, modifier)
     return _chain(actor, type, param, found[2], found[3], found[4] or "", value)
 
 
@@ -201,7 +203,7 @@ def _chain(
         _may_search(actor, target)
         inner = condition(actor, target, wanted, modifier, value)
         reached.append(chains.forward(type, param, target, inner, few=chains.few(target, wanted)))
-    return either(*reached), any(wanted.personal for wanted in known.values())
+    return either(*reached), any(_personal(wanted, modifier) for wanted in known.values())
 
 
 def _having(
@@ -216,10 +218,20 @@ def _having(
         return NEVER, False
     _may_search(actor, source)
     inner = condition(actor, source, wanted, modifier or "", value)
-    return chains.backward(source, param, inner, few=chains.few(source, wanted)), wanted.personal
+    return chains.backward(source, param, inner, few=chains.few(source, wanted)), _personal(wanted, modifier or "")
+
+
+def _personal(param: Param, modifier: str) -> bool:
+    """Whether the value may identify a person: by `:identifier` it is the number of whoever is referenced."""
+    if modifier != "identifier":
+        return param.personal
+    numbers = (SURFACE[target].param("identifier") for target in param.targets if target in SURFACE)
+    return any(number.personal for number in numbers if number)
 
 
 def _may_search(actor: Actor, type: str) -> None:
+    if actor.side not in SURFACE[type].who:
+        raise Forbidden(f"This chain searches {type}, which is not for the {actor.side}.", key="wrong-actor")
     if not may(actor, type, "s"):
         raise Forbidden(f"The token's scopes do not allow this chain: it searches {type}.", key="insufficient-scope")
 

@@ -9,13 +9,11 @@ from adapters.fhir.published import LOADED
 from adapters.fhir.render import concept, meta, ref
 from service import codes
 from service.codes import CodeList
-from service.directory.model import Member, Organization, Region, Service, Team, Worker
+from service.directory.model import USCC, Member, Organization, Region, Service, Team, Worker
 from service.values import Id
 
 Json = dict[str, Any]
 
-USCC = "urn:yuanshe:uscc"
-"""Identifier system of the unified social credit code (GB 32100)."""
 CAPACITY = (
     "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-ExtensionHealthcareServiceCapacityStatus"
 )

@@ -231,11 +231,24 @@ def kept(answer: Answer) -> Kept | None:
     return Kept(answer.status, answer.headers, b"" if answer.body is None else write_json(answer.body))
 
 
-def again(kept: Kept) -> Answer:
-    """The answer that was given before, and a word that it is that one."""
-    return Answer(
-        kept.status, read_json(kept.body) if kept.body else None, kept.headers | {"idempotent-replayed": "true"}
-    )
+def again(kept: Kept, *, shown: bool) -> Answer:
+    """The answer that was given before, and a word that it is that one. Not `shown` where somebody in it may not be seen any
+    more: then it says what became of the request, and holds no resource."""
+    body = read_json(kept.body) if kept.body else None
+    if not shown:
+        body = _bare(body)
+    return Answer(kept.status, body, kept.headers | {"idempotent-replayed": "true"})
+
+
+def _bare(body: Any) -> Any:
+    """As with `Prefer: return=minimal`: an outcome, and what a Bundle says of its entries."""
+    match body:
+        case {"resourceType": "OperationOutcome"}:
+            return body
+        case {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}:
+            return body | {"entry": [{key: entry[key] for key in entry if key != "resource"} for entry in entries]}
+        case _:
+            return None
 
 
 class Refused405(Refusal):

@@ -26,14 +26,14 @@ async def included(
     known = {(type, body["id"]) for body in found}
     bodies: list[Json] = []
     for target, ids in _wanted(type, asked, found, known).items():
-        if may(actor, target, "r"):
+        if actor.side in SURFACE[target].who and may(actor, target, "r"):
             bodies += [each.body for each in await reading.many(session, actor, target, ids[: MOST + 1])]
     known |= {(body["resourceType"], body["id"]) for body in bodies}
     names = ",".join(f"{type}/{body['id']}" for body in found)
     for source, name in asked.revincludes if found else ():
         param = SURFACE[source].param(name)
         assert param is not None
-        if not may(actor, source, "s"):
+        if actor.side not in SURFACE[source].who or not may(actor, source, "s"):
             continue
         conditions = [asking.condition(actor, source, param, "", names)]
         if SURFACE[source].room == "record":

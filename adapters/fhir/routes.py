@@ -33,6 +33,7 @@ from adapters.fhir.exchange import (
 from adapters.pace import Pace
 from service.access import flow as access
 from service.access.model import Actor, Call
+from service.consent import store as consents
 from service.db import Database, Session
 from service.errors import Conflict, Invalid, Refusal, Unauthenticated
 from service.notices.reach import Reach
@@ -140,7 +141,8 @@ async def transact(
             async with access.open(database, actor, call) as session:
                 if call.named and (given := await access.answered(session, actor, call.named)):
                     call.action, call.interaction, call.resource_id = "R", "replay", None
-                    return again(given)
+                    ended = given.at and await consents.has_ended(session, actor.organization, given.at)
+                    return again(given, shown=not ended)
                 try:
                     answer = await run(session, session.began)
                 except Refusal as refusal:

@@ -342,7 +342,8 @@ async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Refere
         if found is None or found[0] not in ("ServiceRequest", "Task") or (id := references.as_id(found[1])) is None:
             continue
         share = await store.by_filler(session, id) if found[0] == "ServiceRequest" else await store.task(session, id)
-        if share is None and found[0] == "ServiceRequest":
+        if share is None and found[0] == "ServiceRequest" and await store.referral(session, id):
+            # The placer's request, to those alone who may know of it.
             share = await store.own_share(session, id, actor.organization)
         if share is None:
             raise NotFound("This is based on nothing that is yours to see.", at=f"{type}.basedOn[{position}]")

@@ -138,11 +138,12 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An answer as it went out, in its protocol's own words, kept to be given again."""
+    """An answer as it went out, in its protocol's own words, kept to be given again. `at`: when it was given."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    at: datetime | None = None
 
 
 LOOKS = frozenset(

@@ -233,7 +233,7 @@ async def write_answered(session: Session, line: AuditLine, named: Named, answer
 # The lock ends with the transaction. Whoever gets it after another's commit, but looked before it, finds no row here,
 # does everything anew, and fails at the unique key: nothing is done twice.
 ANSWERED = """
-SELECT held.mine, a.content, a.status, a.headers, a.body
+SELECT held.mine, a.content, a.status, a.headers, a.body, a.at
 FROM (SELECT pg_try_advisory_xact_lock($3) AS mine) held
 LEFT JOIN answered a ON a.actor_id = $1 AND a.name = $2
 """
@@ -247,7 +247,7 @@ async def answered(session: Session, actor: Id, named: Named) -> tuple[bool, byt
     if row["content"] is None:
         return row["mine"], None, None
     headers = msgspec.json.decode(row["headers"], type=dict[str, str])
-    return row["mine"], row["content"], Kept(row["status"], headers, row["body"])
+    return row["mine"], row["content"], Kept(row["status"], headers, row["body"], row["at"])
 
 
 def _line(row: "asyncpg.Record") -> AuditLine:

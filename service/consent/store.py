@@ -108,3 +108,14 @@ IS_OPEN = "SELECT EXISTS (SELECT 1 FROM disclosure WHERE referral_id = $1 AND ag
 async def is_open(session: Session, referral: Id, agency: Id) -> bool:
     """Whether identity is disclosed to the agency for this referral now."""
     return bool(await session.fetchval(IS_OPEN, referral, agency))
+
+
+# The minute: of two transactions at once either may have begun first.
+HAS_ENDED = """
+SELECT EXISTS (SELECT 1 FROM disclosure WHERE agency_id = $1 AND closed_at >= $2::timestamptz - interval '1 minute')
+"""
+
+
+async def has_ended(session: Session, agency: Id, since: datetime) -> bool:
+    """Whether anybody was disclosed to the agency who has not been since."""
+    return bool(await session.fetchval(HAS_ENDED, agency, since))

@@ -7,7 +7,7 @@ from asyncpg import Record as Row
 
 from service.db import Session
 from service.db.finding import COUNT_MOST, After, Chosen, Condition, Field, Order, Where, column, text
-from service.directory.model import STAFFED, Member, Organization, Region, Service, Team, Worker
+from service.directory.model import STAFFED, USCC, Member, Organization, Region, Service, Team, Worker
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ ORGANIZATION: dict[str, Field] = {
     "name": text("o.name_zh", "o.name_en"),
     "number": Field(
         "EXISTS (SELECT 1 FROM unnest($1, $2) AS wanted (system, value) WHERE o.uscc IS NOT NULL"
-        " AND (wanted.value IS NULL OR wanted.value = o.uscc))",
+        f" AND (wanted.system IS NULL OR wanted.system = '{USCC}') AND (wanted.value IS NULL OR wanted.value = o.uscc))",
         ("text", "text"),
         missing="o.uscc IS NULL",
     ),

@@ -14,6 +14,8 @@ PLACERS = ("hospital", "campus")
 TAKERS = ("agency", "station", "room")
 """Kinds that referrals are dispatched to; a base only incubates others."""
 STAFFED = (*TAKERS, "base")
+USCC = "urn:yuanshe:uscc"
+"""Identifier system of the unified social credit code (GB 32100)."""
 
 
 class Region(msgspec.Struct, frozen=True):

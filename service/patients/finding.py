@@ -11,6 +11,7 @@ from service.db.finding import (
     OPENED,
     OWN,
     SAID,
+    WIDE,
     After,
     Chosen,
     Condition,
@@ -21,7 +22,7 @@ from service.db.finding import (
     text,
 )
 from service.patients import store
-from service.patients.model import Patient
+from service.patients.model import CITIZEN_NUMBER, Patient
 from service.values import Id
 
 _NAME = text("p.name")
@@ -31,6 +32,9 @@ _PARTS = (
     """ '$.name[*].keyvalue() ? (@.key == "family" || @.key == "given" || @.key == "text").value[*]') AS part, LATERAL (SELECT part #>> '{}' AS said) AS s"""
     f" WHERE b.id = p.id AND b.version = p.received AND {SAID})"
 )
+
+# To an agency only the citizen number is told of, so it finds by no other.
+_TOLD = f"(i.hospital_id = {OWN} OR {WIDE} OR i.system = '{CITIZEN_NUMBER}')"
 
 PATIENT: dict[str, Field] = {
     "of-hospital": Field(f"p.hospital_id = {OWN}", ()),
@@ -45,9 +49,10 @@ PATIENT: dict[str, Field] = {
     "phone": column("p.phone", "text"),
     "number": Field(
         "p.id = ANY(ARRAY(SELECT i.patient_id FROM patient_identifier i, unnest($1, $2) AS wanted (system, value)"
-        " WHERE (wanted.system IS NULL OR i.system = wanted.system) AND (wanted.value IS NULL OR i.value = wanted.value)))",
+        " WHERE (wanted.system IS NULL OR i.system = wanted.system) AND (wanted.value IS NULL OR i.value = wanted.value)"
+        f" AND {_TOLD}))",
         ("text", "text"),
-        missing="NOT EXISTS (SELECT 1 FROM patient_identifier i WHERE i.patient_id = p.id)",
+        missing=f"NOT EXISTS (SELECT 1 FROM patient_identifier i WHERE i.patient_id = p.id AND {_TOLD})",
     ),
 }
 """What persons can be searched by."""
