@@ -43,9 +43,15 @@ def required(reference: Reference | None, *types: str, at: str) -> Id:
     return found
 
 
+_OF_REST = re.compile(r"https?://.+/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})\Z")
+
+
 def urls(type: str, id: str | None, full_url: str | None) -> set[str]:
-    """Every way in which another entry of a Bundle may reference this one."""
+    """Every way in which another entry of a Bundle may reference this one (FHIR R4 bundle.html#references)."""
     found = {full_url} if full_url else set[str]()
+    if full_url and (of_rest := _OF_REST.match(full_url)) and of_rest[1] == type:
+        # Beneath one server its parts name each other without its address, whether or not they repeat their ids.
+        found.add(f"{type}/{of_rest[2]}")
     if id and (full_url is None or full_url.endswith(f"/{id}")):
         found.add(f"{type}/{id}")
     return found
