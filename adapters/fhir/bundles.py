@@ -169,8 +169,12 @@ async def transaction(session: Session, actor: Actor, entries: Sequence[Entry], 
             old, new = f"{stored.type}/{entry.id}", f"{stored.type}/{stored.id}"
             names |= {url: new for url, name in names.items() if name == old}
         answers[entry.position] = response(answer, entry.asked)
-    told = [answers[entry.position] for entry in entries]
-    return {"resourceType": "Bundle", "type": "transaction-response", "entry": told}
+    return reply("transaction-response", [answers[entry.position] for entry in entries])
+
+
+def reply(type: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to a whole Bundle. FHIR's JSON has no empty list (json.html)."""
+    return {"resourceType": "Bundle", "type": type} | ({"entry": answers} if answers else {})
 
 
 async def prepared(actor: Actor, bundle: wire.Bundle, whole: Asked) -> dict[int, tuple[str, ...]]:

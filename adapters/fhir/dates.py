@@ -12,6 +12,8 @@ _FORM = re.compile(
     r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z"
 )
 
+_FORMS = "write 2026, 2026-11, 2026-11-22 or 2026-11-22T15:30:00+08:00, after a prefix such as ge or without one"
+
 EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 """Beyond, a change of zone leaves the years that Python and PostgreSQL can both name."""
 
@@ -58,10 +60,12 @@ def _named(value: str, name: str) -> tuple[str, datetime, datetime, bool]:
     # In a URL a bare plus is a blank; nobody writes a blank into an instant otherwise.
     found = _FORM.match(value.replace(" ", "+"))
     if not found:
-        raise Malformed(f"A date of the parameter {name} cannot be read.", code="invalid")
+        raise Malformed(f"A date of the parameter {name} cannot be read: {_FORMS}.", code="invalid")
     try:
         start, end = _span(*found.groups()[1:])
     except (ValueError, OverflowError):
+        if found[2] == "9999":
+            raise Malformed(f"A date of the parameter {name} is not of these times.", code="invalid") from None
         raise Malformed(f"A date of the parameter {name} does not exist.", code="invalid") from None
     if not EARLIEST <= start <= end <= LATEST:
         raise Malformed(f"A date of the parameter {name} is not of these times.", code="invalid")

@@ -145,7 +145,10 @@ def _types(actor: Actor, level: Level, wanted: Sequence[str], *, lenient: bool) 
     if strange := [type for type in wanted if type not in offered]:
         if not lenient:
             named = ", ".join(type for type in strange if re.fullmatch(r"[A-Z][A-Za-z]{1,40}", type)) or "one of them"
-            raise Malformed(f"These types are not exported here: {named}.", at=_at("_type"), code="not-supported")
+            text = (
+                f"These types are not exported here: {named}." if any(strange) else "_type names no type: leave it out."
+            )
+            raise Malformed(text, at=_at("_type"), code="not-supported")
         wanted = [type for type in wanted if type in offered]
         if not wanted:
             raise Malformed("None of these types is exported here.", at=_at("_type"), code="not-supported")
@@ -181,21 +184,23 @@ async def _known(session: Session, named: Sequence[str], group: tuple[Id, str] |
     same words whoever is not."""
     if len(named) > MOST_PERSONS:
         raise Malformed(f"`patient` names at most {MOST_PERSONS} persons.", at=_at("patient"), code="too-costly")
-    ids: set[Id] = set()
+    # An id that is none of ours is nobody's.
+    ids: set[Id | None] = set()
     for each in named:
         parsed = references.parse(each)
-        if parsed is None or parsed[0] != "Patient" or (id := references.as_id(parsed[1])) is None:
+        if parsed is None or parsed[0] != "Patient":
             raise Malformed("`patient` is a reference such as Patient/….", at=_at("patient"), code="value")
-        ids.add(id)
-    seen = {each.id for each in await patient_finding.patients(session, [Condition("id", tuple(ids))], len(ids))}
+        ids.add(references.as_id(parsed[1]))
+    known = [id for id in ids if id]
+    seen = {each.id for each in await patient_finding.patients(session, [Condition("id", tuple(known))], len(known))}
     if group and seen == ids:
-        seen = set(await group_finding.among(session, *group, list(ids)))
+        seen = set(await group_finding.among(session, *group, known))
     if seen != ids:
         where = "members of this group" if group else "here"
         raise Invalid(
             f"Not all of these persons are {where}, or not yours to see.", at=_at("patient"), code="not-found"
         )
-    return tuple(sorted(ids))
+    return tuple(sorted(known))
 
 
 # ---- how it fares ------------------------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ async def _bundle(database: Database, actor: Actor, asked: Asked) -> Answer:
         else:
             for each in run:
                 answers.append(await one(*each))
-    return Answer(200, {"resourceType": "Bundle", "type": "batch-response", "entry": answers})
+    return Answer(200, bundles.reply("batch-response", answers))
 
 
 AT_ONCE = 4

@@ -63,7 +63,7 @@ async def search(
     if cut:
         entries.append(_outcome(f"Of what is included only {including.MOST} are shown.", "incomplete"))
     if asked.ignored:
-        text = f"{len(asked.ignored)} search parameter(s) are not known here and were ignored; see self."
+        text = f"These search parameters are not known for {type} and were ignored: {_names(asked.ignored)}. See self."
         entries.append(_outcome(text, "not-supported"))
     bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset"}
     if total is not None:
@@ -130,11 +130,16 @@ def _outcome(text: str, code: str) -> Json:
 
 
 def _unknown(type: str, ignored: Sequence[str]) -> Malformed:
-    names = [name for name in ignored if re.fullmatch(r"[_A-Za-z][_A-Za-z:.\-]{0,80}", name)]
-    text = f"These search parameters are not known for {type}: {', '.join(names) or 'one of them'}."
-    if any(name.count(".") > 1 or name.count("_has") > 1 for name in names):
+    text = f"These search parameters are not known for {type}: {_names(ignored)}."
+    if any(name.count(".") > 1 or name.count("_has") > 1 for name in ignored):
         text += " A chain goes one step."
     return Malformed(text, code="not-supported")
+
+
+def _names(ignored: Sequence[str]) -> str:
+    """The names that could be those of parameters: what else was sent may be anything."""
+    names = dict.fromkeys(name for name in ignored if re.fullmatch(r"[_A-Za-z][_A-Za-z:.\-]{0,80}", name))
+    return ", ".join(names) or "one of them"
 
 
 def _behind(asked: Asked, last: steady.Placed) -> After:

@@ -36,7 +36,8 @@ async def status(session: Session, actor: Actor, id: Id | None, words: Words, ba
         entry_id = uuid.uuid4()
         said = notification.status(to, "query-status", to.event_number, (), base_url)
         entries.append({"fullUrl": f"urn:uuid:{entry_id}", "resource": {"id": str(entry_id)} | said, "search": {"mode": "match"}})  # fmt: skip
-    return {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset", "total": len(held), "entry": entries}  # fmt: skip
+    bundle: Json = {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "searchset", "total": len(held)}
+    return bundle | ({"entry": entries} if entries else {})
 
 
 async def events(session: Session, actor: Actor, id: Id, words: Words, base_url: str) -> Json:

@@ -280,3 +280,11 @@ async def test_a_bundle_of_nothing_answers_nothing(world: World, type: str) -> N
         assert (answer.status, answer["type"], answer.get("entry", [])) == (200, f"{type}-response", [])
     refused = await world.party("his-a").post("", {"resourceType": "Bundle", "type": "collection"})
     assert refused.status == 422 and expressions(refused) == ["Bundle.type"]
+
+
+@pytest.mark.parametrize("type", ["transaction", "batch"])
+async def test_a_bundle_of_nothing_is_answered_without_an_empty_list(world: World, type: str) -> None:
+    assert done(await world.party("his-a").post("", bundle(type=type))) == {
+        "resourceType": "Bundle",
+        "type": f"{type}-response",
+    }

@@ -190,6 +190,15 @@ async def test_what_cannot_be_done_is_refused_by_name(
         assert await owner.fetchval("SELECT count(*) FROM export") == 0
 
 
+async def test_whoever_is_not_the_clients_to_see_is_refused_alike_whatever_the_form_of_the_id(world: World) -> None:
+    for name in ("Patient/nope", "Patient/00000000-0000-4000-8000-000000000000"):
+        wanted = {"name": "patient", "valueReference": {"reference": name}}
+        refused = await world.party("his-a").post(
+            "Patient/$export", {"resourceType": "Parameters", "parameter": [wanted]}, prefer="respond-async"
+        )
+        assert refused.status == 422 and refused["issue"][0]["code"] == "not-found", refused
+
+
 async def test_a_lenient_client_is_given_what_can_be_done(world: World) -> None:
     await world.refer()
     his = world.party("his-a")

@@ -98,6 +98,8 @@ async def test_behaviour_28_an_unknown_parameter_is_ignored_and_left_out_of_self
     assert found(answer) and itself(answer) == [("status", "requested"), ("_count", "5")]
     (outcome,) = [entry["resource"] for entry in answer["entry"] if entry["search"]["mode"] == "outcome"]
     assert {issue["severity"] for issue in outcome["issue"]} <= {"warning", "information"}
+    said = outcome["issue"][0]["details"]["text"]
+    assert "colour" in said and "focus.patient.name" in said and "blue" not in said, said
     for query, told in (
         ("colour=blue", "colour"),
         ("focus.patient.name=x", "focus.patient.name"),
@@ -198,3 +200,12 @@ async def test_behaviour_26_the_directory_is_found_by_each_parameter(world: Worl
         assert found(await both_ways(hospital, f"{type}?_id={resource['id']}&_lastUpdated=gt2000")) == {name}
         assert not found(await both_ways(hospital, f"{type}?_id={resource['id']}&_lastUpdated=lt2000"))
     assert (await hospital.get("Organization?active=perhaps")).status == 400
+
+
+async def test_a_date_that_cannot_be_read_is_answered_with_how_dates_are_written(world: World) -> None:
+    hospital = world.party("his-a")
+    for value in ("xx2026", "2026-1", "20261122", "now"):
+        answer = await hospital.get(f"Task?authored-on={value}")
+        assert answer.status == 400 and "2026-11-22T15:30:00+08:00" in answer["issue"][0]["details"]["text"], answer
+    far = await hospital.get("Task?authored-on=le9999-12-31")
+    assert far.status == 400 and "not of these times" in far["issue"][0]["details"]["text"], far
