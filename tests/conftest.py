@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +25,9 @@ HOME = "YUANSHE_TEST_HOME"
 CONTAINER_URL = "YUANSHE_TEST_OWNER_URL"
 TEMPLATE = "yuanshe_template"
 IMAGE = "postgres:17"
+
+MEMORY = 4 * 2**30
+"""Octets that have to be free in memory before the tests' databases go there."""
 
 # A crash of the machine may lose a test's rows, and nothing else is given up.
 FAST = {
@@ -45,12 +49,17 @@ class Clone(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """The run's server, with a connection of its own to make and drop databases."""
+    """The run's server, with a connection of its own to make and drop databases.
+
+    They are made and dropped in a thread beside the tests: while one runs, the next one's database is made already.
+    """
 
     def __init__(self, owner_dsn: str, app_dsn: str) -> None:
         self._owner_dsn = owner_dsn
         self._app_dsn = app_dsn
         self._loop = asyncio.new_event_loop()
+        self._beside = ThreadPoolExecutor(1)
+        self._ahead: dict[str, Future[Clone]] = {}
         self._admin: asyncpg.Connection[asyncpg.Record] = self._wait(asyncpg.connect(owner_dsn))
 
     def owner_dsn(self, database: str) -> str:
@@ -63,20 +72,33 @@ class Server:
         self._wait(self._admin.execute(statement))
 
     def create(self, template: str = TEMPLATE) -> Clone:
+        made = self._ahead.pop(template, None) or self._beside.submit(self._create, template)
+        clone = made.result()
+        self._ahead[template] = self._beside.submit(self._create, template)
+        return clone
+
+    def _create(self, template: str) -> Clone:
         name = f"t_{secrets.token_hex(8)}"
         # Without fsync, copying files beats writing every page to the log.
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        self._loop.run_until_complete(
+            self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        )
         return Clone(name, self.owner_dsn(name), self.app_dsn(name))
 
     def drop(self, clone: Clone) -> None:
-        self.execute(f'DROP DATABASE IF EXISTS "{clone.name}" WITH (FORCE)')
+        self._beside.submit(
+            self._loop.run_until_complete, self._admin.execute(f'DROP DATABASE IF EXISTS "{clone.name}" WITH (FORCE)')
+        )
 
     def close(self) -> None:
+        for made in self._ahead.values():
+            self.drop(made.result())
         self._wait(self._admin.close())
+        self._beside.shutdown()
         self._loop.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._loop.run_until_complete(coroutine)
+        return self._beside.submit(self._loop.run_until_complete, coroutine).result()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,9 +107,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("YUANSHE_TEST_DATABASE") == "container":
         os.environ[CONTAINER_URL] = _container(config)
     # The controller decides once; its workers inherit the environment.
-    home = os.environ[HOME] = tempfile.mkdtemp(prefix="yuanshe-test-")
+    home = os.environ[HOME] = tempfile.mkdtemp(prefix="yuanshe-test-", dir=_in_memory())
     config.add_cleanup(lambda: _leave(Path(home)))  # this one alone: a run within a run inherits the other's variable
     os.chmod(home, 0o711)  # our own directory; `nobody` has to pass when the tests run as root
+
+
+def _in_memory() -> str | None:
+    """The machine's file system in memory, where it has one with room: copying databases is most of what the disk would do."""
+    memory = Path("/dev/shm")
+    room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY
+    return str(memory) if room else None
 
 
 def _container(config: pytest.Config) -> str:

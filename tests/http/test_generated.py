@@ -167,13 +167,11 @@ async def test_none_breaks_the_service_and_none_that_is_refused_stores(ground: G
         for name in data.draw(st.sets(st.sampled_from(sorted(HEADERS)), max_size=2))
     }
     kind = headers.pop("content-type", "application/json-patch+json" if method == "PATCH" else FHIR_JSON)
+    content: str | bytes | None = json.dumps(sent).encode() if method in ("POST", "PUT", "PATCH") else None
     if path.partition("?")[0].endswith("_search"):
-        kind, sent = "application/x-www-form-urlencoded", path.partition("?")[2]
+        kind, content = "application/x-www-form-urlencoded", path.partition("?")[2]
     party = data.draw(st.sampled_from(PARTIES))
     before = await ground.stored.now()
-    content = (
-        sent if isinstance(sent, str) else json.dumps(sent).encode() if method in ("POST", "PUT", "PATCH") else None
-    )
     answer = await ground.world.party(party).ask(method, path, content, kind=kind, **headers)
     assert answer.status < 500, (party, method, path, answer)
     if method != "HEAD" and answer.headers.get("content-type", FHIR_JSON).startswith(FHIR_JSON):
