@@ -19,7 +19,7 @@ SECRETS = ("陈素芬", "13800000001", "示例街道", "MRN-4711")
 
 
 async def chained(world: World) -> None:
-    await worker.advance(world.database, lambda: None, lambda: None)
+    await worker.chain(world.database)
 
 
 async def events(world: World, query: str = "") -> list[dict[str, Any]]:

@@ -239,7 +239,7 @@ async def test_the_auditor_reads_the_audit(world: World) -> None:
 
     referred = await world.refer("N05")
     await world.party("his-a").read(referred.patient)
-    await worker.advance(world.database, lambda: None, lambda: None)
+    await worker.chain(world.database)
     found = await world.party("auditor").search(f"AuditEvent?patient={referred.patient}")
     assert {each["action"] for each in found} == {"E", "R"}
     assert "陈素芬" not in str(found)
