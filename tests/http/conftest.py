@@ -22,8 +22,10 @@ from service.directory import flow as directory
 from service.practice import PLATFORM
 from service.values import utc_now
 from tests.http.loop import forgotten
+from tests.http.outside import hearing, working
 from tests.http.world import BASE, World
 from tests.http.writers import Ground
+from tests.notices.conftest import Listener
 
 TEMPLATE = "yuanshe_network"
 
@@ -78,3 +80,17 @@ async def writing_world(world: World) -> AsyncIterator[Ground]:
         stack.push_async_callback(elsewhere.close)
         actor = await access.authenticate(world.database, world.said["clients"]["his-a"]["access_token"], utc_now())
         yield Ground(world, elsewhere, actor, (await world.refer("N05")).patient)
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Listener]:
+    """Where notices are posted."""
+    async with hearing() as listener:
+        yield listener
+
+
+@pytest.fixture
+async def worker(world: World) -> AsyncIterator[None]:
+    """A worker of the world's database."""
+    async with working(world.clone):
+        yield

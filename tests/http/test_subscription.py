@@ -13,7 +13,7 @@ from adapters.worker import CLOCK, SWEEPS
 from service.db import Scope
 from service.practice import PLATFORM
 from service.values import Id
-from tests.http.outside import ROOT, hearing, working
+from tests.http.outside import ROOT
 from tests.http.subscribing import (
     GUIDE,
     REQUEST,
@@ -31,25 +31,12 @@ from tests.http.subscribing import (
 )
 from tests.http.test_sweeps import later
 from tests.http.world import BASE, World, reason
-from tests.notices.conftest import Listener
 
 
 @pytest.fixture
 async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator[World]:
     async with serving(network, network_database) as running:
         yield running
-
-
-@pytest.fixture
-async def hook() -> AsyncIterator[Listener]:
-    async with hearing() as listener:
-        yield listener
-
-
-@pytest.fixture
-async def worker(world: World) -> AsyncIterator[None]:
-    async with working(world.clone):
-        yield
 
 
 async def test_a_hospital_hears_of_its_referral_by_signed_notices_without_any_person(world, worker, hook) -> None:

@@ -10,7 +10,7 @@ from fhir.resources.R4B.subscription import Subscription
 
 from adapters.settings import Smtp
 from service.practice import PLATFORM
-from tests.http.outside import hearing, working
+from tests.http.outside import working
 from tests.http.subscribing import (
     GUIDE,
     REQUEST,
@@ -26,7 +26,7 @@ from tests.http.subscribing import (
     wish,
 )
 from tests.http.world import BASE, World
-from tests.notices.conftest import Listener, Received
+from tests.notices.conftest import Received
 from tests.notices.mailbox import Mailbox, mailing
 
 SENDER = "notices@yuanshe.example"
@@ -37,18 +37,6 @@ async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator
     smtp = Smtp("127.0.0.1", 1, "none", SENDER)
     async with serving(network, network_database, smtp=smtp, smtp_domains=("his.example",)) as running:
         yield running
-
-
-@pytest.fixture
-async def hook() -> AsyncIterator[Listener]:
-    async with hearing() as listener:
-        yield listener
-
-
-@pytest.fixture
-async def worker(world: World) -> AsyncIterator[None]:
-    async with working(world.clone):
-        yield
 
 
 def bodies(got: Received) -> dict[str, dict[str, Any]]:

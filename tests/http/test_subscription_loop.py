@@ -8,7 +8,7 @@ import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.parameters import Parameters
 
-from tests.http.outside import command, hearing, working
+from tests.http.outside import command, working
 from tests.http.subscribing import (
     GUIDE,
     REQUEST,
@@ -23,7 +23,6 @@ from tests.http.subscribing import (
     wish,
 )
 from tests.http.world import BASE, Answered, Party, World
-from tests.notices.conftest import Listener
 
 PERSONAL = ("陈素芬", "13800000001", "示例街道")
 
@@ -32,18 +31,6 @@ PERSONAL = ("陈素芬", "13800000001", "示例街道")
 async def world(network: dict[str, Any], network_database: Any) -> AsyncIterator[World]:
     async with serving(network, network_database) as running:
         yield running
-
-
-@pytest.fixture
-async def hook() -> AsyncIterator[Listener]:
-    async with hearing() as listener:
-        yield listener
-
-
-@pytest.fixture
-async def worker(world: World) -> AsyncIterator[None]:
-    async with working(world.clone):
-        yield
 
 
 async def fares(party: Party, made: Answered) -> dict[str, Any]:

@@ -233,7 +233,10 @@ async def test_after_its_end_an_agency_reads_its_own_tasks_and_what_it_wrote(wor
         assert (await agency.get(gone)).status == 404, gone
     for none in ("Patient", "Encounter", "Consent"):
         assert all(found["id"] == offer["for"]["reference"].split("/")[1] for found in await agency.search(none))
-    assert await agency.search(f"Task?patient={referred.patient}&_include=Task:patient") is not None
+    found = await agency.get(f"Task?patient={referred.patient}&_include=Task:patient")
+    assert [each["resource"]["id"] for each in found["entry"]] == [share["id"]], (
+        "its own Task, and nobody along with it"
+    )
     assert "陈素芬" not in str(await agency.get("Task?_include=Task:patient&_include=Task:focus"))
 
 
