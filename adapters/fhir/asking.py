@@ -36,7 +36,7 @@ MODIFIERS = {
 """What may follow a parameter of each kind after a colon; a reference takes the types of its targets too."""
 
 
-class Asked(msgspec.Struct):
+class Search(msgspec.Struct):
     """A search as understood: `used` are the parameters that counted, in the order given. `includes`: parameter and, where
     it was named, the type that is wanted; `revincludes`: type and parameter."""
 
@@ -71,12 +71,12 @@ _NAME = re.compile(r"(_?[a-zA-Z][a-zA-Z\-]*)(?::([^:.]*))?(?:\.(_?[a-zA-Z][a-zA-
 _HAS = re.compile(r"_has:([A-Za-z]+):([a-z\-]+):(_?[a-zA-Z][a-zA-Z\-]*)(?::([^:.]*))?\Z")
 
 
-def understood(actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> Asked:
+def understood(actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> Search:
     """What these parameters ask of a type. Raises Malformed for a modifier or a value that cannot be understood, Forbidden for
     a chain into a type that the token may not search: it would tell what is found there."""
     if len(params) + sum(value.count(",") for _, value in params) > MOST_VALUES:
         raise Malformed(f"A search has at most {MOST_VALUES} values.", code="too-costly")
-    asked = Asked([], [], [], [], [])
+    asked = Search([], [], [], [], [])
     surface = SURFACE[type]
     for name, value in params:
         if "\0" in name or "\0" in value:
@@ -99,7 +99,7 @@ def understood(actor: Actor, type: str, params: Sequence[tuple[str, str]]) -> As
     return asked
 
 
-def _of_result(asked: Asked, type: str, surface: Type, name: str, value: str) -> bool:
+def _of_result(asked: Search, type: str, surface: Type, name: str, value: str) -> bool:
     """Parameters that say how to answer; False for one that is not of these."""
     match name:
         case "_count":
@@ -133,7 +133,7 @@ def _of_result(asked: Asked, type: str, surface: Type, name: str, value: str) ->
     return True
 
 
-def _include(asked: Asked, type: str, surface: Type, value: str) -> bool:
+def _include(asked: Search, type: str, surface: Type, value: str) -> bool:
     source, _, rest = value.partition(":")
     name, _, target = rest.partition(":")
     known = [*surface.includes] if name == "*" and not target else [name] if name in surface.includes else []
@@ -143,7 +143,7 @@ def _include(asked: Asked, type: str, surface: Type, value: str) -> bool:
     return True
 
 
-def _revinclude(asked: Asked, type: str, value: str) -> bool:
+def _revinclude(asked: Search, type: str, value: str) -> bool:
     source, _, rest = value.partition(":")
     name, _, target = rest.partition(":")
     if f"{source}:{name}" not in revincludes(type) or target not in ("", type):

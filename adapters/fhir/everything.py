@@ -24,7 +24,7 @@ COMPARTMENT = tuple(sorted(name for name, type in SURFACE.items() if (param := t
 """The types that are about a person by their parameter `patient`."""
 
 
-class Asked(msgspec.Struct):
+class Wish(msgspec.Struct):
     """What is asked for. `types`: those that are left; `rest`: the query of the first one's next page."""
 
     types: tuple[str, ...]
@@ -82,14 +82,14 @@ async def _matches(
     return [entry for entry in page.get("entry", ()) if entry["search"]["mode"] == "match"]
 
 
-def _of(asked: Asked) -> list[tuple[str, str]]:
+def _of(asked: Wish) -> list[tuple[str, str]]:
     since = [("_lastUpdated", f"ge{asked.since}")] if asked.since else []
     return [*since, ("_sort", "_id"), ("_total", "none")]
 
 
-def _understood(words: Sequence[tuple[str, str]], strict: bool) -> tuple[Asked, list[tuple[str, str]]]:
+def _understood(words: Sequence[tuple[str, str]], strict: bool) -> tuple[Wish, list[tuple[str, str]]]:
     """What is asked, and the parameters that counted. Raises Malformed."""
-    asked = Asked(tuple(SURFACE))
+    asked = Wish(tuple(SURFACE))
     used: list[tuple[str, str]] = []
     for name, value in words:
         match name:
@@ -116,7 +116,7 @@ def _understood(words: Sequence[tuple[str, str]], strict: bool) -> tuple[Asked, 
     return asked, used
 
 
-def _resume(asked: Asked, cursor: str) -> None:
+def _resume(asked: Wish, cursor: str) -> None:
     type, asked.rest = paging.place(cursor, tuple[str, str])
     if type not in COMPARTMENT:
         raise paging.strange()

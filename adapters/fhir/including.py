@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.fhir import asking, reading, rooms
-from adapters.fhir.asking import Asked
+from adapters.fhir.asking import Search
 from adapters.fhir.references import as_id, parse
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
@@ -19,7 +19,7 @@ MOST = 1000
 
 
 async def included(
-    session: Session, actor: Actor, type: str, asked: Asked, found: Sequence[Json]
+    session: Session, actor: Actor, type: str, asked: Search, found: Sequence[Json]
 ) -> tuple[list[Json], bool]:
     """The resources that come along, each once and none that is a match, as far as the reader may see them and its token may
     read (`_revinclude`: search) them; and whether there are more. One statement for each type and parameter."""
@@ -45,7 +45,7 @@ async def included(
     return bodies[:MOST], len(bodies) > MOST
 
 
-def _wanted(type: str, asked: Asked, found: Sequence[Json], known: set[tuple[str, str]]) -> dict[str, list[Id]]:
+def _wanted(type: str, asked: Search, found: Sequence[Json], known: set[tuple[str, str]]) -> dict[str, list[Id]]:
     """By type, the ids that the matches reference by the elements asked for."""
     wanted: dict[str, dict[Id, None]] = {}
     for name, only in asked.includes:

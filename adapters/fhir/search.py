@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from adapters.fhir import asking, including, paging, rooms, shaping, steady
-from adapters.fhir.asking import PERSONAL_PAGE, Asked
+from adapters.fhir.asking import PERSONAL_PAGE, Search
 from adapters.fhir.outcomes import information
 from adapters.fhir.render import Json
 from adapters.fhir.surface import SURFACE
@@ -99,7 +99,7 @@ def _since(session: Session, conditions: Sequence[Condition]) -> datetime | None
     return next((low for low in lows if low > session.began - RECENT), None)
 
 
-async def _before(session: Session, type: str, asked: Asked, follows: bool) -> datetime | None:
+async def _before(session: Session, type: str, asked: Search, follows: bool) -> datetime | None:
     """The horizon of a search that depends on times of change: that of its first page on all that follow, whatever they are
     sorted by. Otherwise what changes meanwhile could show a later time than something that is not shown."""
     if asked.after and asked.after.before:
@@ -110,7 +110,7 @@ async def _before(session: Session, type: str, asked: Asked, follows: bool) -> d
 
 
 async def _page(
-    session: Session, type: str, room: rooms.Room, asked: Asked, limit: int, follows: bool
+    session: Session, type: str, room: rooms.Room, asked: Search, limit: int, follows: bool
 ) -> list[steady.Placed]:
     """One page. Who follows changes finds a resource that changed meanwhile with what changed next; in a list that is only
     sorted by change it keeps its place."""
@@ -142,6 +142,6 @@ def _names(ignored: Sequence[str]) -> str:
     return ", ".join(names) or "one of them"
 
 
-def _behind(asked: Asked, last: steady.Placed) -> After:
+def _behind(asked: Search, last: steady.Placed) -> After:
     at = last.at.isoformat() if asked.order.by_change else None
     return After(last.read.body["id"], at, asked.before.isoformat() if asked.before else None)
