@@ -12,6 +12,7 @@ from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
 from service.access.model import Actor
+from service.access.scopes import may
 from service.casework import flow as casework
 from service.casework import work_flow
 from service.casework.model import NewIntervention
@@ -141,7 +142,16 @@ async def patch(session: Session, actor: Actor, type: str, id: Id, body: bytes, 
         raise
     if expected is not None and expected != current.version:
         raise Stale(f"The {type} is at version {current.version} now; read it again.")
+    if not may(actor, type, "r"):
+        _told_nothing(body)
     return patched(current.body, body)
+
+
+def _told_nothing(body: bytes) -> None:
+    """Raise Forbidden for a patch with a test: whether it holds tells what stands there."""
+    changes = read_json(body or b"null")
+    if isinstance(changes, list) and any(isinstance(each, dict) and each.get("op") == "test" for each in changes):
+        raise Forbidden("A test in a patch needs the scope to read.", key="insufficient-scope")
 
 
 def patched(current: dict[str, Any], body: bytes) -> bytes:
@@ -154,11 +164,16 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
     copies = sum(isinstance(change, dict) and change.get("op") == "copy" for change in changes)
     if len(changes) > MOST_CHANGES or copies > MOST_COPIES:
         raise TooLarge(f"A patch has at most {MOST_CHANGES} operations, {MOST_COPIES} of them copies.")
+    at = 0
     try:
-        jsonpatch.JsonPatch(changes)  # Every operation is one, before the first is tried.
+        for change in changes:
+            at += 1
+            jsonpatch.JsonPatch([change])  # Every operation is one, before the first is tried.
+        at = 0
         whole = write_json(current)
         size, made = len(whole), read_json(whole)
         for change in changes:
+            at += 1
             if change["op"] == "copy":
                 size += len(write_json(jsonpointer.resolve_pointer(made, change["from"])))
                 if size > wire.LARGEST:
@@ -169,7 +184,8 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
             raise TooLarge(f"What the patch makes has more than {wire.LARGEST} octets.")
         return wire.sound(whole)
     except jsonpatch.JsonPatchTestFailed:
-        raise Conflict("A test of the patch does not hold.", key="patch-test") from None
+        text = f"A test of the patch does not hold: operation {at} of {len(changes)}."
+        raise Conflict(text, key="patch-test") from None
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
@@ -178,7 +194,8 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
         AttributeError,
         RecursionError,
     ):
-        raise Malformed("The body is not a JSON Patch (RFC 6902) that fits this resource.") from None
+        text = "The body is not a JSON Patch (RFC 6902) that fits this resource"
+        raise Malformed(f"{text}: operation {at} of {len(changes)} cannot be done.") from None
 
 
 async def _new_patient(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> Stored:

@@ -128,6 +128,19 @@ async def test_a_patch_by_condition_changes_the_one_that_fits(world: World) -> N
     assert (await hospital.read(f"Patient/{known['id']}"))["birthDate"] == "1953-01-01"
 
 
+async def test_a_patch_that_cannot_be_done_names_its_operation(world: World) -> None:
+    hospital = world.party("his-a")
+    known = done(await hospital.post("Patient", person()))
+    good = {"op": "replace", "path": "/birthDate", "value": "1953-01-01"}
+    for bad, status in (
+        ({"op": "remove", "path": "/name/7"}, 400),
+        ({"op": "whim", "path": "/name"}, 400),
+        ({"op": "test", "path": "/birthDate", "value": "1900-01-01"}, 409),
+    ):
+        answer = await hospital.ask("PATCH", f"Patient/{known['id']}", [good, bad], kind=PATCH)
+        assert answer.status == status and "operation 2 of 2" in answer["issue"][0]["details"]["text"], answer
+
+
 # ---- versions ----------------------------------------------------------------------------------------------------------
 
 
