@@ -52,7 +52,13 @@ def outcome(issues: Sequence[Issue], expression: Callable[[str | None], str | No
     return {"resourceType": "OperationOutcome", "issue": [_issue(issue, expression) for issue in issues] or [ALL_OK]}
 
 
-ALL_OK: dict[str, Any] = {"severity": "information", "code": "informational", "details": {"text": "All is well."}}
+ALL_OK: dict[str, Any] = {
+    "severity": "information",
+    "code": "informational",
+    "details": {
+        "text": "By FHIR R4 and the profiles named all is well. What this network asks besides is told when it is sent."
+    },
+}
 
 
 def _issue(issue: Issue, expression: Callable[[str | None], str | None] | None) -> dict[str, Any]:

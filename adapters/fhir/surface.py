@@ -144,7 +144,10 @@ SURFACE: dict[str, Type] = {
             Param("birthdate", "date", "born", personal=True),
             code("gender", "administrative-gender"),
         ),
-        doc="A person as one hospital knows them; or, in an offer, a stand-in that identifies nobody.",
+        doc=(
+            "A person as one hospital knows them; or, in an offer, a stand-in that identifies nobody. Each has one: a POST under a"
+            " number that the hospital has sent before brings that Patient up to date (200 in place of 201)."
+        ),
         operations=(
             EVERYTHING,
             *COMPARTMENT,
