@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from adapters import figures, manners, pace, relay, smart, stream, web
 from adapters.fhir import outcomes
 from adapters.fhir import routes as fhir
-from adapters.fhir.exchange import FHIR_JSON
+from adapters.fhir.media import FHIR_JSON
 from adapters.settings import Settings
 from service import db
 from service.db import Scope, migrate

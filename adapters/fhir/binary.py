@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import references, validation, wire
+from adapters.fhir import media, references, validation, wire
 from adapters.fhir.render import Json, meta
 from service.access.model import Actor
 from service.db import Session
@@ -19,7 +19,6 @@ from service.records.model import Attachment
 from service.referrals import attachment_flow as attachments
 from service.values import Id, read_json
 
-JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
 CONTEXT = "x-security-context"
 """FHIR R4 binary.html#rest: what the header says of a file that comes as it is."""
 
@@ -34,8 +33,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 def comes_raw(headers: dict[str, str]) -> bool:
     """Whether the body of a create is the file itself: every media type but FHIR's JSON says so."""
-    kind = headers.get("content-type", "application/fhir+json").partition(";")[0].strip().lower()
-    return kind not in JSON
+    kind, _ = next(media.kinds(headers.get("content-type", media.FHIR_JSON)))
+    return kind not in media.OURS
 
 
 def largest(practice: Practice) -> int:
@@ -50,16 +49,17 @@ async def create(session: Session, actor: Actor, body: bytes, headers: dict[str,
     else:
         validation.check("Binary", read_json(body))
         sent = wire.decode(body, Sent, "Binary")
-        content, declared, named = _data(sent.data), sent.content_type, sent.security_context
+        content, declared, named = octets(sent.data, "Binary.data"), sent.content_type, sent.security_context
     with wire.within("Binary"):
         await attachments.attach(session, actor, id, content, declared, _context(named), now)
 
 
-def _data(text: str) -> bytes:
+def octets(text: str, at: str) -> bytes:
+    """What base64 holds; blanks and line breaks in it are nothing. Raises Malformed."""
     try:
         return base64.b64decode(re.sub(r"\s", "", text), validate=True)
     except (binascii.Error, ValueError):
-        raise Malformed("The data is not base64.", at="Binary.data", code="value") from None
+        raise Malformed("The data is not base64.", at=at, code="value") from None
 
 
 def _context(named: wire.Reference | None) -> tuple[str, Id] | None:
@@ -95,10 +95,9 @@ def may_go_raw(method: str, path: tuple[str, ...]) -> bool:
 
 def wanted_raw(headers: dict[str, str], query: list[tuple[str, str]]) -> frozenset[str]:
     """What a reader takes; nothing where it asks for FHIR's JSON (FHIR R4 binary.html#rest)."""
-    format = next((value for key, value in query if key == "_format"), None)
-    accepted = (format or headers.get("accept") or "*/*").replace(" ", "+").lower()
-    kinds = frozenset(kind.partition(";")[0].strip("+") for kind in accepted.split(","))
-    return frozenset() if kinds & JSON else kinds
+    wished = media.kinds(media.accepted(headers, query))
+    kinds = frozenset(kind for kind, parameters in wished if media.weight(parameters))
+    return frozenset() if kinds & media.OURS.keys() else kinds
 
 
 async def found(session: Session, id: Id) -> Attachment:

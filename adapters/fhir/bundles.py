@@ -1,7 +1,5 @@
 """Bundles: a transaction as one, a batch entry by entry, and what is answered to each."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ import msgspec
 
 from adapters.fhir import (
     addresses,
+    binary,
     conditional,
     exchange,
     interactions,
@@ -30,7 +29,7 @@ from adapters.fhir.ways import INTERACTIONS
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
-from service.errors import Forbidden, Invalid, Issue, Malformed, Refusal, Stale, UnsupportedMedia
+from service.errors import Forbidden, Invalid, Issue, Refusal, Stale, UnsupportedMedia
 from service.values import Id, new_id, read_json
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
@@ -117,10 +116,7 @@ def opened(asked: Asked, at: str) -> None:
     if carrier.resource_type != "Binary" or (carrier.content_type or "").partition(";")[0].strip() not in wanted:
         kinds = " or ".join(sorted(wanted))
         raise UnsupportedMedia(f"Send this as a Binary with contentType {kinds}.", at=f"{at}.resource")
-    try:
-        body = base64.b64decode(carrier.data or "", validate=True)
-    except (binascii.Error, ValueError):
-        raise Malformed("The data is not base64.", at=f"{at}.resource.data") from None
+    body = binary.octets(carrier.data or "", f"{at}.resource.data")
     with placed(f"{at}.resource.data"):
         asked.body = body if searching else wire.sound(body)
 

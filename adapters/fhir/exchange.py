@@ -6,7 +6,7 @@ import math
 import re
 import traceback
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +14,8 @@ import msgspec
 from litestar.types import Receive, Send
 
 from adapters import figures
-from adapters.fhir import outcomes, surface, wire
+from adapters.fhir import media, outcomes, surface, wire
+from adapters.fhir.media import FHIR_JSON, JSON
 from adapters.fhir.submission import Stored
 from adapters.pace import Room
 from service.access.model import Actor, Kept, Named
@@ -36,8 +37,6 @@ from service.values import Id, read_json, write_json
 
 log = logging.getLogger(__name__)
 
-FHIR_JSON = "application/fhir+json"
-JSON = frozenset({FHIR_JSON, "application/json"})
 PATCH = frozenset({"application/json-patch+json"})
 FORM = "application/x-www-form-urlencoded"
 FHIR_VERSIONS = frozenset({"4.0", "4.0.1"})
@@ -147,51 +146,25 @@ def unpacked(body: bytes, most: int) -> bytes:
     return whole
 
 
-def _kinds(said: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Media types of a list, with their parameters, in small letters (RFC 9110, 8.3.1 and 12.5.1)."""
-    for kind in said.lower().split(","):
-        name, *parameters = kind.split(";")
-        pairs = (parameter.partition("=") for parameter in parameters)
-        yield name.strip(), {key.strip(): value.strip().strip('"') for key, _, value in pairs}
-
-
-def _weight(parameters: dict[str, str]) -> float:
-    weight = parameters.get("q", "1")
-    return float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 1.0
-
-
 def acceptable(asked: Asked) -> None:
     """Agree on the media type of the answer, which `asked` then names. Raises NotAcceptable."""
-    format = next((value for key, value in asked.query if key == "_format"), None)
-    # In a URL a bare plus is a blank: `_format=application/fhir+json`.
-    accepted = format.replace(" ", "+") if format else asked.headers.get("accept") or "*/*"
+    accepted = media.accepted(asked.headers, asked.query)
     if accepted in (FHIR_JSON, "*/*"):
         return
     best = 0.0
-    for kind, parameters in _kinds(accepted):
-        weight = _weight(parameters)
+    for kind, parameters in media.kinds(accepted):
+        weight = media.weight(parameters)
         if parameters.get("fhirversion", "4.0") not in FHIR_VERSIONS or weight <= best:
             continue
-        if kind in OURS:
-            asked.kind, best = OURS[kind], weight
+        if kind in media.OURS or kind in ("application/*", "*/*"):
+            asked.kind, best = media.OURS.get(kind, FHIR_JSON), weight
     if not best:
         raise NotAcceptable("This server answers application/fhir+json of FHIR 4.0 only: no XML, no Turtle.")
 
 
-OURS = {
-    FHIR_JSON: FHIR_JSON,
-    "application/*": FHIR_JSON,
-    "*/*": FHIR_JSON,
-    "json": FHIR_JSON,
-    "text/json": FHIR_JSON,
-    "application/json": "application/json",
-}
-"""What a client may ask for, and the media type that it gets."""
-
-
 def readable(asked: Asked) -> None:
     """Whether the body comes in a media type that is read there. Raises UnsupportedMedia."""
-    kind, parameters = next(_kinds(asked.headers.get("content-type", "")))
+    kind, parameters = next(media.kinds(asked.headers.get("content-type", "")))
     searching = asked.path[-1:] == ("_search",)
     wanted = frozenset({FORM}) if searching else PATCH if asked.method == "PATCH" else JSON
     if kind not in wanted:
