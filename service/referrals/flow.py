@@ -147,9 +147,10 @@ async def _look_alikes(session: Session, referral: Referral) -> tuple[Issue, ...
 
 async def _supersede(session: Session, actor: Actor, old: Id, now: datetime) -> None:
     """A changed need replaces the old request: of the two only the new one stays open."""
+    known = await store.referral(session, old)
+    if known is None or known.hospital != actor.organization:
+        raise NotFound("The request to replace is not known here.", at="replaces")
     async with steps.on_referral(session, actor, old, now) as moving:
-        if moving.loop.referral.hospital != actor.organization:
-            raise NotFound("The request to replace is not known here.", at="replaces")
         if not moving.loop.parent.open:
             raise Conflict("The request to replace has already ended.", at="replaces", key="not-current")
         if any(share.accepted_at and share.open for share in moving.loop.shares):

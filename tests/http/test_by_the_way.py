@@ -9,8 +9,9 @@ import pytest
 from tests.http.loop import procedure
 from tests.http.submitting import SECRETS
 from tests.http.test_scopes import bundle, narrow
-from tests.http.world import CITIZEN, World
+from tests.http.world import CITIZEN, World, submission
 
+JSON_PATCH = "application/json-patch+json"
 NUMBER, OWN_NUMBER = "520502195203150020", "ZY-4711"
 PERSON: dict[str, Any] = {
     "identifier": [{"system": CITIZEN, "value": NUMBER}, {"system": "urn:his-a:patient", "value": OWN_NUMBER}]
@@ -105,4 +106,29 @@ async def test_a_request_that_is_not_open_to_an_agency_is_like_one_that_there_is
     for request in (referred.request, f"ServiceRequest/{uuid.uuid4()}"):
         answers.append(await agency.post("Procedure", procedure(share, basedOn=[{"reference": request}])))
     assert [answer.status for answer in answers] == [404, 404]
+    assert dict(answers[0]) == dict(answers[1])
+
+
+async def test_a_test_in_a_patch_needs_the_scope_to_read(world: World) -> None:
+    referred = await world.refer("N05")
+    for scope, statuses in (("system/Patient.u", [403, 403]), ("system/Patient.ru", [200, 409])):
+        writer = await narrow(world, "his-a", scope)
+        answers = [
+            await writer.ask(
+                "PATCH", referred.patient, [{"op": "test", "path": "/birthDate", "value": born}], kind=JSON_PATCH
+            )
+            for born in ("1952-03-15", "1953-03-15")
+        ]
+        assert [answer.status for answer in answers] == statuses
+        if scope == "system/Patient.u":
+            assert dict(answers[0]) == dict(answers[1])
+
+
+async def test_another_hospitals_request_is_replaced_no_more_than_one_that_there_is_not(world: World) -> None:
+    referred = await world.refer("N05")
+    answers: list[Any] = []
+    for request in (referred.request, f"ServiceRequest/{uuid.uuid4()}"):
+        sent = submission("N05", request={"replaces": [{"reference": request}]})
+        answers.append(await world.party("his-b").post("", sent))
+    assert answers[0].status == 404
     assert dict(answers[0]) == dict(answers[1])

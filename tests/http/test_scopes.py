@@ -68,7 +68,7 @@ async def test_what_was_found_or_written_is_shown_to_those_who_may_read(world: W
         # By its number the person is found, too, and holds more than was sent.
         again = await writer.post("Patient", {key: known[key] for key in ("resourceType", "identifier")})
         put = await writer.put(await hospital.read(f"Patient/{stored['id']}"), birthDate="1953-01-01")
-        changes = [{"op": "test", "path": "/resourceType", "value": "Patient"}]
+        changes = [{"op": "replace", "path": "/resourceType", "value": "Patient"}]
         patched = await writer.ask("PATCH", f"Patient/{stored['id']}", changes, kind="application/json-patch+json")
         assert [(a.status, bool(a)) for a in (again, put, patched)] == [(200, shown)] * 3, (again, put, patched)
     whole = submission("N05")
