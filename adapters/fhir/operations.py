@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.fhir import intake, references, submission, validation, wire
+from adapters.fhir.render import instant
 from service.access.model import Actor
 from service.db import Session
 from service.patients import flow as persons
@@ -85,7 +86,7 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
     given: list[dict[str, Any]] = []
     for event in told.events:
         part: list[dict[str, Any]] = [
-            {"name": "when", "valueInstant": event["at"].isoformat()},
+            {"name": "when", "valueInstant": instant(event["at"])},
             {
                 "name": "who",
                 "valueReference": {
@@ -112,7 +113,7 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
         part = [
             {"name": "who", "valueReference": {"reference": who, "display": step.who}},
             {"name": "what", "valueCode": step.what},
-            {"name": "by", "valueInstant": step.by.isoformat()},
+            {"name": "by", "valueInstant": instant(step.by)},
             {"name": "task", "valueReference": {"reference": f"Task/{step.task}"}},
         ]
         if not step.confirmed:
