@@ -103,6 +103,8 @@ def _fits(wanted: tuple[str, ...], tail: tuple[str, ...]) -> tuple[str, ...] | N
 
 
 def _why(method: str, type: str) -> str:
+    if method == "DELETE" and type == "Subscription":
+        return "Nothing is deleted here; a Subscription is ended by an update to the status off."
     if method == "DELETE":
         return "Nothing is deleted here; a referral is voided with status entered-in-error."
     if not type and method == "GET":

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -348,11 +349,10 @@ async def _submitted(
 # ---- answers -----------------------------------------------------------------------------------------------------------
 
 STORED = Issue("Stored.", code="informational", severity="information")
-PHRASES = {200: "OK", 201: "Created", 202: "Accepted", 304: "Not Modified"}
 
 
 def _status(status: int) -> str:
-    return f"{status} {PHRASES.get(status, '')}".strip()
+    return f"{status} {HTTPStatus(status).phrase}"
 
 
 def response(answer: Answer, asked: Asked) -> dict[str, Any]:

@@ -31,8 +31,10 @@ def condition(field: str, value: str, name: str, *, day: bool = False) -> Condit
     high: Any = _after(end) if day else end
     point = point and not day
     match prefix:
+        case "gt" if point:
+            return Condition(field, (low,), "gt")
         case "gt" | "sa":
-            return Condition(field, (low,), "gt") if point else Condition(field, (high,), "ge")
+            return Condition(field, (high,), "ge")
         case "lt" | "eb":
             return Condition(field, (low,), "lt")
         case "ge":

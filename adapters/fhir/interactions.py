@@ -37,7 +37,7 @@ from adapters.fhir.surface import SURFACE
 from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
-from service.errors import Forbidden, Issue, Malformed, NotAcceptable, NotFound
+from service.errors import Forbidden, Issue, Malformed, NotAcceptable, NotFound, Stale
 from service.values import Id, new_id, write_json
 
 Handler = Callable[[Session, Actor, Asked, Place, datetime], Awaitable[Answer]]
@@ -218,6 +218,7 @@ async def _create(session: Session, actor: Actor, asked: Asked, place: Place, no
 async def _update(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     expected = references.if_match(asked.headers.get("if-match"))
     type, id = place.type, identified(place)
+    await _only_new(session, actor, asked, type, id)
     if type == "Subscription":
         body = await subscriptions.update(session, actor, asked.body, id, expected, now, asked.resolved, asked.reach)
         return await written(session, actor, asked, Stored(type, id, int(body["meta"]["versionId"]), 200), body)
@@ -229,8 +230,16 @@ async def _update(session: Session, actor: Actor, asked: Asked, place: Place, no
 async def _patch(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     expected = references.if_match(asked.headers.get("if-match"))
     type, id = place.type, identified(place)
+    await _only_new(session, actor, asked, type, id)
     body = await writing.patch(session, actor, type, id, asked.body, expected)
     return await written(session, actor, asked, await writing.update(session, actor, type, body, id, expected, now))
+
+
+async def _only_new(session: Session, actor: Actor, asked: Asked, type: str, id: Id) -> None:
+    """`If-None-Match: *` asks that there is nothing yet (RFC 9110, 13.1.2): what can be changed here is always there."""
+    if asked.headers.get("if-none-match", "").strip() == "*":
+        found = await reading.read(session, actor, type, id)
+        raise Stale(f"The {type} exists already, at version {found.version}.")
 
 
 async def written(

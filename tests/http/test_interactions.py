@@ -329,3 +329,18 @@ async def test_a_timeline_is_read_and_not_posted(world: World) -> None:
     assert json.dumps(await world.party("his-a").read(f"{referred.request}/$timeline"))
     assert (await world.party("agency-a").post("ServiceRequest/$route", submission("N05"))).status == 403
     assert message("question")
+
+
+async def test_what_is_asked_to_be_new_is_refused_where_it_exists(world: World) -> None:
+    hospital = world.party("his-a")
+    person = submission()["entry"][0]["resource"]
+    made = await hospital.post("Patient", person)
+    number = f"{person['identifier'][0]['system']}%7C{person['identifier'][0]['value']}"
+    for path in (f"Patient/{made['id']}", f"Patient?identifier={number}"):
+        again = await hospital.ask("PUT", path, dict(made), if_none_match="*")
+        assert again.status == 412, again
+    assert (await hospital.read(f"Patient/{made['id']}"))["meta"]["versionId"] == "1"
+    absent = await hospital.ask(
+        "PUT", f"Patient/{world.organizations['agency-a'].split('/')[1]}", dict(made), if_none_match="*"
+    )
+    assert absent.status in (400, 404), absent
