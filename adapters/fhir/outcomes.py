@@ -56,7 +56,7 @@ ALL_OK: dict[str, Any] = {
     "severity": "information",
     "code": "informational",
     "details": {
-        "text": "By FHIR R4 and the profiles named all is well. What this network asks besides is told when it is sent."
+        "text": "By FHIR R4 and the profiles named all is well. What this network asks besides is told with mode=create, or when it is sent."
     },
 }
 

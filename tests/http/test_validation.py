@@ -213,3 +213,31 @@ async def test_the_tasks_of_a_referral_keep_the_profile_of_sdohcc(emitted: list[
     assert {task["status"] for task in tasks} >= {"requested", "accepted", "in-progress", "completed"}
     for task in tasks:
         assert profiles.against(f"{profiles.BASE}TaskForReferralManagement", True, task, True) == [], task
+
+
+async def test_asked_as_a_create_it_says_what_the_service_itself_would_refuse_and_stores_nothing(world: World) -> None:
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    referred = await world.refer("N05")
+    nameless = {"resourceType": "Patient", "name": [{"text": "林示例"}]}
+    stranger = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "identifier": [{"system": "urn:x", "value": "1"}],
+                "category": [{"coding": [{"system": "urn:yuanshe:need", "code": "N05"}]}],
+                "subject": {"reference": "Patient/00000000-0000-4000-8000-000000000000"}}  # fmt: skip
+    fine = stranger | {"subject": {"reference": referred.patient}}
+    async with nothing_changes(world):
+        for type, body in (("Patient", nameless), ("ServiceRequest", stranger)):
+            said = await hospital.post(f"{type}/$validate?mode=create", body)
+            refused = await hospital.post(type, body)
+            assert said.status == 200 and refused.status >= 400
+            assert [i for i in said["issue"] if i["severity"] == "error"] == [
+                i for i in refused["issue"] if i["severity"] == "error"
+            ]
+        assert "error" not in {
+            i["severity"] for i in (await hospital.post("ServiceRequest/$validate?mode=create", fine))["issue"]
+        }
+        # Without the mode it is the content alone that is looked at; and who may not create one learns nothing more.
+        assert "error" not in {i["severity"] for i in (await hospital.post("Patient/$validate", nameless))["issue"]}
+        assert "error" not in {
+            i["severity"] for i in (await agency.post("ServiceRequest/$validate?mode=create", stranger))["issue"]
+        }
+    done = await hospital.post("ServiceRequest", fine)
+    assert done.status == 201, done
