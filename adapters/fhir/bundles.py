@@ -336,7 +336,7 @@ async def _submitted(
         }
         wants = whole.prefers("return")
         if one.warnings:
-            told["outcome"] = outcomes.information(one.warnings)
+            told["outcome"] = outcomes.information(one.warnings, one.type)
         elif wants == "OperationOutcome":
             told["outcome"] = outcomes.information([STORED])
         answer: dict[str, Any] = {"response": told}
@@ -374,5 +374,5 @@ def response(answer: Answer, asked: Asked) -> dict[str, Any]:
     elif answer.body is not None and asked.method != "HEAD":
         entry["resource"] = answer.body
     if stored and stored.warnings and "outcome" not in told:
-        told["outcome"] = outcomes.information(stored.warnings)
+        told["outcome"] = outcomes.information(stored.warnings, stored.type)
     return entry

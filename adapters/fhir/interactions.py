@@ -263,7 +263,7 @@ async def written(
     body = shown if readable else None
     if wants == "OperationOutcome":
         said = stored.warnings or [Issue("Stored.", code="informational", severity="information")]
-        body = outcomes.information(said)
+        body = outcomes.information(said, stored.type)
     return Answer(stored.status, body, headers, stored)
 
 

@@ -1,6 +1,6 @@
 """Refusals and warnings as OperationOutcomes: the one place where the tree of errors becomes HTTP and FHIR."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from service.errors import (
@@ -46,10 +46,10 @@ def status_of(refusal: Refusal) -> int:
     return next((STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS), 422)
 
 
-def outcome(issues: Sequence[Issue], expression: Callable[[str | None], str | None] | None = None) -> dict[str, Any]:
-    """An OperationOutcome. `expression` turns the service's words for a place (`Issue.at`) into FHIRPath; without it they
-    stand as they are. `diagnostics` is never used: what it would say could be a person's."""
-    return {"resourceType": "OperationOutcome", "issue": [_issue(issue, expression) for issue in issues] or [ALL_OK]}
+def outcome(issues: Sequence[Issue], of: str = "") -> dict[str, Any]:
+    """An OperationOutcome. `of`: the type that the places speak of where they do not say so themselves (`subject`).
+    `diagnostics` is never used: what it would say could be a person's."""
+    return {"resourceType": "OperationOutcome", "issue": [_issue(issue, of) for issue in issues] or [ALL_OK]}
 
 
 ALL_OK: dict[str, Any] = {
@@ -61,17 +61,16 @@ ALL_OK: dict[str, Any] = {
 }
 
 
-def _issue(issue: Issue, expression: Callable[[str | None], str | None] | None) -> dict[str, Any]:
+def _issue(issue: Issue, of: str) -> dict[str, Any]:
     found: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": {"text": issue.text}}
-    at = expression(issue.at) if expression else issue.at
-    if at:
-        found["expression"] = [at]
+    if issue.at:
+        found["expression"] = [issue.at if not of or issue.at[0].isupper() else f"{of}.{issue.at}"]
     return found
 
 
-def information(issues: Sequence[Issue]) -> dict[str, Any]:
+def information(issues: Sequence[Issue], of: str = "") -> dict[str, Any]:
     """An OperationOutcome that goes along with a success: nothing in it is graver than a warning."""
-    said = outcome(issues)
+    said = outcome(issues, of)
     for issue in said["issue"]:
         if issue["severity"] not in ("warning", "information"):
             issue["severity"] = "information"

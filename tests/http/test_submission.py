@@ -300,6 +300,7 @@ async def test_a_second_open_referral_for_the_same_need_warns_and_says_which(wor
     outcome = second.answer["entry"][2]["response"]["outcome"]
     assert first.request in words(outcome)  # type: ignore[arg-type]
     assert {issue["severity"] for issue in outcome["issue"]} <= {"warning", "information"}
+    assert all(place.startswith("ServiceRequest") for issue in outcome["issue"] for place in issue["expression"])
     third = await world.refer("N09", mrn="ZY-1")
     assert "outcome" not in third.answer["entry"][2]["response"]
     other = await world.refer("N05", mrn="ZY-2")
