@@ -333,7 +333,7 @@ def test_every_refusal_has_a_status_and_a_valid_outcome(refusal: type[Refusal]) 
     assert refusal in outcomes.STATUS and str(outcomes.STATUS[refusal]) in (errors.__doc__ or "")
     raised = refusal("This cannot be.", at="statusReason.text")
     assert outcomes.status_of(raised) == outcomes.STATUS[refusal]
-    said = valid(outcomes.outcome(raised.issues, lambda at: f"Task.{at}"))
+    said = valid(outcomes.outcome(raised.issues, "Task"))
     assert said["issue"][0]["expression"] == ["Task.statusReason.text"]
     assert said["issue"][0]["details"]["text"] == "This cannot be." and "diagnostics" not in said["issue"][0]
 
