@@ -8,8 +8,9 @@ import asyncio
 import logging
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -250,16 +251,21 @@ class Sending:
         self._back: list[Outgoing] = []
 
     async def run(self) -> None:
+        looking: asyncio.Task[float] | None = None
         try:
             while True:
                 self._due.clear()
                 wait = TICK
+                looking = asyncio.create_task(self._look())
                 try:
-                    wait = await self._look()
+                    # Shielded: what a look has taken when it is told to stop would be nobody's until its lease ends.
+                    wait = await asyncio.shield(looking)
                 except Exception as fault:
                     _log("claiming", fault)
                 await _rung(self._due, wait)
         finally:
+            if looking and not looking.done():
+                await _ended([looking])
             await self._leave()
 
     async def _look(self) -> float:
@@ -344,11 +350,7 @@ class Sending:
     async def _leave(self) -> None:
         """Posts in flight get a moment to end; what arrived is recorded, and the rest is left to others."""
         back = [*self._back, *(sent for line in self._lines.values() for sent in line.clear())]
-        if self._flying:
-            _, late = await asyncio.wait(list(self._flying), timeout=LEAVING)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _ended(self._flying)
         try:
             if self._arrived or back:
                 async with self._it.database.transaction(CLOCK.scope) as session:
@@ -356,6 +358,15 @@ class Sending:
                     await notices.give_back(session, back, session.began)
         except Exception as fault:
             _log("recording a delivery", fault)
+
+
+async def _ended(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    """They have a moment to end by themselves."""
+    if tasks:
+        _, late = await asyncio.wait(list(tasks), timeout=LEAVING)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> None:
