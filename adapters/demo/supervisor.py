@@ -49,12 +49,10 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
-    def ended(self, pid: int, status: int) -> bool:
-        """Whether this pid was ours; then how it ended is remembered."""
-        if self._process is None or self._process.pid != pid:
-            return False
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        return True
+    def ended(self) -> int:
+        """Reap it: how it ended, as `subprocess` says it."""
+        assert self._process is not None
+        return self._process.wait()
 
     def stop(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -87,33 +85,35 @@ class Supervisor:
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         """Held while a child is started or the end is announced: none is started that `stop` would not find."""
-        self._watch = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._watches = [
+            threading.Thread(target=self._keep, args=(child,), name=child.name, daemon=True) for child in self.children
+        ]
         self._look = threading.Thread(target=self._keep_database, name="database", daemon=True)
 
     def start(self) -> None:
         for child in self.children:
             child.start()
-        self._watch.start()
+        for watch in self._watches:
+            watch.start()
         self._look.start()
 
-    def _run(self) -> None:
+    def _keep(self, child: Child) -> None:
+        """Start it again whenever it dies. Each child is waited for by its own number: whoever waited for all would take
+        from `subprocess` how pg_isready and pg_ctl ended, beside us, and a dead PostgreSQL would pass for a ready one."""
         while not self._stopping.is_set():
             try:
                 # Wait without reaping, so that `stop` may still send a signal to a pid that is certainly ours.
-                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-                if self._stopping.is_set():
-                    return
-                pid, status = os.waitpid(-1, 0)
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
                 return
-            for child in self.children:
-                if child.ended(pid, status):
-                    log.warning("%s ended with %s; starting it again", child.name, os.waitstatus_to_exitcode(status))
-                    if not self._again(child):
-                        log.error("%s died %s times within a minute", child.name, MOST_STARTS)
-                        self.broken.set()
-                        os.kill(os.getpid(), signal.SIGTERM)
-                        return
+            if self._stopping.is_set():
+                return
+            log.warning("%s ended with %s; starting it again", child.name, child.ended())
+            if not self._again(child):
+                log.error("%s died %s times within a minute", child.name, MOST_STARTS)
+                self.broken.set()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
     def _again(self, child: Child) -> bool:
         """Start it again, unless all is to end; False when it has died too often."""
