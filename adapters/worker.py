@@ -72,6 +72,7 @@ SWEEPS: dict[str, Sweep] = {
     "expire": Sweep(timedelta(seconds=1), referrals.expire_due),
     "consents": Sweep(timedelta(seconds=5), consent_flow.follow_due),
     "remind": Sweep(timedelta(seconds=5), referrals.remind_due),
+    "duties": Sweep(timedelta(seconds=5), referrals.overdue_duties),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),
     "drop-exports": Sweep(timedelta(minutes=1), exports.forget),

@@ -61,6 +61,16 @@ DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
 REGION = "urn:yuanshe:region"
 """GB/T 2260 with its streets: its concepts are the directory's region table, so it is no list here."""
 
+DUTIES = (
+    ("notify-later", "补办告知", "Notify the person afterwards"),
+    ("bereavement", "丧亲关怀", "Offer bereavement support to the family"),
+    ("review-access", "复核紧急查阅", "Review an access without a ground"),
+    ("merge-review", "复核合并后的转介", "Review the referrals of merged records"),
+    ("decide-contact", "督导决定联系方式", "A supervisor decides on the contact"),
+)
+"""What may be owed on a referral beside its one next step; each is the code of a Task."""
+DUTY_WORDS = tuple(word for word, *_ in DUTIES)
+
 LISTS: dict[str, CodeList] = {
     codes.system: codes
     for codes in (
@@ -201,10 +211,12 @@ LISTS: dict[str, CodeList] = {
             ("failed", "未成功", "Failed"),
             ("closed", "已闭环", "Closed"),
             ("follow-up", "随访中", "In follow-up"),
+            ("overdue", "已逾期", "Overdue"),
         ),
         _list(
             TASK_CODE, "任务代码", "Task codes",
             ("follow-up", "随访", "Follow-up after discharge"),
+            *DUTIES,
             ("outcome", "随访结果", "Outcome of a follow-up"),
         ),
         # Domain f-7: an offer shows a band, an offer with a safety need only minor, adult or elder.

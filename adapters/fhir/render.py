@@ -75,7 +75,8 @@ def task(task: Task, received: Json | None = None) -> Json:
         if task.part_of:
             said["partOf"] = [ref("Task", task.part_of)]
     else:
-        said |= {"code": concept(codes.TASK_CODE, "follow-up"), "requester": ref("Organization", PLATFORM),
+        what = "follow-up" if task.kind == "follow-up" else task.item or ""
+        said |= {"code": concept(codes.TASK_CODE, what), "requester": ref("Organization", PLATFORM),
                  "basedOn": [ref("ServiceRequest", task.referral)]}  # fmt: skip
     if person := task.patient or task.stand_in:
         said["for"] = ref("Patient", person)
@@ -99,7 +100,7 @@ def _owner(task: Task) -> Json | None:
         return ref("PractitionerRole", task.worker)
     if task.agency:
         return ref("Organization", task.agency)
-    return ref("Organization", task.hospital) if task.kind == "follow-up" else None
+    return ref("Organization", task.hospital) if task.kind in ("follow-up", "duty") else None
 
 
 def _period(task: Task) -> Json:

@@ -421,7 +421,7 @@ def _already_so(values: Sequence[str], now: datetime, at: str) -> None:
         raise Invalid("_lastUpdated is gt or ge a time that is past.", at=at, code="not-supported")
 
 
-OWN_CODES = ((TASK_CODE, "fulfill"), (codes.TASK_CODE, "follow-up"))
+OWN_CODES = ((TASK_CODE, "fulfill"), *((codes.TASK_CODE, word) for word in ("follow-up", *codes.DUTY_WORDS)))
 
 
 def _value(fact: str, value: str, at: str) -> str:
@@ -432,7 +432,7 @@ def _value(fact: str, value: str, at: str) -> str:
     if fact == "task.code":
         system, _, code = value.rpartition("|")
         if not any(code == own and system in ("", own_system) for own_system, own in OWN_CODES):
-            raise Invalid("The code of a Task is fulfill or follow-up.", at=at, code="code-invalid")
+            raise Invalid("The code of a Task is fulfill, follow-up or a duty.", at=at, code="code-invalid")
         return code
     named = references.parse(value) if "/" in value else ("", value)
     id = references.as_id(named[1]) if named else None

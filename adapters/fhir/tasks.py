@@ -12,7 +12,7 @@ from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.followup import flow as followup
 from service.practice import PLATFORM
 from service.records import store as records
-from service.referrals import flow, store
+from service.referrals import duties, flow, store
 from service.referrals.model import Output, Task
 from service.values import Id, Reason, read_json, write_json
 
@@ -51,6 +51,8 @@ async def update(
     await _compare(session, actor, current, content, asked)
     if current.kind == "follow-up":
         await _follow_up(session, actor, current, asked, content, now)
+    elif current.kind == "duty":
+        await _duty(session, actor, current, asked, content, now)
     elif actor.side == "agency":
         await _agency(session, actor, current, asked, content, now)
     elif current.kind == "parent":
@@ -260,6 +262,21 @@ async def _follow_up(
         await casework.assign(session, actor, current.id, worker, now)
 
 
+async def _duty(
+    session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
+) -> None:
+    why = _new_reason(current, asked)
+    match asked.status:
+        case "completed":
+            await duties.complete(session, actor, current.id, outputs(asked, content), why or current.reason, now)
+        case "cancelled":
+            await duties.cancel(session, actor, current.id, why or current.reason, now)
+        case _ if asked.status == current.status:
+            return
+        case _:
+            raise Invalid("A duty is completed, or cancelled with a reason.", at="Task.status", key="illegal-move")
+
+
 WORK = ("accepted", "in-progress", "on-hold", "completed")
 ENDS_OF_WORK = ("rejected", "failed")
 
@@ -267,7 +284,7 @@ ENDS_OF_WORK = ("rejected", "failed")
 async def _compare(session: Session, actor: Actor, current: Task, content: dict[str, Any], asked: wire.Task) -> None:
     """Whatever is not read must equal some version that the sender could read; anything else would be lost in silence."""
     # Of a follow-up, the verb says who works on it.
-    works = actor.side == "agency" or current.kind == "follow-up"
+    works = actor.side == "agency" or current.kind in ("follow-up", "duty")
     if works:
         read = READ | {"restriction"} if asked.status == "on-hold" else READ
     elif asked.status != current.status and asked.status in (

@@ -89,11 +89,13 @@ def _plain(field: str, wanted: Sequence[Pair], own: str | None) -> Condition:
 
 
 def _kind(wanted: Sequence[Pair]) -> Condition:
-    """Task.code: `fulfill` of FHIR's own list, or `follow-up` of ours."""
+    """Task.code: `fulfill` of FHIR's own list, `follow-up` or the word of a duty of ours."""
     tasks: list[str] = []
     for system, code in wanted:
         if system in (None, render.TASK_CODE) and code in (None, "fulfill"):
             tasks += ["parent", "share"]
         if system in (None, codes.TASK_CODE) and code in (None, "follow-up"):
             tasks.append("follow-up")
+        if system in (None, codes.TASK_CODE):
+            tasks += codes.DUTY_WORDS if code is None else [code] if code in codes.DUTY_WORDS else []
     return Condition("kind", tuple(tasks)) if tasks else NEVER

@@ -229,7 +229,8 @@ async def void(session: Session, actor: Actor, referral: Id, reason: Reason | No
         if moving.loop.parent.status == "entered-in-error":
             raise Invalid("This referral is already void.", at="status", key="illegal-move")
         await files.voided(moving, moving.loop.shares, why)
-        for task in (*moving.loop.shares, *moving.loop.follow_ups, moving.loop.parent):
+        loop = moving.loop
+        for task in (*loop.shares, *loop.follow_ups, *loop.duties, loop.parent):
             if task.status != "entered-in-error":
                 moving.loop = transitions.voided(moving.loop, task, why, now)
                 moving.tell("void", task, why)

@@ -241,7 +241,9 @@ heard AS (
                           ELSE coalesce(t.agency_id, t.hospital_id) END)::text]
                       WHEN 'task.requester' THEN ARRAY[(CASE t.kind
                           WHEN 'parent' THEN t.hospital_id ELSE '{PLATFORM}' END)::text]
-                      WHEN 'task.code' THEN ARRAY[CASE t.kind WHEN 'follow-up' THEN 'follow-up' ELSE 'fulfill' END]
+                      WHEN 'task.code' THEN ARRAY[CASE t.kind WHEN 'follow-up' THEN 'follow-up'
+                          WHEN 'duty' THEN (SELECT v.snapshot ->> 'item' FROM task_version v WHERE v.task_id = t.id AND v.version = t.version)
+                          ELSE 'fulfill' END]
                       WHEN 'request' THEN ARRAY[known.request_id::text]
                       ELSE ARRAY[e.data ->> wanted.key] END)))
         ORDER BY concerned.id IS NULL, concerned.place LIMIT 1

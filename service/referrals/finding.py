@@ -55,7 +55,8 @@ TASK: dict[str, Field] = {
     "of-agency": _OF_AGENCY,
     "since": _SINCE,
     "id": column("t.id", "uuid"),
-    "kind": column("t.kind", "text"),
+    # A duty's word is its code.
+    "kind": Field("t.kind = ANY($1) OR (t.kind = 'duty' AND v.snapshot ->> 'item' = ANY($1))", ("text",), "false"),
     "intent": column("'order'::text", "text"),
     "status": column("t.status", "text"),
     "business-status": column("t.business_status", "text"),
@@ -70,13 +71,13 @@ TASK: dict[str, Field] = {
     "referral": column("t.referral_id", "uuid"),
     "focus": Field(
         "(t.kind = 'parent' AND t.referral_id = ANY($1)) OR (t.kind = 'share' AND t.filler_id = ANY($1))",
-        missing="t.kind = 'follow-up'",
+        missing="t.kind IN ('follow-up', 'duty')",
         names="CASE t.kind WHEN 'parent' THEN t.referral_id WHEN 'share' THEN t.filler_id END",
     ),
     "based-on": Field(
-        "t.kind = 'follow-up' AND t.referral_id = ANY($1)",
-        missing="t.kind <> 'follow-up'",
-        names="CASE t.kind WHEN 'follow-up' THEN t.referral_id END",
+        "t.kind IN ('follow-up', 'duty') AND t.referral_id = ANY($1)",
+        missing="t.kind NOT IN ('follow-up', 'duty')",
+        names="CASE WHEN t.kind IN ('follow-up', 'duty') THEN t.referral_id END",
     ),
     # Whoever sees the parent finds its shares by an index; an agency, which does not, by what its own shares say.
     "part-of": Field(
@@ -88,7 +89,7 @@ TASK: dict[str, Field] = {
     "owner": Field(
         "t.agency_id = ANY($1) OR t.worker_id = ANY($1)"
         f" OR (t.kind = 'parent' AND '{PLATFORM}' = ANY($1))"
-        " OR (t.kind = 'follow-up' AND t.agency_id IS NULL AND t.hospital_id = ANY($1))",
+        " OR (t.kind IN ('follow-up', 'duty') AND t.agency_id IS NULL AND t.hospital_id = ANY($1))",
         missing="t.kind = 'share' AND t.agency_id IS NULL",
     ),
     "requester": Field(

@@ -34,7 +34,7 @@ FILLER_STATUS: dict[str, RequestStatus] = {
     "entered-in-error": "entered-in-error",
 }
 """What a share's status makes of the filler ServiceRequest that is derived from it."""
-Kind = Literal["parent", "share", "follow-up"]
+Kind = Literal["parent", "share", "follow-up", "duty"]
 CrisisState = Literal["raised", "acknowledged", "safety-planned", "reported"]
 CrisisOwner = Literal["hospital", "agency", "coordinator"]
 
@@ -87,7 +87,8 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A parent Task (`parent`), one agency's share of the referral (`share`) or a follow-up (`follow-up`).
+    """A parent Task (`parent`), one agency's share of the referral (`share`), a follow-up (`follow-up`), or something owed
+    beside the one next step (`duty`: `item` says what, `about` on what).
 
     A share carries what its offer may show and nothing else of the person; `patient` is set only while identity is
     disclosed to its agency, until then `stand_in` takes its place. `filler_version` counts the versions of the filler
@@ -134,6 +135,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     window_from: datetime | None = None
     window_to: datetime | None = None
     follow_up: FollowUp | None = None
+    about: Id | None = None
+    """What a duty is about: a disclosure to be reviewed, a merge, …"""
     due_at: datetime | None = None
     accepted_at: datetime | None = None
     started_at: datetime | None = None
@@ -226,8 +229,14 @@ class Loop(msgspec.Struct, frozen=True):
     parent: Task
     shares: tuple[Task, ...] = ()
     follow_ups: tuple[Task, ...] = ()
+    duties: tuple[Task, ...] = ()
     permitted: dict[Id, "Ground"] = {}
     next: NextStep | None = None
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Every Task of the loop, the parent first."""
+        return self.parent, *self.shares, *self.follow_ups, *self.duties
 
     def share(self, task: Id) -> Task:
         return next(share for share in self.shares if share.id == task)
@@ -239,6 +248,10 @@ class Loop(msgspec.Struct, frozen=True):
     def with_follow_up(self, task: Task) -> "Loop":
         tasks = tuple(task if old.id == task.id else old for old in self.follow_ups)
         return msgspec.structs.replace(self, follow_ups=tasks if task in tasks else (*self.follow_ups, task))
+
+    def with_duty(self, task: Task) -> "Loop":
+        tasks = tuple(task if old.id == task.id else old for old in self.duties)
+        return msgspec.structs.replace(self, duties=tasks if task in tasks else (*self.duties, task))
 
 
 class Ground(msgspec.Struct, frozen=True):

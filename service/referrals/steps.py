@@ -165,9 +165,9 @@ async def save(moving: Turn) -> None:
         return
     _tell_disclosure(moving)
     loop = settling.settle(moving.loop, now, session.practice)
-    old_tasks = {task.id: task for task in (before.parent, *before.shares, *before.follow_ups)} if before else {}
+    old_tasks = {task.id: task for task in before.tasks} if before else {}
     changed: list[Task] = []
-    for task in (loop.parent, *loop.shares, *loop.follow_ups):
+    for task in loop.tasks:
         old = old_tasks.get(task.id)
         if old != task:
             changed.append(_next_version(old, task, now))
@@ -189,7 +189,8 @@ async def save(moving: Turn) -> None:
     ]
     await events.append(session, referral.id, told)
     moving.loop = msgspec.structs.replace(loop, referral=referral, parent=_newest(loop.parent, changed),
-        shares=tuple(_newest(share, changed) for share in loop.shares), follow_ups=tuple(_newest(task, changed) for task in loop.follow_ups))  # fmt: skip
+        shares=tuple(_newest(share, changed) for share in loop.shares), follow_ups=tuple(_newest(task, changed) for task in loop.follow_ups),
+        duties=tuple(_newest(task, changed) for task in loop.duties))  # fmt: skip
     moving.before, moving.told = moving.loop, []
 
 

@@ -61,6 +61,7 @@ async def load(session: Session, referral: Id) -> Loop | None:
         parent=next(task for task in tasks if task.kind == "parent"),
         shares=tuple(task for task in tasks if task.kind == "share"),
         follow_ups=tuple(task for task in tasks if task.kind == "follow-up"),
+        duties=tuple(task for task in tasks if task.kind == "duty"),
         next=_step.decode(row["step"]) if row["step"] else None,
     )
 
@@ -299,6 +300,19 @@ ORDER BY t.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 async def expired_offers(session: Session, now: datetime, limit: int, but: Sequence[Id]) -> list[tuple[Id, Id]]:
     """Offers whose reply limit passed, with their referrals locked; (task, referral)."""
     return [(row["id"], row["referral_id"]) for row in await session.fetch(EXPIRED, now, limit, list(but))]
+
+
+# Told of once, when its limit has passed; from then on it shows as overdue.
+OVERDUE = """
+SELECT t.id, t.referral_id FROM task t JOIN referral_counter c ON c.referral_id = t.referral_id
+WHERE t.kind = 'duty' AND t.open AND t.business_status IS NULL AND t.due_at <= $1 AND NOT (t.id = ANY($3::uuid[]))
+ORDER BY t.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+"""
+
+
+async def overdue_duties(session: Session, now: datetime, limit: int, but: Sequence[Id]) -> list[tuple[Id, Id]]:
+    """Duties whose limit passed and was not told of yet, with their referrals locked; (task, referral)."""
+    return [(row["id"], row["referral_id"]) for row in await session.fetch(OVERDUE, now, limit, list(but))]
 
 
 LATE = """

@@ -9,7 +9,7 @@ import msgspec
 
 from service.access.model import Actor
 from service.db import Session, savepoint
-from service.referrals import clocks, steps, store, transitions
+from service.referrals import clocks, duties, steps, store, transitions
 from service.referrals.model import Loop
 from service.values import Id
 
@@ -73,6 +73,12 @@ WHO_IS_TOLD = {1: "owner", 2: "supervisor", 3: "coordinator"}
 undone. What nobody owns escalates too."""
 
 AGAIN = timedelta(days=1)
+
+
+async def overdue_duties(session: Session, actor: Actor, now: datetime) -> int:
+    """Tell once that the limit of a duty has passed, its owner and the coordinator; how many were handled."""
+    found = await store.overdue_duties(session, now, BATCH, ())
+    return await _each(session, found, lambda pair: duties.overdue(session, actor, *pair, now))
 
 
 async def remind_due(session: Session, actor: Actor, now: datetime) -> int:

@@ -231,4 +231,6 @@ def voided(loop: Loop, task: Task, reason: Reason, now: datetime) -> Loop:
     gone = _ended(task, now, "entered-in-error", None, reason)
     if task.kind == "share":
         return loop.with_share(gone)
+    if task.kind == "duty":
+        return loop.with_duty(gone)
     return loop.with_follow_up(gone) if task.kind == "follow-up" else msgspec.structs.replace(loop, parent=gone)
