@@ -57,6 +57,8 @@ DISPATCH_MODE = "urn:yuanshe:dispatch-mode"
 METHOD = "urn:yuanshe:method"
 CASE_PHASE = "urn:yuanshe:case-phase"
 CHANNEL = "urn:yuanshe:channel"
+CONTACT_RULE = "urn:yuanshe:contact-rule"
+CONTACT_ASKED_BY = "urn:yuanshe:contact-asked-by"
 DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
 REGION = "urn:yuanshe:region"
 """GB/T 2260 with its streets: its concepts are the directory's region table, so it is no list here."""
@@ -346,6 +348,26 @@ LISTS: dict[str, CodeList] = {
             ("video", "视频", "Video call"),
             ("office", "来访", "Visit to the office"),
             ("other", "其他", "Other"),
+        ),
+        # Why nobody may be contacted so, or why something was not told (docs/roster.md).
+        _list(
+            CONTACT_RULE, "安全联系规则", "Rules of safe contact",
+            ("contact-prohibited", "不得联系本人", "The person must not be contacted"),
+            ("supervisor-decides", "每一步由督导决定", "A supervisor decides each step"),
+            ("channel-not-safe", "此联系方式不安全", "This way of contact is not safe"),
+            ("time-not-safe", "此时段不安全", "This time is not safe"),
+            ("no-message", "不得留言", "No message may be left"),
+            ("consent-withdrawn", "知情同意已撤回", "Consent was withdrawn"),
+            ("deceased", "本人已去世", "The person has died"),
+            ("sealed", "已封存", "It is sealed"),
+        ),
+        _list(
+            CONTACT_ASKED_BY, "安全联系的提出者", "Who asked for safe contact",
+            ("patient", "本人", "The person"),
+            ("relative", "亲属或监护人", "A relative or guardian"),
+            ("hospital", "医院", "The hospital"),
+            ("agency", "社会工作服务机构", "The agency"),
+            ("authority", "公安或主管部门", "Police or another authority"),
         ),
         # The national code of how a stay ends (domain b-3).
         _list(

@@ -155,7 +155,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def filler_face(self) -> tuple[object, ...]:
         """Whatever the filler ServiceRequest shows and can change: it has a new version whenever this differs."""
-        return FILLER_STATUS[self.status], self.urgency, self.agency, self.patient
+        return FILLER_STATUS[self.status], self.urgency, self.agency, self.patient, self.contact_prohibited
 
 
 class Crisis(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ SAVE_REFERRAL = """
 WITH referral_row AS (
     UPDATE referral SET version = $2, status = $4, urgency = $5, effective_urgency = $6, stay_id = $7, crisis = $8, crisis_at = $9,
         crisis_by = $10, crisis_owner = $11, follow_up = $12, open = $13, reason_code = $14, reason_text = $15, received = $16,
-        updated_at = $17
+        updated_at = $17, contact_prohibited = $19
     WHERE id = $1 AND version = $2 - 1
     RETURNING id
 )
@@ -195,6 +195,7 @@ async def save_referral(session: Session, r: Referral, open: bool) -> bool:
         SAVE_REFERRAL, r.id, r.version, r.hospital, r.status, r.urgency, r.effective_urgency, r.stay, crisis.state if crisis else None,
         crisis.at if crisis else None, crisis.by if crisis else None, crisis.owner if crisis else None, r.follow_up, open,
         reason.code if reason else None, reason.text if reason else None, r.received, r.updated_at, msgspec.json.encode(r).decode(),
+        r.contact_prohibited,
     )  # fmt: skip
     return tag == "INSERT 0 1"
 

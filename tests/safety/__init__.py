@@ -1,0 +1,1 @@
+"""Safety: rules of safe contact, screening, the crisis roster."""
