@@ -1,13 +1,13 @@
-"""From FHIR to the service's words: patients, stays, consents, needs, screening answers; pure translation."""
+"""From FHIR to the service's words: patients, consents, needs, screening answers; pure translation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from adapters.fhir import references, wire
 from service import codes
 from service.consent.model import Consent
 from service.errors import Invalid, Issue
-from service.patients.model import Identifier, Patient, Stay
+from service.patients.model import Identifier, Patient
 from service.referrals.model import NewReferral
 from service.safety.screening import Answer
 from service.values import Id
@@ -19,7 +19,6 @@ CONSENT_SCOPE, PRIVACY = "http://terminology.hl7.org/CodeSystem/consentscope", "
 PARTICIPATION, RECIPIENT = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"
 PURPOSES = frozenset({"TREAT", "ETREAT", "CAREMGT", "COC"})
 """v3-ActReason: treatment, care management, coordination of care. A Consent for another purpose opens nothing to an agency."""
-DISPOSITIONS = frozenset("123459")
 
 
 def identifiers(given: tuple[wire.Identifier, ...]) -> tuple[Identifier, ...]:
@@ -79,53 +78,6 @@ def stripped(code: str) -> str:
         if len(code) == length and code.endswith("0" * zeros):
             code = code[:-zeros]
     return code
-
-
-def stay(
-    read: wire.Encounter, id: Id, patient: Id, hospital: Id, now: datetime, at: str, places: Mapping[str, wire.Place]
-) -> Stay:
-    """`places`: the Organizations and Locations of the same submission, by reference."""
-    period, going = read.period, read.hospitalization
-    contained = {
-        f"#{place.id}": place
-        for place in (wire.decode(raw, wire.Place, f"{at}.contained") for raw in read.contained)
-        if place.id
-    }
-    where = going.destination.reference if going and going.destination else None
-    destination = (contained | dict(places)).get(where or "")
-    addresses = destination.address if destination else ()
-    disposition = _disposition(going.discharge_disposition, at) if going and going.discharge_disposition else None
-    number = identifiers(read.identifier)
-    if read.status == "finished" and not (period and period.end):
-        raise Invalid("A finished stay has an end.", at=f"{at}.period.end", code="required")
-    return Stay(
-        id=id, hospital=hospital, patient=patient, version=0, status=read.status, updated_at=now, number=number[0] if number else None,
-        started_at=wire.instant(period.start, f"{at}.period.start") if period and period.start else None,
-        ended_at=wire.instant(period.end, f"{at}.period.end") if period and period.end else None, disposition=disposition,
-        region=region(addresses if isinstance(addresses, tuple) else (addresses,)),
-    )  # fmt: skip
-
-
-HL7_DISPOSITIONS = {
-    "home": "1", "alt-home": "1", "long": "2", "hosp": "2", "oth": "9", "other-hcf": "2", "psy": "2", "rehab": "2", "snf": "2",
-    "aadvice": "4", "exp": "5",
-}  # fmt: skip
-"""The codes of HL7's discharge-disposition in the words of the national list (离院方式)."""
-
-
-def _disposition(said: wire.Concept, at: str) -> str:
-    """The national code of the way of leaving; HL7's own codes are read too. Anything else is refused rather than lost:
-    the follow-up depends on it."""
-    national = said.code(codes.DISPOSITION)
-    for code in [national] if national else [coding.code for coding in said.coding]:
-        if code in DISPOSITIONS:
-            return code
-        if code in HL7_DISPOSITIONS and national is None:
-            return HL7_DISPOSITIONS[code]
-    raise Invalid(
-        f"The way of leaving is 1, 2, 3, 4, 5 or 9 of {codes.DISPOSITION}, or a code of HL7's discharge-disposition.",
-        at=f"{at}.hospitalization.dischargeDisposition", code="code-invalid",
-    )  # fmt: skip
 
 
 def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, at: str) -> Consent:

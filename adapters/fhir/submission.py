@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import binary, conditional, intake, profiles, reading, references, validation, wire
+from adapters.fhir import binary, conditional, intake, profiles, reading, references, stays, validation, wire
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
@@ -364,8 +364,8 @@ async def _known_stay(session: Session, actor: Actor, part: Part, patient: Id, n
     """A stay with a number that this hospital has used is that stay, whoever else was referred from it."""
     if part.known:
         return
-    read = wire.decode(part.raw, wire.Encounter, part.at)
-    said = intake.stay(read, part.id, patient, actor.organization, now, part.at, {})
+    read = wire.decode(part.raw, stays.Encounter, part.at)
+    said = stays.stay(read, part.id, patient, actor.organization, now, part.at, {})
     number = said.number
     # Locked: its discharge, if one is on its way, is seen here or sees this referral.
     known = await patient_rows.locked_stay_by_number(session, actor.organization, number) if number else None
@@ -399,7 +399,7 @@ async def _stay(
             raise Invalid("The encounter is not one of this patient.", at=f"{at}.encounter", code="not-found")
         return known
     body = references.rewritten(part.raw, names)
-    whose = wire.decode(body, wire.Encounter, part.at).subject
+    whose = wire.decode(body, stays.Encounter, part.at).subject
     if whose and references.ours(whose, "Patient", at=f"{part.at}.subject") not in (None, patient):
         raise Invalid("The stay is another patient's.", at=f"{part.at}.subject", code="value")
     stay = await destination(session, parts, part, patient, actor, now)
@@ -416,9 +416,9 @@ async def destination(
     session: Session, parts: list[Part], part: Part, patient: Id, actor: Actor, now: datetime
 ) -> Stay:
     """The stay of an Encounter, with the region that it leads to: as the submission's own places say, or those known here."""
-    read = wire.decode(part.raw, wire.Encounter, part.at)
+    read = wire.decode(part.raw, stays.Encounter, part.at)
     places = {
-        url: wire.decode(p.raw, wire.Place, p.at)
+        url: wire.decode(p.raw, stays.Place, p.at)
         for p in parts
         if p.type in ("Organization", "Location")
         for url in urls(p)
@@ -428,8 +428,8 @@ async def destination(
     elsewhere = going and going.reference not in places and named and named[0] in ("Organization", "Location")
     if going and going.reference and named and elsewhere and (id := references.as_id(named[1])):
         for known in await reading.many(session, actor, named[0], [id]):
-            places[going.reference] = wire.decode(write_json(known.body), wire.Place, part.at)
-    return intake.stay(read, part.id, patient, actor.organization, now, part.at, places)
+            places[going.reference] = wire.decode(write_json(known.body), stays.Place, part.at)
+    return stays.stay(read, part.id, patient, actor.organization, now, part.at, places)
 
 
 def answers_of(parts: list[Part]) -> list[Answer]:

@@ -70,6 +70,7 @@ class Extension(Struct, frozen=True):
     value_canonical: Text | None = msgspec.field(default=None, name="valueCanonical")
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+    value_datetime: Text | None = msgspec.field(default=None, name="valueDateTime")
 
 
 class Element(Struct, frozen=True):
@@ -131,38 +132,6 @@ class Patient(Struct, frozen=True):
     extension: tuple[Extension, ...] = ()
     deceased_boolean: bool | None = msgspec.field(default=None, name="deceasedBoolean")
     deceased_date: Text | None = msgspec.field(default=None, name="deceasedDateTime")
-
-
-class Hospitalization(Struct, frozen=True):
-    destination: Reference | None = None
-    discharge_disposition: Concept | None = msgspec.field(default=None, name="dischargeDisposition")
-
-
-class Place(Struct, frozen=True):
-    """An Organization or Location, as far as its address goes."""
-
-    id: Text | None = None
-    address: tuple[Address, ...] | Address = ()
-
-
-class Encounter(Struct, frozen=True):
-    status: Literal[
-        "planned",
-        "arrived",
-        "triaged",
-        "in-progress",
-        "onleave",
-        "finished",
-        "cancelled",
-        "entered-in-error",
-        "unknown",
-    ]
-    subject: Reference | None = None
-    class_: Coding | None = msgspec.field(default=None, name="class")
-    identifier: tuple[Identifier, ...] = ()
-    period: Period | None = None
-    hospitalization: Hospitalization | None = None
-    contained: tuple[Raw, ...] = ()
 
 
 class Actor(Struct, frozen=True):

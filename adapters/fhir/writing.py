@@ -7,7 +7,7 @@ import jsonpatch
 import jsonpointer
 import msgspec
 
-from adapters.fhir import intake, messages, reading, references, render, submission, tasks, validation, wire
+from adapters.fhir import intake, messages, reading, references, render, stays, submission, tasks, validation, wire
 from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
@@ -227,9 +227,9 @@ async def _known_patient(
 
 
 async def _stay(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
-    read = wire.decode(body, wire.Encounter, "Encounter")
+    read = wire.decode(body, stays.Encounter, "Encounter")
     patient = references.required(read.subject, "Patient", at="Encounter.subject")
-    stay = intake.stay(read, id, patient, actor.organization, now, "Encounter", {})
+    stay = stays.stay(read, id, patient, actor.organization, now, "Encounter", {})
     return (await followup.discharge(session, actor, stay, body, now)).version
 
 

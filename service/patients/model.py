@@ -1,6 +1,7 @@
 """A person as one hospital knows them, and their stays."""
 
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
 
@@ -35,8 +36,18 @@ class Patient(msgspec.Struct, frozen=True):
     received: int = 1
 
 
+StayClass = Literal["in", "out", "emergency"]
+"""In-patient, out-patient, emergency."""
+
+
 class Stay(msgspec.Struct, frozen=True):
-    """A hospital stay. `disposition` is the national code of the way of leaving; `region` that of the destination."""
+    """A hospital stay, as its hospital last said (FHIR Encounter, HL7 v2 ADT).
+
+    `status` is the Encounter's: `onleave` while the person is away for a time, `cancelled` where the admission was an
+    error. `disposition` is the national code of the way of leaving; `region` that of the destination, `receiving` the name
+    of the institution there. `fit_at`: medically fit for discharge since. `readmission_of` is found by the service.
+    Ward, room, bed and department are as the hospital calls them, and stay in this row.
+    """
 
     id: Id
     hospital: Id
@@ -50,3 +61,13 @@ class Stay(msgspec.Struct, frozen=True):
     disposition: str | None = None
     region: str | None = None
     received: int = 1
+    class_: StayClass | None = None
+    ward: str | None = None
+    room: str | None = None
+    bed: str | None = None
+    department: str | None = None
+    expected_end: datetime | None = None
+    fit_at: datetime | None = None
+    admitted_from: str | None = None
+    receiving: str | None = None
+    readmission_of: Id | None = None

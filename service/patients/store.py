@@ -86,7 +86,8 @@ async def save(session: Session, patient: Patient, *, whole: bool = False) -> bo
     return stored is not None
 
 
-STAY = "id, hospital_id, patient_id, version, status, number_system, number, started_at, ended_at, disposition, destination_region, received, updated_at"
+STAY = """id, hospital_id, patient_id, version, status, number_system, number, started_at, ended_at, disposition, destination_region,
+ received, updated_at, class, ward, room, bed, department, expected_end, fit_at, admitted_from, receiving, readmission_of"""
 
 GET_STAY = f"SELECT {STAY} FROM stay WHERE id = $1"
 
@@ -117,15 +118,20 @@ def _stay(row: Row) -> Stay:
         id=row["id"], hospital=row["hospital_id"], patient=row["patient_id"], version=row["version"], status=row["status"],
         number=Identifier(row["number_system"] or "", row["number"]) if row["number"] else None, started_at=row["started_at"],
         ended_at=row["ended_at"], disposition=row["disposition"], region=row["destination_region"], received=row["received"],
-        updated_at=row["updated_at"],
+        updated_at=row["updated_at"], class_=row["class"], ward=row["ward"], room=row["room"], bed=row["bed"],
+        department=row["department"], expected_end=row["expected_end"], fit_at=row["fit_at"], admitted_from=row["admitted_from"],
+        receiving=row["receiving"], readmission_of=row["readmission_of"],
     )  # fmt: skip
 
 
 SAVE_STAY = f"""
-INSERT INTO stay ({STAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO stay ({STAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, number_system = excluded.number_system,
     number = excluded.number, started_at = excluded.started_at, ended_at = excluded.ended_at, disposition = excluded.disposition,
-    destination_region = excluded.destination_region, received = excluded.received, updated_at = excluded.updated_at
+    destination_region = excluded.destination_region, received = excluded.received, updated_at = excluded.updated_at,
+    class = excluded.class, ward = excluded.ward, room = excluded.room, bed = excluded.bed, department = excluded.department,
+    expected_end = excluded.expected_end, fit_at = excluded.fit_at, admitted_from = excluded.admitted_from,
+    receiving = excluded.receiving, readmission_of = excluded.readmission_of
     WHERE stay.version = excluded.version - 1
 RETURNING version
 """
@@ -137,5 +143,7 @@ async def save_stay(session: Session, stay: Stay) -> bool:
     stored = await session.fetchval(
         SAVE_STAY, stay.id, stay.hospital, stay.patient, stay.version, stay.status, number.system if number else None,
         number.value if number else None, stay.started_at, stay.ended_at, stay.disposition, stay.region, stay.received, stay.updated_at,
+        stay.class_, stay.ward, stay.room, stay.bed, stay.department, stay.expected_end, stay.fit_at, stay.admitted_from, stay.receiving,
+        stay.readmission_of,
     )  # fmt: skip
     return stored is not None
