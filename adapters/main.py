@@ -55,8 +55,15 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+def _untraced(record: logging.LogRecord) -> bool:
+    """While a database is away its pool says so every few seconds: in a line, without the way there."""
+    record.exc_info = None
+    return True
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncpg.pool").addFilter(_untraced)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs URLs, which may hold secrets of subscribers.
     signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -173,6 +173,7 @@ def test_a_database_that_dies_is_started_again(home: Path) -> None:
             demo.process.terminate()
             raise AssertionError("nobody listens: " + "".join(demo.lines) + demo.process.communicate()[0]) from None
     assert found.status_code == 200
+    assert "Traceback" not in "".join(demo.lines), "that it was away is said in a line"
 
 
 def test_two_demos_do_not_share_a_home(home: Path) -> None:
