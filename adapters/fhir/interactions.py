@@ -21,6 +21,7 @@ from adapters.fhir import (
     parameters,
     reading,
     references,
+    safe_contact,
     search,
     shaping,
     subscription_operations,
@@ -346,9 +347,15 @@ async def _everything(session: Session, actor: Actor, asked: Asked, place: Place
     return Answer(200, await everything.everything(session, actor, person, words, asked.base, strict=asked.strict))
 
 
+async def _safe_contact(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    said = asked.body if asked.method == "POST" else None
+    return Answer(200, await safe_contact.asked(session, actor, identified(place), said, now))
+
+
 HANDLERS: dict[str, Handler] = {
     "$validate": _validate,
     "$everything": _everything,
+    "$safe-contact": _safe_contact,
     "read": _read,
     "vread": _vread,
     "history-instance": _history,

@@ -111,6 +111,21 @@ def _out(name: str, type: str, most: str, says: str, *part: Json, least: int = 0
     return said | ({"part": list(part)} if part else {"type": type})
 
 
+def _part(name: str, type: str, most: str, least: int = 1) -> Json:
+    return {"name": name, "use": "in", "min": least, "max": most, "type": type}
+
+
+SAFE_PARTS: dict[str, list[Json]] = {
+    "time": [_part("day", "code", "*", 0), _part("begins", "time", "1"), _part("ends", "time", "1")],
+    "decision": [
+        _part("channel", "code", "1"),
+        _part("begins", "dateTime", "1"),
+        _part("until", "dateTime", "1"),
+        _part("supervisor", "Reference", "1"),
+    ],
+}
+"""Parts of what says how a person may safely be contacted."""
+
 PARAMETERS: dict[str, list[Json]] = {
     "$route": [
         {"name": "resource", "use": "in", "min": 1, "max": "1", "type": "Resource",
@@ -141,6 +156,26 @@ PARAMETERS: dict[str, list[Json]] = {
              _out("by", "instant", "1", "Until when.", least=1),
              _out("task", "Reference", "1", "On which Task.", least=1),
              _out("unconfirmed", "boolean", "1", "True where `by` was counted in a year whose working days are not published yet.")),
+    ],
+    "$safe-contact": [
+        *(
+            {"name": name, "use": use, "min": 0, "max": most, "documentation": says} | ({"type": type} if type else {"part": SAFE_PARTS[name]})
+            for use in ("in", "out")
+            for name, type, most, says in (
+                ("prohibited", "boolean", "1", "Nobody contacts the person but as a supervisor decides."),
+                ("supervised", "boolean", "1", "A supervisor decides each step."),
+                ("channel", "code", "*", "A safe way (urn:yuanshe:channel); none named: all are."),
+                ("time", "", "*", "Safe hours; none named: all are."),
+                ("number", "string", "1", "The number to call, in place of any other."),
+                ("message", "boolean", "1", "Whether word may be left."),
+                ("asked-by", "code", "1", "Whose wish it is (urn:yuanshe:contact-asked-by)."),
+                ("decision", "", "*", "A supervisor's leave for one step."),
+                ("why", "string", "1", "Sealed: shown to the organisation that gave it alone."),
+            )
+        ),
+        _out("stated-by", "Reference", "1", "The organisation that said so last."),
+        _out("stated-at", "instant", "1", "When."),
+        _out("version", "positiveInt", "1", "How often something was said."),
     ],
 }  # fmt: skip
 """What our operations take and give."""

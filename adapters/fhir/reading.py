@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.fhir import audit, binary, directory, group, published, render, subscriptions
+from adapters.fhir import audit, binary, directory, group, published, render, safe_contact, subscriptions
 from adapters.fhir.published import LOADED
 from adapters.fhir.render import Json, Reader
 from adapters.fhir.surface import SURFACE
@@ -24,7 +24,7 @@ from service.records import finding as record_finding
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import attachment_flow as attachments
-from service.referrals import finding, group_finding, store
+from service.referrals import contact_flow, finding, group_finding, store
 from service.referrals.group_finding import Group
 from service.referrals.model import Referral, Task
 from service.values import Id, read_json
@@ -169,10 +169,21 @@ async def patients(session: Session, actor: Actor, found: Sequence[Patient]) -> 
     whole = reader != "agency"
     bodies = await _bodies(session, [(each.id, each.received) for each in found]) if whole else {}
     session.patients.update(each.id for each in found)
-    return [
-        Read(render.patient(each, bodies.get((each.id, each.received)), reader), each.version, each.updated_at)
-        for each in found
-    ]
+    rules = {} if whole else await contact_flow.known(session, [each.id for each in found])
+    shown: list[Read] = []
+    for each in found:
+        if (stated := rules.get(each.id)) is None:
+            said = render.patient(each, bodies.get((each.id, each.received)), reader)
+            shown.append(Read(said, each.version, each.updated_at))
+            continue
+        # Who works with the person sees how to contact them safely, in a version that counts both.
+        version, at = each.version + stated.version, max(each.updated_at, stated.at)
+        called = msgspec.structs.replace(each, version=version, updated_at=at, phone=stated.rules.number or each.phone)
+        said = render.patient(called, None, reader) | {
+            "extension": [safe_contact.show(stated.rules, stated.written_by)]
+        }
+        shown.append(Read(said, version, at))
+    return shown
 
 
 def stand_ins(shares: Sequence[Task]) -> list[Read]:

@@ -7,7 +7,18 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import binary, conditional, intake, profiles, reading, references, stays, validation, wire
+from adapters.fhir import (
+    binary,
+    conditional,
+    intake,
+    profiles,
+    reading,
+    references,
+    safe_contact,
+    stays,
+    validation,
+    wire,
+)
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
@@ -214,6 +225,14 @@ async def submit(
         received=(*received, *supporting),
         signs_crisis=raises_crisis(answers_of(parts)),
     )
+    brought = wire.decode(patient_part.raw, wire.Patient, patient_part.at) if patient_part else None
+    said = safe_contact.read(asked.extension, request_part.at)
+    where = request_part.at if said else patient_part.at if patient_part else ""
+    said = said or (safe_contact.read(brought.extension, where) if brought else None)
+    prohibited = await safe_contact.submitted(
+        session, actor, patient, said, now, where, prohibited=new.contact_prohibited, newcomer=new.newcomer
+    )
+    new = msgspec.structs.replace(new, contact_prohibited=prohibited)
     with wire.within(request_part.at):
         done = await flow.submit(session, actor, new, now, known)
     for part in parts:

@@ -33,6 +33,7 @@ from adapters.fhir.ways import (
     PLATFORM,
     READ,
     ROUTE,
+    SAFE_CONTACT,
     STATUS,
     TIMELINE,
     WRITE,
@@ -150,6 +151,7 @@ SURFACE: dict[str, Type] = {
         ),
         operations=(
             EVERYTHING,
+            *SAFE_CONTACT,
             *COMPARTMENT,
             export("type", "patient-export", "What is about the persons whom the client may read, as NDJSON files."),
         ),

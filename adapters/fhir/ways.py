@@ -172,3 +172,26 @@ EVERYTHING = Way(
     definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
     doc="All that the reader may see of this person, in pages; `_since`, `_type`, `_count`.",
 )
+
+SAFE_CONTACT_URL = "urn:yuanshe:operation:safe-contact"
+SAFE_CONTACT = (
+    Way(
+        "$safe-contact",
+        ("instance",),
+        GET,
+        "r",
+        who=PARTIES,
+        definition=SAFE_CONTACT_URL,
+        doc="How this person may safely be contacted; a POST of the same parts says how from now on.",
+    ),
+    Way(
+        "$safe-contact",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=PARTIES,
+        definition=SAFE_CONTACT_URL,
+        doc="Says how this person may safely be contacted from now on.",
+    ),
+)

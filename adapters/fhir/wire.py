@@ -71,6 +71,10 @@ class Extension(Struct, frozen=True):
     value_coding: Coding | None = msgspec.field(default=None, name="valueCoding")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
     value_datetime: Text | None = msgspec.field(default=None, name="valueDateTime")
+    value_boolean: bool | None = msgspec.field(default=None, name="valueBoolean")
+    value_time: Text | None = msgspec.field(default=None, name="valueTime")
+    value_reference: Reference | None = msgspec.field(default=None, name="valueReference")
+    extension: tuple["Extension", ...] = ()
 
 
 class Element(Struct, frozen=True):

@@ -7,7 +7,19 @@ import jsonpatch
 import jsonpointer
 import msgspec
 
-from adapters.fhir import intake, messages, reading, references, render, stays, submission, tasks, validation, wire
+from adapters.fhir import (
+    intake,
+    messages,
+    reading,
+    references,
+    render,
+    safe_contact,
+    stays,
+    submission,
+    tasks,
+    validation,
+    wire,
+)
 from adapters.fhir.directory import CAPACITY, CONFIRMED, PLACES
 from adapters.fhir.submission import Stored
 from service import codes
@@ -199,11 +211,13 @@ def patched(current: dict[str, Any], body: bytes) -> bytes:
 
 
 async def _new_patient(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> Stored:
-    person = intake.patient(wire.decode(body, wire.Patient, "Patient"), id, actor.organization, now, "Patient")
+    read = wire.decode(body, wire.Patient, "Patient")
+    person = intake.patient(read, id, actor.organization, now, "Patient")
     known = await patients.find(session, actor, person.identifiers, lock=True) if actor.side == "hospital" else None
     stored = await patients.register(
         session, actor, msgspec.structs.replace(person, id=known.id if known else id), body, now
     )
+    await safe_contact.keep(session, actor, stored.id, safe_contact.read(read.extension, "Patient"), now, "Patient")
     doubts = identity.doubts(stored.identifiers, stored.gender)
     return Stored("Patient", stored.id, stored.version, 200 if known else 201, doubts)
 
@@ -216,13 +230,15 @@ async def _known_patient(
         raise NotFound("There is no such Patient, or it is not yours to see; create it by POST.")
     if known.hospital != actor.organization:
         raise Forbidden("Only the patient's hospital changes it.", key="wrong-actor")
-    person = intake.patient(wire.decode(body, wire.Patient, "Patient"), id, actor.organization, now, "Patient")
+    read = wire.decode(body, wire.Patient, "Patient")
+    person = intake.patient(read, id, actor.organization, now, "Patient")
     same = await patients.find(session, actor, person.identifiers)
     if same is not None and same.id != id:
         raise Conflict(
             "Another patient of this hospital has one of these identifiers.", at="identifier", key="identity-conflict"
         )
     stored = await patients.register(session, actor, person, body, now, expected, whole=True)
+    await safe_contact.keep(session, actor, id, safe_contact.read(read.extension, "Patient"), now, "Patient")
     return Stored("Patient", id, stored.version, 200)
 
 

@@ -1,5 +1,6 @@
 """The verbs of safe contact: state a person's rules, see them, and what they are on a referral."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -52,6 +53,14 @@ async def state(
     return Stated(patient, rules, version, now, actor.organization)
 
 
+async def prohibit(session: Session, actor: Actor, patient: Id, now: datetime) -> None:
+    """Nobody contacts the person any more without a supervisor's decision; what was said besides stands."""
+    old = (await contact_store.current(session, [patient])).get(patient)
+    rules = old.rules if old else ANY
+    if not rules.prohibited:
+        await state(session, actor, patient, msgspec.structs.replace(rules, prohibited=True), None, now)
+
+
 def marked(loop: Loop, rules: ContactRules) -> Loop:
     """The loop with the word that nobody contacts the person, on the referral and on what is open of it; or without."""
     mark = {"contact_prohibited": rules.prohibited}
@@ -70,6 +79,11 @@ async def stated(session: Session, actor: Actor, patient: Id) -> tuple[Stated | 
     session.patients.add(patient)
     found = (await contact_store.current(session, [patient])).get(patient)
     return found, await contact_store.why(session, patient, actor.organization) if found else None
+
+
+async def known(session: Session, found: Sequence[Id]) -> dict[Id, Stated]:
+    """What was said last of each of these persons, as far as the scope sees them; who has no rules is not there."""
+    return await contact_store.current(session, found)
 
 
 async def rules_on(session: Session, referral: Referral) -> ContactRules:

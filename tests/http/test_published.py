@@ -70,7 +70,7 @@ QUERIES: dict[str, list[tuple[str, int]]] = {
         ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 2), ("_count=1", 1), ("name=phq,gad", 2),
     ],
     "SearchParameter": [("url={url}", 1), ("base=Task", 2), ("base=Task&code=due", 1), ("type=date", 1), ("name=TaskDue", 1), ("status=active", 5)],
-    "OperationDefinition": [("url={url}", 1), ("code=timeline", 1), ("kind=operation", 2), ("name=route", 1)],
+    "OperationDefinition": [("url={url}", 1), ("code=timeline", 1), ("kind=operation", 3), ("name=route", 1)],
     "Device": [("_id={id}", 1), ("device-name=院社", 1), ("status=active", 1), ("status=inactive", 0), ("organization={platform}", 1)],
 }  # fmt: skip
 
