@@ -24,6 +24,7 @@ from service.db import Session
 from service.exports import flow as exports
 from service.jobs import flow as jobs
 from service.notices import flow as notices
+from service.notices import link_flow
 from service.notices.model import Message, Notice, Outcome, Outgoing
 from service.notices.reach import Network, Reach
 from service.notices.schedule import DEFAULT, Schedule
@@ -75,6 +76,7 @@ SWEEPS: dict[str, Sweep] = {
     "duties": Sweep(timedelta(seconds=5), referrals.overdue_duties),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),
+    "forget-links": Sweep(timedelta(hours=1), link_flow.forget),
     "drop-exports": Sweep(timedelta(minutes=1), exports.forget),
 }
 """When → sweep. Each run is one transaction as the platform's clock."""

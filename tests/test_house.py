@@ -34,6 +34,7 @@ NOBODY_IN_IT = {
     "client": "programs",
     "assertion_id": "spent assertions of programs",
     "access_token": "hashes of programs' tokens",
+    "answer_link": "hashes of links by which an agency answers an offer",
     "sequence_head": "how far the log is ordered",
     "sweep": "when each sweep ran",
     "worker_heartbeat": "signs of life of worker processes",

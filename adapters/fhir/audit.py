@@ -92,6 +92,11 @@ def _agents(line: AuditLine) -> list[Json]:
     }
     if line.actor_kind == "system":
         who["who"] = ref("Device", DEVICE)
+    elif line.actor_kind == "link":
+        # Who held the link is nobody's to know: the agency answers for it.
+        who["who"] = ref("Organization", line.organization_id) | {
+            "identifier": {"system": "urn:yuanshe:answer-link", "value": str(line.actor_id)},
+        }  # fmt: skip
     else:
         system, type = ("client", "Device") if line.actor_kind == "client" else ("account", "Practitioner")
         who["who"] = {

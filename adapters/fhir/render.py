@@ -10,7 +10,7 @@ from service import codes
 from service.patients.model import Patient
 from service.practice import PLATFORM
 from service.records.model import Record
-from service.referrals.model import FILLER_STATUS, Receipt, Referral, Task
+from service.referrals.model import FILLER_STATUS, Question, Receipt, Referral, Task
 from service.values import Id, Reason, read_json, write_json
 
 Json = dict[str, Any]
@@ -297,6 +297,8 @@ def record(record: Record, reader: Reader = "hospital") -> Json:
     """Any other resource: as received, under our id and version. A receipt is the service's own and gets its form here."""
     body: Json = read_json(record.body)
     if record.type == "Communication" and "resourceType" not in body:
+        if record.code == "question":
+            return question(record, msgspec.convert(body, Question))
         return receipt(record, msgspec.convert(body, Receipt))
     if record.type == "Communication" and reader == "agency" and record.author != record.agency:
         return _message(record, body)
@@ -344,6 +346,23 @@ def _plain_reference(value: Json | None, *types: str) -> Json | None:
     """A relative reference to one of these types and nothing else."""
     name = str(value.get("reference", "")) if isinstance(value, dict) else ""
     return {"reference": name} if name.partition("/")[0] in types else None
+
+
+def question(record: Record, question: Question) -> Json:
+    """What an agency asked on a page: the Communication that a program of its own would have sent."""
+    about = [ref("Task", question.task)]
+    return {
+        "resourceType": "Communication",
+        "id": str(record.id),
+        "meta": meta(record.version, record.at),
+        "basedOn": about,
+        "status": "completed",
+        "category": [concept(codes.MESSAGE, "question")],
+        "about": about,
+        "sent": instant(question.at),
+        "sender": ref("Organization", question.agency),
+        "payload": [{"contentString": question.text}],
+    }
 
 
 def receipt(record: Record, receipt: Receipt) -> Json:

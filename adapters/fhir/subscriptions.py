@@ -36,6 +36,11 @@ TOPIC = f"{GUIDE}/capabilitystatement-subscriptiontopic-canonical"
 """Extension of the CapabilityStatement: a topic that may be subscribed to (how R4 has topics found)."""
 FILTER = f"{GUIDE}/backport-filter-criteria"
 CONTENT = f"{GUIDE}/backport-payload-content"
+LINKS = "urn:yuanshe:answer-link"
+"""Extension of the channel email (valueBoolean): mails about an offer carry links by which whoever reads the mailbox answers it
+for the agency, without an account (docs/answer-by-link.md)."""
+FOR = "urn:yuanshe:subscriber"
+"""Extension of a Subscription that the platform makes (valueReference): the agency whose mailbox it is."""
 CUSTOM_CHANNEL = f"{GUIDE}/backport-channel-type"
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/SubscriptionTopic"
 TOPIC_CANONICAL = f"{GUIDE}/backport-topic-canonical"
@@ -127,8 +132,11 @@ async def create(
     status, wish = _read(actor, body, now)
     if status not in ("requested", "active"):
         raise Invalid("A new subscription is requested.", at="Subscription.status", code="value")
+    agency = _agency(body)
     with _placed():
-        made, secret = await flow.subscribe(session, actor, wish, now, addresses=resolved, allowed=allowed)
+        made, secret = await flow.subscribe(
+            session, actor, wish, now, addresses=resolved, allowed=allowed, agency=agency
+        )
     return show(made, actor, secret if made.channel == "rest-hook" else None)
 
 
@@ -167,6 +175,17 @@ async def update(
     return shown
 
 
+def _agency(body: bytes) -> Id | None:
+    """The agency that the platform subscribes a mailbox of."""
+    for place, each in enumerate(wire.decode(body, Subscription, "Subscription").extension):
+        if each.url == FOR:
+            at = f"Subscription.extension[{place}]"
+            if each.value_reference is None:
+                raise Invalid("The agency is a valueReference.", at=at, code="required")
+            return references.required(each.value_reference, "Organization", at=at)
+    return None
+
+
 def show(to: Subscriber, reader: Actor, secret: str | None = None) -> Json:
     """A Subscription with what the server really does; headers, which may hold credentials, in full to its own client."""
     own = reader.id == to.client
@@ -200,6 +219,8 @@ def show(to: Subscriber, reader: Actor, secret: str | None = None) -> Json:
         )
         if asked is not None
     ]
+    if to.terms.get("links"):
+        limits.append({"url": LINKS, "valueBoolean": True})
     if limits:
         channel["extension"] = limits
     channel["payload"] = to.terms["mime"]
@@ -270,7 +291,9 @@ def _read(actor: Actor, body: bytes, now: datetime) -> tuple[str, Wish]:
     if ends_at and ends_at <= now:
         raise Invalid("The end is past.", at="Subscription.end", code="value")
     said = [text for _, text in filters]
-    terms = {"resource": topic.resource, "content": _content(channel), "mime": mime, "filters": said, "rest": _rest(body)}  # fmt: skip
+    terms: Json = {"resource": topic.resource, "content": _content(channel), "mime": mime, "filters": said, "rest": _rest(body)}  # fmt: skip
+    if any(each.url == LINKS and each.value_boolean for each in channel.extension):
+        terms["links"] = True
     wish = Wish(
         endpoint=channel.endpoint, channel=channel.type, format="fhir", topic=criteria, about=topic.about,
         filters=_filters(topic, filters, now), headers=tuple(channel.header), secret=secret, terms=terms, ends_at=ends_at,
@@ -286,7 +309,7 @@ def _understood(read: Subscription) -> None:
     places: tuple[tuple[str, Sequence[wire.Extension], frozenset[str] | None], ...] = (
         ("Subscription.extension", read.extension, None),
         ("Subscription.criteria.extension", beside(read.beside_criteria), frozenset({FILTER, TOPIC_CANONICAL})),
-        ("Subscription.channel.extension", channel.extension, frozenset({HEARTBEAT, TIMEOUT, MAX_COUNT})),
+        ("Subscription.channel.extension", channel.extension, frozenset({HEARTBEAT, TIMEOUT, MAX_COUNT, LINKS})),
         ("Subscription.channel.type.extension", beside(channel.beside_type), frozenset()),
         ("Subscription.channel.payload.extension", beside(channel.beside_payload), frozenset({CONTENT})),
     )
@@ -449,6 +472,8 @@ PLACES = {
     "timeout": "Subscription.channel.extension",
     "max_count": "Subscription.channel.extension",
     "secret": "Subscription.extension",
+    "links": "Subscription.channel.extension",
+    "agency": "Subscription.extension",
 }
 
 

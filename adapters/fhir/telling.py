@@ -9,10 +9,11 @@ from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
 from service.access.scopes import may
 from service.db import Database, Session
-from service.notices import flow
+from service.notices import flow, link_flow
+from service.notices.link_flow import Answerable
 from service.notices.model import Message, Notice, Subscriber
 from service.practice import PLATFORM
-from service.values import write_json
+from service.values import SHANGHAI, write_json
 
 Telling = Callable[[Database, Sequence[Notice]], Awaitable[Message]]
 
@@ -32,10 +33,17 @@ def telling(base_url: str) -> Telling:
         said["timestamp"] = instant(last.event.event.at if last.event else last.created_at)
         body = write_json(said)
         if to.channel == "email":
-            return Message(*_letter(to, type, told, base_url, body))
+            answerable = await _answerable(database, to, told) if to.terms.get("links") else ()
+            return Message(*_letter(to, type, told, base_url, body, answerable))
         return Message(to.terms["mime"], body)
 
     return tell
+
+
+async def _answerable(database: Database, to: Subscriber, told: Sequence[Notice]) -> Sequence[Answerable]:
+    """Links by which what is told of can be answered at this moment."""
+    async with database.transaction(clock_actor(PLATFORM).scope) as session:
+        return await link_flow.answerable(session, to, told, session.began)
 
 
 async def _in_full(database: Database, to: Subscriber, notices: Sequence[Notice]) -> Mapping[Named, Json]:
@@ -66,13 +74,17 @@ async def readable(session: Session, actor: Actor, notices: Sequence[Notice]) ->
 ATTACHED = ";attach=application/fhir+json"
 
 
-def _letter(to: Subscriber, type: str, told: Sequence[Notice], base_url: str, body: bytes) -> tuple[str, bytes, str]:
+def _letter(
+    to: Subscriber, type: str, told: Sequence[Notice], base_url: str, body: bytes, answerable: Sequence[Answerable]
+) -> tuple[str, bytes, str]:
     """A mail: its attachment's form and bytes (none where none was asked for), and what a person reads; no person in it."""
     lines = {
         "handshake": ["这个邮箱将收到转介平台的通知。", "This mailbox will receive notices of the referral platform."],
         "heartbeat": ["没有新的消息；通知服务运行正常。", "There is no news; notices work."],
         "event-notification": [f"转介有新的进展（{len(told)} 条）。", f"There is news of referrals ({len(told)})."],
     }[type]
+    for one in answerable:
+        lines += _answers(one, base_url)
     lines += ["", f"Subscription: {base_url}/Subscription/{to.id}"]
     lines += [f"#{notice.number}{_link(to, notice, base_url)}" for notice in told]
     attached = to.terms["mime"].endswith(ATTACHED)
@@ -83,3 +95,25 @@ def _link(to: Subscriber, notice: Notice, base_url: str) -> str:
     if to.terms["content"] == "empty":
         return ""
     return "".join(f"  {base_url}/{type}/{id}" for type, id in notification.concerned(notice)[:1])
+
+
+ASKED = {
+    "accept": "接单 Accept", "decline": "退单 Decline", "ask": "追问 Ask", "return": "退回 Return",
+}  # fmt: skip
+
+
+def _answers(one: Answerable, base_url: str) -> list[str]:
+    """The links of one offer, and what they do: they name neither the need nor the person."""
+    until = one.until.astimezone(SHANGHAI)
+    zh, en = f"{until.month}月{until.day}日 {until:%H:%M}", f"{until:%d %b %H:%M} (Beijing time)"
+    if "return" in one.tokens:
+        lines = ["", f"接单后可在 {zh} 前退回。", f"What was accepted can be returned until {en}."]
+    else:
+        lines = ["", f"有一条转介等待贵机构答复，请于 {zh} 前答复。", f"An offer waits for your answer, by {en}."]
+    site = base_url.removesuffix("/fhir")
+    lines += [f"{ASKED[act]}: {site}/answer/{token}" for act, token in one.tokens.items()]
+    return [
+        *lines,
+        "打开链接不会改变任何内容，在页面上确认后才生效；每个链接只能用一次，请勿转发。",
+        "Opening a link changes nothing, only confirming on its page does; each works once. Do not forward this mail.",
+    ]

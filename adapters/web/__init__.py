@@ -1,27 +1,15 @@
-"""The pages: for now the front door, which says what this is and where things are, and the list of routes."""
+"""The pages: the front door, which says what this is and where things are, the answers by link, and the list of routes."""
 
 from importlib import resources
 from typing import Any
 
-import jinja2
 import msgspec
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
 
 from adapters.settings import VERSION
-
-PAGES = jinja2.Environment(
-    loader=jinja2.PackageLoader("adapters.web", "pages"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-)
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Nothing is loaded from anywhere, and no script runs."""
+from adapters.web import answer
+from adapters.web.rendering import HEADERS, PAGES
 
 
 @get("/", media_type=MediaType.HTML, include_in_schema=False)
@@ -67,6 +55,6 @@ def _answer(said: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[s
     return {"status": status, "kinds": ", ".join(answer["content"]), "description": answer["description"]}
 
 
-route_handlers = [front]
+route_handlers = [front, *answer.route_handlers]
 docs_handlers = [reference, description]
 """Served where the setting DOCS asks for them."""

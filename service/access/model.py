@@ -1,4 +1,4 @@
-"""Who acts: a client program, a person, or the service's own clock; and what is written down of each request."""
+"""Who acts: a client program, a person, whoever holds a link, or the service's own clock; and what is written down of each request."""
 
 import uuid
 from datetime import datetime
@@ -30,13 +30,13 @@ PERSON_ROLES = ("referrer", "social_worker", "supervisor", "coordinator", "admin
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who does it: `id` of a client or an account; `organization` whose rows it may see; `role` a word of ROLES.
+    """Who does it: `id` of a client, an account, or a link that an agency was sent; `organization` whose rows it may see; `role` a word of ROLES.
 
     `name` is shown in timelines (a client's or a person's working name). `scopes` are a client's granted SMART scopes.
     """
 
     id: Id
-    kind: Literal["client", "person", "system"]
+    kind: Literal["client", "person", "system", "link"]
     organization: Id
     role: str
     name: str

@@ -14,6 +14,7 @@ from service.access import scopes
 from service.access.model import Actor
 from service.db import Session
 from service.db.finding import Condition
+from service.directory import store as directory
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.events import Placed
 from service.notices import reach, sending_store, store
@@ -51,15 +52,22 @@ async def subscribe(
     *,
     addresses: Sequence[str],
     allowed: reach.Reach,
+    agency: Id | None = None,
 ) -> tuple[Subscriber, str]:
     """Tell the actor's organisation of events from now on; returns the subscriber and the secret that signs notices.
+
+    The platform may subscribe a mailbox of an `agency` that has no program of its own.
 
     `addresses` are what the endpoint's host stands for now (empty: unknown), `allowed` is where the operator lets notices go.
     The handshake is sent by the worker after commit. Raises Forbidden, Invalid.
     """
     _permit(actor)
     wish = _checked(wish, addresses, allowed)
-    if await store.count_of_client(session, actor.id) >= MOST_OF_A_CLIENT:
+    if agency is not None:
+        actor = await _for_agency(session, actor, wish, agency)
+    if wish.terms.get("links") and (wish.channel != "email" or actor.side != "agency"):
+        raise Invalid("Links to answer with go by mail to an agency.", at="links", key="links", code="not-supported")
+    if await store.count_of_client(session, actor.id, actor.organization) >= MOST_OF_A_CLIENT:
         raise Invalid(
             f"A client may have {MOST_OF_A_CLIENT} subscriptions at a time; end one first.",
             key="too-many-subscriptions",
@@ -70,6 +78,18 @@ async def subscribe(
     await store.insert_handshake(session, new_id(), made, now)
     session.stirred = True
     return made, secret
+
+
+async def _for_agency(session: Session, actor: Actor, wish: Wish, agency: Id) -> Actor:
+    """The platform's program, acting for an agency; the mailbox hears what the agency may hear and no more."""
+    if actor.side != "platform":
+        raise Forbidden("Only the platform subscribes a mailbox for somebody else.", key="wrong-actor")
+    if wish.channel != "email":
+        raise Invalid("For somebody else a mailbox is subscribed, and nothing else.", at="channel", key="agency", code="not-supported")  # fmt: skip
+    found = await directory.organization(session, agency)
+    if found is None or found.status is None:
+        raise Invalid("This is no agency of the directory.", at="agency", key="agency", code="not-found")
+    return msgspec.structs.replace(actor, organization=agency, role="agency")
 
 
 async def renew(
@@ -275,6 +295,8 @@ async def reader(session: Session, to: Subscriber) -> Actor | None:
     if found is None:
         return None
     role, name, held = found
+    if not to.whole_network and role == "platform":
+        role = "agency"  # Whom the platform subscribed reads as itself.
     return Actor(to.client, "client", to.organization, role, name, scopes.narrow(to.scopes, held.split()))
 
 

@@ -54,11 +54,12 @@ async def insert_subscriber(session: Session, id: Id, actor: Actor, wish: Wish, 
     )
 
 
-COUNT_OF_CLIENT = "SELECT count(*) FROM subscriber WHERE client_id = $1 AND state <> 'off'"
+COUNT_OF_CLIENT = "SELECT count(*) FROM subscriber WHERE client_id = $1 AND organization_id = $2 AND state <> 'off'"
 
 
-async def count_of_client(session: Session, client: Id) -> int:
-    return await session.fetchval(COUNT_OF_CLIENT, client)
+async def count_of_client(session: Session, client: Id, organization: Id) -> int:
+    """How many a client has for an organisation: its own, or one that the platform subscribed a mailbox of."""
+    return await session.fetchval(COUNT_OF_CLIENT, client, organization)
 
 
 READ_SUBSCRIBER = f"SELECT {SUBSCRIBER} FROM subscriber s WHERE s.id = $1"

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
+
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Invalid
@@ -11,8 +13,8 @@ from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import steps, store, transitions
-from service.referrals.model import Loop, Task
-from service.values import Id
+from service.referrals.model import Loop, Question, Task
+from service.values import Id, new_id
 
 
 async def ask(session: Session, actor: Actor, task: Id, question: Id, now: datetime) -> Loop:
@@ -23,6 +25,16 @@ async def ask(session: Session, actor: Actor, task: Id, question: Id, now: datet
         moving.loop = transitions.asked(moving.loop, moving.share, question, now, session.practice)
         moving.tell("ask", moving.share)
     return moving.loop
+
+
+async def ask_in_words(session: Session, actor: Actor, task: Id, text: str, now: datetime) -> Loop:
+    """The agency asks in plain words, by a page and not by a program; kept like any other question."""
+    question = new_id()
+    loop = await ask(session, actor, task, question, now)
+    share = loop.share(task)
+    asked = msgspec.json.encode(Question(task, actor.organization, text, now))
+    await keep(session, actor, share.referral, share, "question", question, asked, "completed", now)
+    return loop
 
 
 async def answer(session: Session, actor: Actor, task: Id, questions: tuple[Id, ...], now: datetime) -> Loop:

@@ -272,6 +272,15 @@ class Receipt(msgspec.Struct, frozen=True):
     outputs: tuple[str, ...] = ()
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What an agency asks in plain words, without a protocol of its own: adapters give it its form."""
+
+    task: Id
+    agency: Id
+    text: str
+    at: datetime
+
+
 class NewReferral(msgspec.Struct, frozen=True):
     """A submission, read: what the hospital asks for. `digest` is the SHA-256 of the whole submission in canonical form,
     `locations` what its entries will be stored as, `body` the request as received and `task_body` the Task that came along.

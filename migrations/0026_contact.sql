@@ -1,0 +1,27 @@
+-- Answers without an account: the links by which a partner agency accepts, declines, asks, or returns what it accepted.
+
+CREATE TABLE answer_link (
+    hash bytea PRIMARY KEY CHECK (length(hash) = 32),
+    id uuid NOT NULL UNIQUE,
+    subscriber_id uuid NOT NULL REFERENCES subscriber,
+    delivery_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    agency_id uuid NOT NULL,
+    action text NOT NULL CHECK (action IN ('accept', 'decline', 'ask', 'return')),
+    made_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz,
+    UNIQUE (delivery_id, task_id, action)
+);
+COMMENT ON TABLE answer_link IS 'Links in notices by which an agency answers an offer without an account, each for one act, once; ids alone, no person in it, so no row security: it is read before anybody is known';
+COMMENT ON COLUMN answer_link.hash IS 'SHA-256 of the token in the link: who reads this table can use none of them';
+COMMENT ON COLUMN answer_link.id IS 'Who acts by it, in events and audit';
+COMMENT ON COLUMN answer_link.subscriber_id IS 'Whose secret signed it; a subscription that is off has no links any more';
+COMMENT ON COLUMN answer_link.delivery_id IS 'The notice that it stands in';
+COMMENT ON COLUMN answer_link.expires_at IS 'The offer''s reply limit; of a return the end of the grace time';
+CREATE INDEX answer_link_expired ON answer_link (expires_at);
+GRANT SELECT, INSERT, UPDATE, DELETE ON answer_link TO yuanshe_app;
+
+-- Who acts by a link is neither a program nor a person with an account.
+ALTER TABLE audit DROP CONSTRAINT audit_actor_kind_check;
+ALTER TABLE audit ADD CONSTRAINT audit_actor_kind_check CHECK (actor_kind IN ('client', 'person', 'system', 'link'));
