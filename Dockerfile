@@ -7,6 +7,7 @@ RUN python -m venv /opt/uv \
 ENV UV_PROJECT_ENVIRONMENT=/opt/yuanshe UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 # Dependencies first: this layer stays while only our own files change.
 RUN /opt/uv/bin/uv sync --frozen --quiet --no-dev --no-install-project
+COPY .build .build
 COPY service service
 COPY adapters adapters
 COPY migrations migrations

@@ -89,6 +89,14 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How large a file may be."""
     attachment_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "text/plain")
     """The files that are taken: any of these, which are all that can be told from their content."""
+    session: Limit = Limit(12 * HOUR)
+    """How long a person stays signed in at most."""
+    session_idle: Limit = Limit(30)
+    """After how long without any request a session ends."""
+    sign_in_failures: int = 5
+    """Failures in a row under one login that lock it."""
+    sign_in_lock: Limit = Limit(15)
+    """For how long."""
     export_hours: int = 24
     """How long the files of an export in bulk are kept once it is done."""
     workdays: dict[date, bool] = {}

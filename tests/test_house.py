@@ -35,6 +35,8 @@ NOBODY_IN_IT = {
     "assertion_id": "spent assertions of programs",
     "access_token": "hashes of programs' tokens",
     "answer_link": "hashes of links by which an agency answers an offer",
+    "web_session": "hashes of cookies, and accounts of staff",
+    "sign_in_failure": "hashes of logins",
     "sequence_head": "how far the log is ordered",
     "sweep": "when each sweep ran",
     "worker_heartbeat": "signs of life of worker processes",

@@ -17,7 +17,7 @@ import argon2
 import asyncpg
 import msgspec
 
-from service.access import assertion, scopes, store
+from service.access import assertion, scopes, session_store, store
 from service.access import chain as links
 from service.access.model import (
     CLIENT_ROLES,
@@ -338,8 +338,9 @@ async def authenticate(database: Database, token: str, now: datetime) -> Actor:
 
 
 async def forget(session: Session, now: datetime) -> None:
-    """Drop spent assertions and tokens that ended more than an hour ago, and answers that were kept long enough: a sweep."""
+    """Drop spent assertions, tokens and sessions that ended more than an hour ago, and answers that were kept long enough: a sweep."""
     kept = timedelta(minutes=session.practice.answers_kept.minutes)
+    await session_store.forget(session, now - timedelta(hours=1))
     await store.forget(session, now - timedelta(hours=1), now - kept)
 
 
@@ -364,7 +365,7 @@ async def add_account(session: Session, actor: Actor, new: NewAccount, password:
         raise Invalid(f"A person's role is one of {', '.join(PERSON_ROLES)}.", at="role")
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", at="password")
-    login = _login(new.login)
+    login = login_of(new.login)
     if not login:
         raise Invalid("A login is not empty.", at="login")
     account = Account(new_id(), login, new.role, new.organization, new.worker, new.name, active=True)
@@ -376,20 +377,20 @@ async def add_account(session: Session, actor: Actor, new: NewAccount, password:
     return account
 
 
-async def check_password(session: Session, login: str, password: str) -> Actor:
-    """The person of this login and password. Raises Unauthenticated, which does not say what of the two was wrong."""
-    async with as_platform(session, "sign in"):
-        found = await store.find_account(session, _login(login))
-        account, password_hash = found or (None, _hash_of_nothing())
-        fits = len(password) <= LONGEST_PASSWORD and await asyncio.to_thread(_fits, password_hash, password)
-        if account is None or not account.active or not fits:
-            raise Unauthenticated("Login or password is wrong.", key="wrong-password")
-        if _hasher.check_needs_rehash(password_hash):
-            await store.rehash(session, account.id, await asyncio.to_thread(_hasher.hash, password))
-    return account.actor
+async def fits(password_hash: str | None, password: str) -> tuple[bool, str | None]:
+    """Whether this is the password (None: of nobody, in the same time), and its hash with today's parameters where those of
+    the stored one are not. No transaction is open meanwhile: it takes a core for a moment."""
+    if len(password) > LONGEST_PASSWORD or not await asyncio.to_thread(
+        _fits, password_hash or _hash_of_nothing(), password
+    ):
+        return False, None
+    if password_hash is None or not _hasher.check_needs_rehash(password_hash):
+        return password_hash is not None, None
+    return True, await asyncio.to_thread(_hasher.hash, password)
 
 
-def _login(text: str) -> str:
+def login_of(text: str) -> str:
+    """A login in the form in which it is kept."""
     return text.replace("\x00", "").strip().lower()
 
 

@@ -4,7 +4,7 @@ import argon2
 import asyncpg
 import pytest
 
-from service.access import flow
+from service.access import flow, session_flow
 from service.access.model import Actor, NewAccount, clock_actor
 from service.db import Database, Scope
 from service.errors import Conflict, Forbidden, Invalid, Unauthenticated
@@ -22,8 +22,8 @@ async def add(pool: Database, new: NewAccount = WORKER, password: str = PASSWORD
 
 
 async def check(pool: Database, login: str, password: str) -> Actor:
-    async with pool.transaction(Scope(None, "nobody")) as session:
-        return await flow.check_password(session, login, password)
+    cookie = await session_flow.sign_in(pool, login, password, None, "zh")
+    return (await session_flow.known(pool, cookie)).actor
 
 
 async def test_login_and_password_let_a_person_in(pool):
