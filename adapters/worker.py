@@ -20,6 +20,7 @@ from adapters.delivery.post import Post, by_channel, posting
 from service import db, events
 from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
+from service.casework import handing_over_flow
 from service.db import Session
 from service.exports import flow as exports
 from service.jobs import flow as jobs
@@ -74,6 +75,7 @@ SWEEPS: dict[str, Sweep] = {
     "consents": Sweep(timedelta(seconds=5), consent_flow.follow_due),
     "remind": Sweep(timedelta(seconds=5), referrals.remind_due),
     "duties": Sweep(timedelta(seconds=5), referrals.overdue_duties),
+    "hand-overs": Sweep(timedelta(seconds=5), handing_over_flow.due),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),
     "forget-links": Sweep(timedelta(hours=1), link_flow.forget),

@@ -57,6 +57,9 @@ DISPATCH_MODE = "urn:yuanshe:dispatch-mode"
 METHOD = "urn:yuanshe:method"
 CASE_PHASE = "urn:yuanshe:case-phase"
 CHANNEL = "urn:yuanshe:channel"
+ACTIVITY = "urn:yuanshe:activity"
+ABSENCE_REASON = "urn:yuanshe:absence-reason"
+CO_WORK_ROLE = "urn:yuanshe:co-work-role"
 CONTACT_RULE = "urn:yuanshe:contact-rule"
 CONTACT_ASKED_BY = "urn:yuanshe:contact-asked-by"
 DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
@@ -369,6 +372,39 @@ LISTS: dict[str, CodeList] = {
             ("agency", "社会工作服务机构", "The agency"),
             ("authority", "公安或主管部门", "Police or another authority"),
         ),
+        # Fourteen items, so that a day is written down in two keystrokes (a pick-list and minutes); our own choice (D). The last
+        # three are administration, see `ADMINISTRATIVE` (domain a, row 17).
+        _list(
+            ACTIVITY, "工作内容", "What time was spent on",
+            ("interview", "面谈", "Interview"),
+            ("home-visit", "入户走访", "Home visit"),
+            ("telephone", "电话服务", "Telephone"),
+            ("assessment", "需求评估", "Assessment"),
+            ("counselling", "辅导支持", "Counselling and support"),
+            ("coordination", "服务协调", "Coordination with others"),
+            ("resource-linkage", "资源链接", "Resource linkage"),
+            ("crisis-response", "危机介入", "Crisis response"),
+            ("group-session", "小组活动", "Group session"),
+            ("case-recording", "个案记录", "Case recording"),
+            ("supervision", "专业督导", "Professional supervision"),
+            ("meeting", "行政会议", "Administrative meeting"),
+            ("reporting", "报表迎检", "Reports and inspections"),
+            ("errand", "其他行政事务", "Other administrative work"),
+        ),
+        _list(
+            ABSENCE_REASON, "离岗原因", "Reasons to hand work over",
+            ("leave", "休假", "Leave"),
+            ("sickness", "病假", "Sickness"),
+            ("training", "培训", "Training"),
+            ("departure", "离职或调岗", "Left, or moved to other work"),
+            ("other", "其他", "Other"),
+        ),
+        _list(
+            CO_WORK_ROLE, "协同角色", "Roles of a second worker",
+            ("co-worker", "协同社工", "Works on the case too"),
+            ("co-visitor", "陪同走访", "Comes along on visits"),
+            ("mentor", "带教", "Mentor"),
+        ),
         # The national code of how a stay ends (domain b-3).
         _list(
             DISPOSITION, "离院方式", "Discharge disposition",
@@ -387,6 +423,9 @@ _LABELS = {(system, c.code): {"zh": c.zh, "en": c.en} for system, codes in LISTS
 SAFETY = "safety"
 """In NEED, of an offer only: all that it says of a safety need before disclosure. Nobody can ask for it."""
 _WORDS = _LABELS | {(NEED, SAFETY): {"zh": "人身安全", "en": "Safety"}}
+
+ADMINISTRATIVE = frozenset({"meeting", "reporting", "errand"})
+"""Activities that are administration; every other one is professional work."""
 
 OTHER_NEED = "N99"
 SAFETY_NEEDS = frozenset({"N11", "N12", "N13", "N14"})

@@ -55,7 +55,15 @@ async def append(session: Session, referral: Id, events: Sequence[Event]) -> Non
     """Append the events of one referral in the caller's transaction, in the order given."""
     if not events:
         return
-    columns = [
+    tag = await session.execute(APPEND, len(events), referral, *_columns(events))
+    if tag != f"INSERT 0 {len(events)}":
+        raise RuntimeError(f"the event log took {tag!r} for {len(events)} events")
+    session.stirred = True
+    session.referrals.add(referral)
+
+
+def _columns(events: Sequence[Event]) -> list[list[Any]]:
+    return [
         [e.id for e in events],
         [e.kind for e in events],
         [e.at for e in events],
@@ -72,11 +80,38 @@ async def append(session: Session, referral: Id, events: Sequence[Event]) -> Non
         [e.sealed for e in events],
         [msgspec.json.encode(e.data).decode() for e in events],
     ]
-    tag = await session.execute(APPEND, len(events), referral, *columns)
+
+
+APPEND_EACH = """
+WITH given AS (
+    SELECT e.*, row_number() OVER (PARTITION BY e.referral_id ORDER BY e.place) AS nth
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::uuid[],
+           $10::uuid[], $11::uuid[], $12::int[], $13::text[], $14::text[], $15::bool[], $16::text[]::json[]) WITH ORDINALITY
+         AS e(id, referral_id, kind, at, by_id, by_role, by_organization, by_name, hospital_id, agency_id, task_id, task_version,
+              reason_code, reason_text, sealed, data, place)
+), counter AS (
+    UPDATE referral_counter c SET last = last + n.some
+    FROM (SELECT referral_id, count(*) AS some FROM given GROUP BY referral_id) AS n WHERE c.referral_id = n.referral_id
+    RETURNING c.referral_id, c.last - n.some AS before
+)
+INSERT INTO event (id, referral_id, number, kind, at, by_id, by_role, by_organization, by_name, hospital_id, agency_id,
+                   task_id, task_version, reason_code, reason_text, sealed, data)
+SELECT g.id, g.referral_id, counter.before + g.nth, g.kind, g.at, g.by_id, g.by_role, g.by_organization, g.by_name, g.hospital_id,
+       g.agency_id, g.task_id, g.task_version, g.reason_code, g.reason_text, g.sealed, g.data
+FROM given g JOIN counter USING (referral_id)
+"""
+
+
+async def append_each(session: Session, events: Sequence[Event]) -> None:
+    """Append events of many referrals at once, each referral's in the order given; the caller holds all their locks."""
+    if not events:
+        return
+    columns = [[e.referral for e in events], *_columns(events)[1:]]
+    tag = await session.execute(APPEND_EACH, [e.id for e in events], *columns)
     if tag != f"INSERT 0 {len(events)}":
         raise RuntimeError(f"the event log took {tag!r} for {len(events)} events")
     session.stirred = True
-    session.referrals.add(referral)
+    session.referrals.update(event.referral for event in events)
 
 
 # Taken by sequencers alone, so no writer ever waits for it.

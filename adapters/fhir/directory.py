@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.fhir.persons import district
 from adapters.fhir.published import LOADED
-from adapters.fhir.render import concept, meta, ref
+from adapters.fhir.render import concept, instant, meta, ref
 from service import codes
 from service.codes import CodeList
 from service.directory.model import USCC, Member, Organization, Region, Service, Team, Worker
@@ -102,6 +102,8 @@ def practitioner_role(it: Worker) -> Json:
             said["period"]["end"] = it.licensed_to.isoformat()
     if it.grade:
         said["code"] = [concept(codes.GRADE, it.grade)]
+    if it.away_since:
+        said["notAvailable"] = [{"description": "由同事代班", "during": {"start": instant(it.away_since)}}]
     return said
 
 

@@ -1,13 +1,14 @@
 """What an operation is asked with: words in the address, or a body of Parameters."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from adapters.fhir import wire
-from service.errors import Malformed
-from service.values import read_json, write_json
+from adapters.fhir import references, wire
+from service.errors import Invalid, Issue, Malformed
+from service.values import Id, read_json, write_json
 
 Words = list[tuple[str, str]]
+Kind = Literal["reference", "code", "string", "integer", "boolean", "dateTime", "period"]
 
 
 def words(query: Sequence[tuple[str, str]], body: bytes) -> Words:
@@ -50,3 +51,77 @@ def _given(body: bytes) -> list[dict[str, Any]]:
     if not isinstance(given, list) or not all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in given):
         raise Malformed("A parameter has a name.", at="Parameters.parameter", code="required")
     return given
+
+
+def typed(query: Sequence[tuple[str, str]], body: bytes, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The parameters of these names and kinds, wherever they stand, each as a value: a reference as its text, a dateTime as
+    an instant, a period as two of them (None where open). Raises Invalid with every fault: a name that is not known, one
+    that is given twice, a value of another kind."""
+    found: dict[str, Any] = {}
+    faults: list[Issue] = []
+    said: list[tuple[str, Any, str]] = [(name, value, name) for name, value in query if name not in FORMAT]
+    for position, each in enumerate(_given(body)):
+        at = f"Parameters.parameter[{position}]"
+        key = next((key for key in each if key.startswith("value")), None)
+        said.append((each["name"], each[key] if key else None, f"{at}.{key}" if key else at))
+    for name, value, at in said:
+        if name not in kinds:
+            faults.append(
+                Issue(f"This parameter is not known here; these are: {', '.join(kinds)}.", at, "not-supported")
+            )
+        elif name in found:
+            faults.append(Issue("This parameter is given twice.", at, "value"))
+        else:
+            try:
+                found[name] = _value(value, kinds[name], at)
+            except Invalid as refusal:
+                faults += refusal.issues
+    if faults:
+        raise Invalid("The operation cannot be understood.", issues=faults)
+    return found
+
+
+FORMAT = ("_format", "_pretty")
+
+
+def _value(value: Any, kind: Kind, at: str) -> Any:
+    match kind, value:
+        case "reference", {"reference": str(text)}:
+            return text
+        case "code", {"coding": [{"code": str(code)}, *_]} | {"code": str(code)}:
+            return code
+        case (("reference" | "code" | "string"), str(text)) if text.strip():
+            return text
+        case "boolean", bool(yes):
+            return yes
+        case "boolean", ("true" | "false"):
+            return value == "true"
+        case "integer", int(number) if not isinstance(value, bool):
+            return number
+        case "integer", str(text) if text.isascii() and text.isdigit() and len(text) < 9:
+            return int(text)
+        case "dateTime", str(text):
+            return wire.instant(text, at)
+        case "period", {"start": str(_)} | {"end": str(_)}:
+            return tuple(wire.instant(value[end], at) if end in value else None for end in ("start", "end"))
+        case _:
+            raise Invalid(f"This parameter is a {kind}.", at=at, code="value")
+
+
+def id_of(given: Mapping[str, Any], name: str, *types: str) -> Id | None:
+    """The id of ours that a parameter names, of one of these types; None where it is not given. Raises Invalid."""
+    text = given.get(name)
+    if text is None:
+        return None
+    found = references.parse(text)
+    id = references.as_id(found[1]) if found and found[0] in types else None
+    if id is None:
+        raise Invalid(f"This names a {' or '.join(types)} of this server.", at=name, code="value")
+    return id
+
+
+def required(given: Mapping[str, Any], *names: str) -> None:
+    """Raise Invalid for each of these that is not given."""
+    missing = [Issue(f"The parameter {name} is missing.", "Parameters.parameter", "required") for name in names if name not in given]  # fmt: skip
+    if missing:
+        raise Invalid("Something is missing.", issues=missing)

@@ -126,7 +126,45 @@ SAFE_PARTS: dict[str, list[Json]] = {
 }
 """Parts of what says how a person may safely be contacted."""
 
+
+def _in(name: str, type: str, says: str, *, least: int = 0) -> Json:
+    return {"name": name, "use": "in", "min": least, "max": "1", "type": type, "documentation": says}
+
+
+_HAND_OVER = _out(
+    "handOver", "", "*", "A hand-over.",
+    _out("id", "id", "1", "Its id.", least=1),
+    _out("state", "code", "1", "planned, in-force, ended, kept, called-off or stuck.", least=1),
+    _out("from", "Reference", "1", "Whose work it is.", least=1),
+    _out("to", "Reference", "1", "The colleague.", least=1),
+    _out("reason", "code", "1", "Of urn:yuanshe:absence-reason.", least=1),
+    _out("period", "Period", "1", "From when, and until when if that was said.", least=1),
+    _out("moved", "integer", "1", "How many Tasks went to the colleague.", least=1),
+    _out("givenBack", "integer", "1", "How many came back.", least=1),
+    _out("why", "code", "1", "Of one that is stuck: what stood in its way."),
+)  # fmt: skip
+_ITEM = _out(
+    "item", "", "*", "Something open that names the person.",
+    _out("task", "Reference", "1", "The Task.", least=1),
+    _out("role", "code", "1", "owner, or as what they are second (urn:yuanshe:co-work-role).", least=1),
+    _out("kind", "code", "1", "share, follow-up or duty.", least=1),
+    _out("by", "instant", "1", "Its deadline."),
+)  # fmt: skip
+
 PARAMETERS: dict[str, list[Json]] = {
+    "$hand-over": [
+        _in("to", "Reference", "The colleague, a PractitionerRole of the same agency; required by POST."),
+        _in("reason", "code", "Of urn:yuanshe:absence-reason; required by POST."),
+        _in("period", "Period", "From when (else at once) until when (else for good, or until $come-back)."),
+        _in("dryRun", "boolean", "Only say what would be moved, and what stands in the way."),
+        _HAND_OVER,
+        _ITEM,
+        _out("refused", "", "*", "Of a dry run: what the colleague cannot take.",
+             _out("why", "string", "1", "In words.", least=1),
+             _out("at", "string", "1", "What it is about.", least=1)),
+    ],
+    "$come-back": [_HAND_OVER],
+    "$caseload": [_ITEM],
     "$route": [
         {"name": "resource", "use": "in", "min": 1, "max": "1", "type": "Resource",
          "documentation": "The body of a submission: a transaction Bundle, or a ServiceRequest."},

@@ -111,8 +111,10 @@ def record(
     return Type("record", interactions, (ID, CHANGED, *params), named, doc, creates=by, updates=by)
 
 
-def directory(*params: Param, interactions: tuple[str, ...] = READ, doc: str = "", **includes: tuple[str, ...]) -> Type:
-    return Type("directory", interactions, (ID, CHANGED, *params), includes, doc, who=ALL, updates=AGENCY)
+def directory(
+    *params: Param, interactions: tuple[str, ...] = READ, doc: str = "", operations: tuple[Way, ...] = (), **includes: tuple[str, ...]
+) -> Type:  # fmt: skip
+    return Type("directory", interactions, (ID, CHANGED, *params), includes, doc, operations, who=ALL, updates=AGENCY)
 
 
 def published(*params: Param, doc: str) -> Type:

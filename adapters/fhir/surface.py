@@ -27,6 +27,7 @@ from adapters.fhir.ways import (
     CREATE,
     EVENTS,
     EVERYTHING,
+    HAND_OVER,
     HOSPITAL,
     PARTIES,
     PAST,
@@ -367,6 +368,7 @@ SURFACE: dict[str, Type] = {
         Param("active", "boolean", "active"),
         organization=("organization",),
         practitioner=("practitioner",),
+        operations=HAND_OVER,
     ),
     "CareTeam": directory(
         code("status", "care-team-status", "status"),

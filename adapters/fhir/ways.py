@@ -195,3 +195,46 @@ SAFE_CONTACT = (
         doc="Says how this person may safely be contacted from now on.",
     ),
 )
+
+ITS = "urn:yuanshe:operation"
+HAND_OVER = (
+    Way(
+        "$hand-over",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=("agency", "platform"),
+        definition=f"{ITS}:hand-over",
+        doc="All that names this person goes to a colleague in one act; `dryRun` only says what would.",
+    ),
+    Way(
+        "$hand-over",
+        ("instance",),
+        GET,
+        "r",
+        who=("agency", "platform"),
+        definition=f"{ITS}:hand-over",
+        doc="A person's last hand-overs.",
+    ),
+    Way(
+        "$come-back",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=("agency", "platform"),
+        definition=f"{ITS}:come-back",
+        doc="The person is back: what is still open and still with the colleague goes back.",
+    ),
+    Way(
+        "$caseload",
+        ("instance",),
+        GET,
+        "r",
+        who=("agency", "platform"),
+        definition=f"{ITS}:caseload",
+        doc="All that is open and names this person, their own and that on which they are second.",
+    ),
+)
+"""What is done with a person's work as a whole."""

@@ -46,7 +46,7 @@ async def accept(session: Session, actor: Actor, task: Id, worker: Id | None, no
             raise Conflict("Another agency has taken this offer.", key="taken")
         move = "claim" if claims else "accept"
         moving.permit(move)
-        await _licensed(moving, actor.organization, worker)
+        await _licensed(moving, actor.organization, worker, named=worker is not None)
         if claims:
             await _take_place(moving, share)
         offers = {other.id for other in moving.loop.shares if other.status == "requested"}
@@ -322,9 +322,13 @@ async def _named(moving: steps.Turn, worker: Id | None) -> None:
     moving.tell("assign", moving.share)
 
 
-async def _licensed(moving: steps.Turn, agency: Id, worker: Id | None) -> Id:
-    """The worker if licensed today; of nobody named, the agency's duty worker or another who is licensed."""
-    found = await directory.licensed_worker(moving.session, agency, worker, local_day(moving.now))
+async def _licensed(moving: steps.Turn, agency: Id, worker: Id | None, *, named: bool = True) -> Id:
+    """The worker if licensed and there today; of nobody named, the agency's duty worker or another who is. `named`: it is
+    written down, not only asked whether there is one."""
+    find = directory.named_worker if named else directory.licensed_worker
+    found = await find(moving.session, agency, worker, local_day(moving.now))
+    if found is None and worker and await directory.is_away(moving.session, worker):
+        raise Invalid("This worker is away: name who stands in, or another.", at="owner", key="away")
     if found is None:
         raise Invalid(
             "The worker named is not a licensed worker of this agency today."

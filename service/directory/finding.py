@@ -81,7 +81,8 @@ def _worker(row: Row) -> Worker:
     return Worker(
         id=row["id"], key=row["key"], agency=row["agency_id"], name=row["name"], grade=row["grade"],
         licensed_from=row["licensed_from"], licensed_to=row["licensed_to"], duty=row["duty"], supervisor=row["supervisor"],
-        active=row["active"], version=row["version"], updated_at=row["updated_at"],
+        active=row["active"], version=row["version"], updated_at=row["updated_at"], away_since=row["away_since"],
+        stand_in=row["stand_in_id"],
     )  # fmt: skip
 
 

@@ -108,6 +108,9 @@ class Worker(msgspec.Struct, frozen=True):
     certificate: str | None = None
     version: int = 1
     updated_at: datetime | None = None
+    away_since: datetime | None = None
+    """Handed their work over and is not back: nobody names them for anything."""
+    stand_in: Id | None = None
 
 
 class Member(msgspec.Struct, frozen=True):

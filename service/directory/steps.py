@@ -39,6 +39,17 @@ async def licensed_worker(session: Session, agency: Id, worker: Id | None, day: 
     return await store.licensed_worker(session, agency, worker, day)
 
 
+async def named_worker(session: Session, agency: Id, worker: Id | None, day: date) -> Id | None:
+    """As `licensed_worker`, for whom something is written down: until the transaction ends they cannot go away."""
+    return await store.named_worker(session, agency, worker, day)
+
+
+async def is_away(session: Session, worker: Id) -> bool:
+    """Whether the worker handed their work over and is not back."""
+    found = await store.worker(session, worker)
+    return found is not None and found.away_since is not None
+
+
 async def works_for(session: Session, worker: Id, agency: Id) -> bool:
     """Whether this is a worker of the agency, licensed or not."""
     found = await store.worker(session, worker)

@@ -127,7 +127,7 @@ async def successor(session: Session, code: str) -> str | None:
 
 
 WORKER = """w.id, w.key, w.agency_id AS agency, w.name, w.grade, w.licensed_from, w.licensed_to, w.duty, w.supervisor, w.active,
-w.version, w.updated_at, c.number AS certificate"""
+w.version, w.updated_at, w.away_since, w.stand_in_id AS stand_in, c.number AS certificate"""
 FROM_WORKER = "worker w LEFT JOIN worker_certificate c ON c.worker_id = w.id"
 FIND_WORKERS = f"SELECT {WORKER} FROM {FROM_WORKER} WHERE w.id = ANY ($1)"
 
@@ -152,7 +152,7 @@ async def list_workers(session: Session, agency: Id | None, after: Id, limit: in
     return [Worker(**row) for row in await session.fetch(LIST_WORKERS, agency, after, limit)]
 
 
-LICENSED = "active AND licensed_from <= $2 AND (licensed_to IS NULL OR licensed_to >= $2)"
+LICENSED = "active AND away_since IS NULL AND licensed_from <= $2 AND (licensed_to IS NULL OR licensed_to >= $2)"
 LICENSED_WORKER = f"""
 SELECT id FROM worker WHERE agency_id = $1 AND {LICENSED} AND ($3::uuid IS NULL OR id = $3) ORDER BY duty DESC, id LIMIT 1
 """
@@ -161,6 +161,32 @@ SELECT id FROM worker WHERE agency_id = $1 AND {LICENSED} AND ($3::uuid IS NULL 
 async def licensed_worker(session: Session, agency: Id, worker: Id | None, day: date) -> Id | None:
     """The worker, if of this agency and licensed on the day; where none is named, the duty worker or another who is."""
     return await session.fetchval(LICENSED_WORKER, agency, day, worker)
+
+
+# Who hands their work over locks their own row for it and changes it (GO_AWAY): whoever names them at that moment waits, and then sees that
+# they are away; whoever was quicker has committed, and what they named is handed over with the rest.
+NAMED_WORKER = LICENSED_WORKER + "FOR SHARE"
+
+
+async def named_worker(session: Session, agency: Id, worker: Id | None, day: date) -> Id | None:
+    """As `licensed_worker`, for whom something is written down: until the transaction ends they cannot go away."""
+    return await session.fetchval(NAMED_WORKER, agency, day, worker)
+
+
+LOCK_WORKERS = "SELECT id FROM worker WHERE id = ANY ($1) ORDER BY id FOR UPDATE"
+
+
+async def lock_workers(session: Session, ids: Sequence[Id]) -> None:
+    """Until the transaction ends nobody else names these workers, and none of them goes away."""
+    await session.execute(LOCK_WORKERS, list(ids))
+
+
+GO_AWAY = "UPDATE worker SET away_since = $2, stand_in_id = $3, version = version + 1, updated_at = $4 WHERE id = $1"
+
+
+async def set_away(session: Session, worker: Id, since: datetime | None, stand_in: Id | None, now: datetime) -> None:
+    """The worker is away from now on, and who stands in; or, with None, is back."""
+    await session.execute(GO_AWAY, worker, since, stand_in, now)
 
 
 SUPERVISORS = f"SELECT id FROM worker WHERE agency_id = $1 AND {LICENSED} AND supervisor ORDER BY id LIMIT 100"

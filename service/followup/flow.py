@@ -211,7 +211,7 @@ async def assign(session: Session, actor: Actor, task_id: Id, worker: Id, now: d
         _is_open(task)
         if task.worker == worker:
             return moving.loop
-        if task.agency is None or not await directory.licensed_worker(session, task.agency, worker, local_day(now)):
+        if task.agency is None or not await directory.named_worker(session, task.agency, worker, local_day(now)):
             raise Invalid("The owner must be a licensed worker of this agency today.", at="owner", key="unlicensed")
         named = msgspec.structs.replace(task, worker=worker, updated_at=now)
         moving.loop = moving.loop.with_follow_up(named)
