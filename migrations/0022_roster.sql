@@ -34,3 +34,6 @@ CREATE POLICY contact_rule_parties ON contact_rule USING (
     OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
 );
 GRANT SELECT, INSERT, UPDATE ON contact_rule TO yuanshe_app;
+
+ALTER TABLE delivery ADD COLUMN withheld text;
+COMMENT ON COLUMN delivery.withheld IS 'The rule (urn:yuanshe:contact-rule) for which it was told by ids alone, or without the person, when it was last sent';

@@ -360,7 +360,7 @@ LISTS: dict[str, CodeList] = {
             ("channel-not-safe", "此联系方式不安全", "This way of contact is not safe"),
             ("time-not-safe", "此时段不安全", "This time is not safe"),
             ("no-message", "不得留言", "No message may be left"),
-            ("consent-withdrawn", "知情同意已撤回", "Consent was withdrawn"),
+            ("not-disclosed", "身份已不再披露", "Identity is no longer disclosed"),
             ("deceased", "本人已去世", "The person has died"),
             ("sealed", "已封存", "It is sealed"),
         ),

@@ -51,9 +51,10 @@ def list_(state: str, limit: int, as_json: bool) -> None:
         return
     for each in found:
         error = "" if each.last_error is None else f"  {each.last_error}"
+        withheld = "" if each.withheld is None else f"  withheld: {each.withheld}"
         click.echo(
             f"{each.id}  {each.state:<13}  {each.created_at:%Y-%m-%d %H:%M:%S}Z  to {each.to}  "
-            f"#{each.number} {each.kind}  {each.attempts} tried{error}"
+            f"#{each.number} {each.kind}  {each.attempts} tried{error}{withheld}"
         )
 
 

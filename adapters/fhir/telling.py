@@ -12,6 +12,7 @@ from service.db import Database, Session
 from service.notices import flow, link_flow
 from service.notices.link_flow import Answerable
 from service.notices.model import Message, Notice, Subscriber
+from service.notices.permission import in_full
 from service.practice import PLATFORM
 from service.values import SHANGHAI, write_json
 
@@ -50,7 +51,10 @@ async def _in_full(database: Database, to: Subscriber, notices: Sequence[Notice]
     """The resources of these events as the subscriber's program may read them now; what it may not read is not there."""
     async with database.transaction(clock_actor(PLATFORM).scope) as session:
         actor = await flow.reader(session, to)
-    if actor is None:
+        withheld = await flow.withheld(session, notices)
+    # Who must not be told of in full by now is told of by ids, whatever held when this was queued.
+    notices = [notice for notice in notices if in_full(withheld.get(notice.delivery))]
+    if actor is None or not notices:
         return {}
     # A reading like any other: in the reader's own row scope, and with a line in the audit.
     async with access.open(database, actor, Call("R", "notify", "Subscription", to.id)) as session:

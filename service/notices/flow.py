@@ -17,7 +17,7 @@ from service.db.finding import Condition
 from service.directory import store as directory
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.events import Placed
-from service.notices import reach, sending_store, store
+from service.notices import permission, reach, sending_store, store
 from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber, Wish
 from service.notices.schedule import HANDSHAKE, Schedule, next_attempt
 from service.referrals import finding as referrals
@@ -298,6 +298,15 @@ async def reader(session: Session, to: Subscriber) -> Actor | None:
     if not to.whole_network and role == "platform":
         role = "agency"  # Whom the platform subscribed reads as itself.
     return Actor(to.client, "client", to.organization, role, name, scopes.narrow(to.scopes, held.split()))
+
+
+async def withheld(session: Session, notices: Sequence[Notice]) -> dict[Id, str]:
+    """The notices, by delivery, of which something is withheld at this moment, each with its rule; recorded before anything is
+    sent. Needs the platform's scope."""
+    standings = await sending_store.standings(session, [notice.delivery for notice in notices])
+    rules = {delivery: permission.withholds(standing) for delivery, standing in standings.items()}
+    await sending_store.save_withheld(session, rules)
+    return {delivery: rule for delivery, rule in rules.items() if rule is not None}
 
 
 async def told_in_full(session: Session, actor: Actor, notices: Sequence[Notice]) -> list[Notice]:

@@ -168,6 +168,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None
     created_at: datetime
     sent_at: datetime | None
+    withheld: str | None = None
+    """The rule (urn:yuanshe:contact-rule) for which it was told by ids alone, or without the person, when last sent."""
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -13,7 +13,9 @@ from service.access.model import Actor
 from service.db import Session
 from service.notices import reach
 from service.notices.model import Attempt, Delivery, Notice, Outcome, Outgoing, Subscriber
+from service.notices.permission import Standing
 from service.notices.store import SUBSCRIBER, read_subscriber
+from service.safety.contact import ContactRules
 from service.values import Id, new_id
 
 DELIVERED = """{0}.id AS delivery_id, {0}.number AS delivery_number, {0}.attempts, {0}.created_at AS delivery_created_at,
@@ -298,9 +300,54 @@ async def save_outcome(
     )
 
 
+# Of each notice, how things stand now with the person that its event is about. An agency's disclosure is asked as it was when
+# the event happened and as it is now.
+STANDINGS = """
+SELECT d.id, e.sealed, p.deceased, r.needs, r.contact_prohibited, c.prohibited, c.supervised, s.whole_network OR e.hospital_id = d.organization_id AS party,
+       EXISTS (SELECT FROM disclosure x WHERE x.referral_id = e.referral_id AND x.agency_id = d.organization_id
+               AND x.opened_at <= e.at AND (x.closed_at IS NULL OR x.closed_at > e.at)) AS disclosed_then,
+       EXISTS (SELECT FROM disclosure x WHERE x.referral_id = e.referral_id AND x.agency_id = d.organization_id
+               AND x.closed_at IS NULL) AS disclosed_now
+FROM delivery d
+JOIN subscriber s ON s.id = d.subscriber_id
+JOIN event e ON e.id = d.event_id
+JOIN referral r ON r.id = e.referral_id
+LEFT JOIN patient p ON p.id = r.patient_id
+LEFT JOIN contact_rule c ON c.patient_id = r.patient_id AND c.current
+WHERE d.id = ANY ($1)
+"""
+
+
+async def standings(session: Session, deliveries: Sequence[Id]) -> dict[Id, Standing]:
+    """By delivery; a handshake or heartbeat is about nobody and not there."""
+    return {
+        row["id"]: Standing(
+            sealed=row["sealed"],
+            disclosed_then=row["party"] or row["disclosed_then"],
+            disclosed_now=row["party"] or row["disclosed_now"],
+            deceased=bool(row["deceased"]),
+            rules=ContactRules(prohibited=bool(row["prohibited"]), supervised=bool(row["supervised"])),
+            needs=tuple(row["needs"]),
+            prohibited=row["contact_prohibited"],
+        )
+        for row in await session.fetch(STANDINGS, list(deliveries))
+    }
+
+
+WITHHELD = """
+UPDATE delivery d SET withheld = said.rule FROM unnest($1::uuid[], $2::text[]) AS said (id, rule)
+WHERE d.id = said.id AND d.withheld IS DISTINCT FROM said.rule
+"""
+
+
+async def save_withheld(session: Session, rules: Mapping[Id, str | None]) -> None:
+    """Record for which rule each is not told in full; None: it is."""
+    await session.execute(WITHHELD, list(rules), list(rules.values()))
+
+
 DELIVERY = """d.id, d.subscriber_id AS subscriber, d.organization_id AS organization, s.endpoint, d.number, d.position,
     coalesce(e.kind, 'handshake') AS kind, e.referral_id AS referral, e.task_id AS task, d.state, d.attempts, d.next_at,
-    d.last_status, d.last_error, d.created_at, d.sent_at"""
+    d.last_status, d.last_error, d.created_at, d.sent_at, d.withheld"""
 JOINED = "JOIN subscriber s ON s.id = d.subscriber_id LEFT JOIN event e ON e.id = d.event_id"
 BEFORE = """(created_at, id) < (coalesce((SELECT c.created_at FROM delivery c WHERE c.id = $1), 'infinity'),
     coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))"""
