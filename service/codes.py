@@ -48,6 +48,10 @@ CRISIS = "urn:yuanshe:crisis"
 MESSAGE = "urn:yuanshe:message"
 NO_IDENTIFIER_REASON = "urn:yuanshe:no-identifier-reason"
 CONSENT_KIND = "urn:yuanshe:consent-kind"
+DATA_CATEGORY = "urn:yuanshe:data-category"
+PURPOSE = "urn:yuanshe:purpose"
+LEGAL_CAPACITY = "urn:yuanshe:legal-capacity"
+ACCESS_REVIEW = "urn:yuanshe:access-review"
 CAPACITY_STATUS = "urn:yuanshe:capacity-status"
 POPULATION = "urn:yuanshe:population"
 GRADE = "urn:yuanshe:grade"
@@ -272,8 +276,34 @@ LISTS: dict[str, CodeList] = {
             ("consent", "单独同意", "Separate consent"),
             ("legal-duty", "法定职责", "Legal duty"),
             ("emergency", "紧急情况", "Emergency"),
+            ("break-glass", "紧急查阅", "Break-glass"),
         ),
         # The four words of SDOHCC HealthcareService capacity status.
+        # Domain f-6 and f-7, our own words: what a consent can leave out, and what it can name besides a referral's purposes.
+        _list(
+            DATA_CATEGORY, "数据类别", "Categories of data",
+            ("contact", "身份与联系方式", "Identity and contact"),
+            ("need", "需求", "Needs"),
+            ("stay", "住院经过", "Hospital stay"),
+            ("screening", "筛查与评估", "Screening and assessment"),
+            ("clinical", "诊断与病情", "Diagnoses and findings"),
+            ("documents", "文件资料", "Documents"),
+        ),
+        _list(
+            PURPOSE, "其他目的", "Further purposes",
+            ("volunteer", "志愿者探访", "Visits by a volunteer"),
+        ),
+        _list(
+            LEGAL_CAPACITY, "民事行为能力", "Legal capacity",
+            ("full", "完全民事行为能力", "Full capacity"),
+            ("limited", "限制民事行为能力", "Limited capacity"),
+            ("none", "无民事行为能力", "No capacity"),
+        ),
+        _list(
+            ACCESS_REVIEW, "紧急查阅复核结论", "Outcome of an access review",
+            ("justified", "有正当理由", "Justified"),
+            ("not-justified", "无正当理由", "Not justified"),
+        ),
         _list(
             CAPACITY_STATUS, "名额状态", "Capacity status",
             ("capacity", "有名额", "Has capacity"),

@@ -60,6 +60,16 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     information: Limit = Limit(8 * HOUR, working=True)
     consent: Limit = Limit(16 * HOUR, working=True)
+    spoken_consent: Limit = Limit(7 * DAY)
+    """How long a spoken consent holds that no witness heard; until then it is signed or witnessed."""
+    break_glass: Limit = Limit(4 * HOUR)
+    """How long a broken glass shows who somebody is."""
+    review_access: Limit = Limit(24 * HOUR, working=True)
+    """Within which somebody looks at why a glass was broken."""
+    notify_later: Limit = Limit(24 * HOUR, working=True)
+    """Within which a person is told of what was disclosed without their consent, where telling does no harm."""
+    name_worker: Limit = Limit(8 * HOUR, working=True)
+    """Within which an agency names another worker in place of one with a conflict of interest."""
     hold: Limit = Limit(14 * DAY)
     return_grace: Limit = Limit(2 * HOUR)
     assessment: Limit = Limit(7 * DAY)

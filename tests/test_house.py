@@ -33,6 +33,7 @@ NOBODY_IN_IT = {
     "partnership": "agreements between organisations",
     "client": "programs",
     "assertion_id": "spent assertions of programs",
+    "installation": "the key of this installation",
     "access_token": "hashes of programs' tokens",
     "answer_link": "hashes of links by which an agency answers an offer",
     "web_session": "hashes of cookies, and accounts of staff",

@@ -5,18 +5,27 @@ from datetime import datetime, timedelta
 
 from adapters.fhir import references, wire
 from service import codes
+from service.consent.categories import ALWAYS, TYPES, withheld
+from service.consent.marks import Features
 from service.consent.model import Consent
 from service.errors import Invalid, Issue
 from service.patients.model import Identifier, Patient
 from service.referrals.model import NewReferral
 from service.safety.screening import Answer
-from service.values import Id
+from service.values import Id, read_json
 
 SC_CODING = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
 NO_IDENTIFIER = "urn:yuanshe:no-identifier-reason"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CONSENT_SCOPE, PRIVACY = "http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"
 PARTICIPATION, RECIPIENT = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+CONSENT_ACTION, PROCESSING = (
+    "http://terminology.hl7.org/CodeSystem/consentaction",
+    frozenset({"collect", "use", "correct"}),
+)
+"""What is done with data where they are: a matter of its own, apart from handing them on."""
+WITNESS = "urn:yuanshe:witness"
 PURPOSES = frozenset({"TREAT", "ETREAT", "CAREMGT", "COC"})
 """v3-ActReason: treatment, care management, coordination of care. A Consent for another purpose opens nothing to an agency."""
 
@@ -86,18 +95,19 @@ def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, a
     What would be read wider than it was signed is refused: exceptions in nested provisions, `data` that is no referral,
     a directive of another matter in the same signature (domain f-6: independent ticks).
     """
-    spoken = any(one.verified for one in read.verification)
+    verified = any(one.verified for one in read.verification)
+    spoken = verified and not (read.source_attachment or read.source_reference)
     for name, missing in (
         ("dateTime", not read.date_time), ("organization", not read.organization), ("policyRule", not read.policy_rule),
-        ("source", not (read.source_attachment or read.source_reference or spoken)),
+        ("source", not (read.source_attachment or read.source_reference or verified)),
     ):  # fmt: skip
         if missing:
             raise Invalid(f"A Consent needs {name}.", at=f"{at}.{name}", code="required")
     provision = read.provision or wire.Provision()
     matters = {c.code for concept in read.category for c in concept.coding if c.system == ACT_CODE}
     shares = "IDSCL" in matters and read.scope.code(CONSENT_SCOPE) == PRIVACY and provision.type != "deny"
-    purposes = {c.code for c in provision.purpose}
-    discloses = shares and provision.type == "permit" and (not purposes or not PURPOSES.isdisjoint(purposes))
+    purposes = {c.code for c in provision.purpose if c.system != codes.PURPOSE}
+    discloses = shares and provision.type == "permit" and (not provision.purpose or not PURPOSES.isdisjoint(purposes))
     signers = _signers(read, patient, at)
     if shares:
         _as_signed(read, provision, matters, signers, at)
@@ -116,7 +126,8 @@ def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, a
         id=id, hospital=actor, patient=patient, version=0, kind="consent", active=read.status == "active", discloses=discloses,
         agencies=tuple(dict.fromkeys(agencies)), referrals=tuple(dict.fromkeys(named)),
         signer="patient" if "Patient" in signers else "related" if "RelatedPerson" in signers else "staff",
-        recorded_by=actor, recorded_at=now, spoken=spoken,
+        recorded_by=actor, recorded_at=now, spoken=spoken, purposes=_purposes(provision, f"{at}.provision") if shares and provision.type == "permit" else (),
+        withheld=_withheld(provision, f"{at}.provision") if shares else (), witness=_witness(read, at) if shares else None,
         valid_from=wire.instant(period.start, f"{at}.provision.period.start") if period and period.start else None,
         valid_to=_end(period.end, f"{at}.provision.period.end") if period and period.end else None,
     )  # fmt: skip
@@ -141,24 +152,113 @@ def _as_signed(
     """Raise unless a Consent that would open identity can be taken at its word."""
     if provision.type is None and read.status == "active":
         raise Invalid("Say whether the signer permits or denies.", at=f"{at}.provision.type", code="required")
-    if provision.provision:
-        raise Invalid(
-            "Exceptions are not read; name in one Consent whom it opens to.",
-            at=f"{at}.provision.provision",
-            code="not-supported",
-        )
-    if len(matters) > 1:
-        raise Invalid(
-            "Consent to disclose is given by itself, apart from consent to anything else.",
-            at=f"{at}.category",
-            code="business-rule",
-        )
+    for name, said in (("securityLabel", provision.security_label), ("code", provision.code), ("dataPeriod", provision.data_period)):  # fmt: skip
+        if said:
+            text = "This limit is not read, so it would be read wider than it was signed; name classes of data instead."
+            raise Invalid(text, at=f"{at}.provision.{name}", code="not-supported")
+    for where, bundled in (
+        ("category", len(matters) > 1),
+        ("scope", any(c.system == CONSENT_SCOPE and c.code != PRIVACY for c in read.scope.coding)),
+        ("provision.action", any(c.system == CONSENT_ACTION and c.code in PROCESSING for a in provision.action for c in a.coding)),
+    ):  # fmt: skip
+        if bundled:
+            raise Invalid(
+                "Consent to disclose is given by itself, apart from consent to anything else: two ticks, two Consents.",
+                at=f"{at}.{where}",
+                code="business-rule",
+            )
     if read.verification and not any(one.verified for one in read.verification):
         raise Invalid("This consent was not verified yet.", at=f"{at}.verification", code="business-rule")
     if not signers & {"Patient", "RelatedPerson"}:
         raise Invalid(
             "A Consent names who signs it: the Patient or a RelatedPerson.", at=f"{at}.performer", code="required"
         )
+
+
+def _purposes(provision: wire.Provision, at: str) -> tuple[str, ...]:
+    """What it was given for. A purpose of our own list goes beyond what a referral is for, and opens nothing by itself."""
+    for position, coding in enumerate(provision.purpose):
+        if coding.system == codes.PURPOSE and not codes.known(codes.PURPOSE, coding.code or ""):
+            raise Invalid("This is not one of our purposes.", at=f"{at}.purpose[{position}]", code="code-invalid")
+    return tuple(dict.fromkeys(c.code for c in provision.purpose if c.code))
+
+
+def _withheld(provision: wire.Provision, at: str) -> tuple[str, ...]:
+    """The categories of data that the signer did not agree to share: not among the classes permitted, or denied by name."""
+    agreed = _classes(provision.classes, f"{at}.class", whole=True) | {"contact"} if provision.classes else set()
+    refused: set[str] = set()
+    for raw in provision.provision:
+        said = read_json(bytes(raw))
+        inner = wire.decode(bytes(raw), wire.Provision, f"{at}.provision")
+        if set(said) - {"type", "class", "id"} or inner.type != "deny" or not inner.classes:
+            raise Invalid(
+                "An exception denies classes of data and nothing else; name in one Consent whom it opens to.",
+                at=f"{at}.provision",
+                code="not-supported",
+            )
+        refused |= _classes(inner.classes, f"{at}.provision.class", whole=False)
+    if not ALWAYS.isdisjoint(refused):
+        raise Invalid(
+            "Who the person is and what they need is what a disclosure shows: whoever refuses that, denies it (type deny).",
+            at=f"{at}.provision",
+            code="business-rule",
+        )
+    return withheld(agreed, refused)
+
+
+def _classes(said: tuple[wire.Coding, ...], at: str, *, whole: bool) -> set[str]:
+    """Categories of data, by our code or by type of resource. `whole`: a category is named when all of its types are; else
+    when one is."""
+    found: set[str] = set()
+    types: set[str] = set()
+    for position, coding in enumerate(said):
+        if coding.system == codes.DATA_CATEGORY and coding.code in TYPES:
+            found.add(coding.code)
+        elif coding.system == RESOURCE_TYPES and coding.code:
+            types.add(coding.code)
+        else:
+            text = f"A class of data is a code of {codes.DATA_CATEGORY} or a type of resource ({RESOURCE_TYPES})."
+            raise Invalid(text, at=f"{at}[{position}]", code="code-invalid")
+    return found | {name for name, each in TYPES.items() if (each <= types if whole else each & types)}
+
+
+def _witness(read: wire.Consent, at: str) -> str | None:
+    """Who heard it besides the signer: named as such, or the relative with whom it was verified."""
+    signed = {references.parse(signer.reference) for signer in read.performer}
+    heard: list[tuple[str, str]] = []
+    for position, one in enumerate(read.verification):
+        if not one.verified:
+            continue
+        for each in one.extension:
+            if each.url != WITNESS or each.value_reference is None:
+                continue
+            found = references.parse(each.value_reference.reference)
+            where = f"{at}.verification[{position}].extension"
+            if found is None or found[0] not in ("Practitioner", "PractitionerRole", "RelatedPerson"):
+                raise Invalid(
+                    "A witness is a Practitioner, a PractitionerRole or a RelatedPerson.", at=where, code="value"
+                )
+            if found in signed:
+                raise Invalid("Who signs is not the witness of it.", at=where, code="business-rule")
+            heard.append(found)
+        relative = references.parse(one.verified_with.reference) if one.verified_with else None
+        if relative and relative[0] == "RelatedPerson" and relative not in signed:
+            heard.append(relative)
+    return "/".join(heard[0]) if heard else None
+
+
+def signers(read: wire.Consent) -> tuple[Id, ...]:
+    """The RelatedPersons who sign."""
+    named = (references.parse(signer.reference) for signer in read.performer)
+    return tuple(id for each in named if each and each[0] == "RelatedPerson" and (id := references.as_id(each[1])))
+
+
+def features(read: wire.RelatedPerson, at: str) -> Features:
+    """What a person around a patient is recognised by."""
+    name = next((n.words for n in read.name if n.words), None)
+    phones = tuple(t.value for t in read.telecom if t.system in ("phone", "sms") and t.value)
+    born = wire.day(read.birth_date, f"{at}.birthDate") if read.birth_date else None
+    return Features(identifiers(read.identifier), phones, name, born)
 
 
 def _end(value: str, at: str) -> datetime:

@@ -132,7 +132,7 @@ def _others_words(task: Task) -> bool:
 
 def reason_concept(reason: Reason, status: str) -> Json:
     """A reason with the code system that knows its code (both lists have some) and always words."""
-    lists = (codes.CLOSURE_REASON, codes.DECLINE_REASON)
+    lists = (codes.CLOSURE_REASON, codes.DECLINE_REASON, codes.ACCESS_REVIEW)
     ordered = lists if status in ("completed", "failed") else lists[::-1]
     if reason.code is None:
         return {"text": reason.text}

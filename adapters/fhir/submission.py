@@ -10,6 +10,7 @@ import msgspec
 from adapters.fhir import (
     binary,
     conditional,
+    consents,
     intake,
     profiles,
     reading,
@@ -30,7 +31,7 @@ from service.patients import store as patient_rows
 from service.patients.model import Patient, Stay
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import consent_flow, flow
+from service.referrals import flow
 from service.referrals.model import NewReferral
 from service.safety.screening import Answer, raises_crisis
 from service.values import Id, new_id, read_json, write_json
@@ -235,6 +236,10 @@ async def submit(
     new = msgspec.structs.replace(new, contact_prohibited=prohibited)
     with wire.within(request_part.at):
         done = await flow.submit(session, actor, new, now, known)
+    for part in parts:
+        if part.type == "RelatedPerson" and not part.kept:
+            body = references.rewritten(part.raw, names)
+            await consents.relate(session, actor, part.id, patient, body, now, part.at)
     for part in parts:
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
@@ -500,8 +505,9 @@ def _supporting(
         )
         if about is not None and about != patient:
             raise Invalid("This is about another patient than the request.", at=f"{part.at}.subject", code="value")
+        sealed = part.type == "RelatedPerson" and consents.suspected(body)
         kept.append(
-            Record(part.id, part.known + 1, part.type, "supporting", actor.organization, body, now, hospital=actor.organization, patient=patient,
+            Record(part.id, part.known + 1, part.type, "safety" if sealed else "supporting", actor.organization, body, now, hospital=actor.organization, patient=patient,
                    referral=referral, status=read.status)
         )  # fmt: skip
     return kept
@@ -516,4 +522,4 @@ async def _consent(
         raise Invalid("The Consent is about another patient than the request.", at=f"{part.at}.patient", code="value")
     consent = intake.consent(read, part.id, patient, actor.organization, now, part.at)
     with wire.within(part.at):
-        await consent_flow.record_consent(session, actor, consent, body, now)
+        await consents.signed(session, actor, read, consent, body, now)

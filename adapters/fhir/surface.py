@@ -325,8 +325,8 @@ SURFACE: dict[str, Type] = {
         path("agent", "reference", "$.agent[*].who.reference", "Organization"),
         date("recorded", "recorded"),
         target=("target",),
-        doc="A lawful basis (HLEGAL, ETREAT) in place of a consent.",
-        by=PLATFORM,
+        doc="A lawful basis (HLEGAL, ETREAT) in place of a consent, from the platform; a broken glass (BTG), from an agency.",
+        by=(*PLATFORM, *AGENCY),
     ),
     "RelatedPerson": record(CREATE, PERSON, IDENTIFIER, patient=("patient",)),
     "Location": record(

@@ -25,7 +25,7 @@ UNREAD = frozenset(
 """Said by the service, or of no consequence: neither read nor compared."""
 
 OUTCOME = "urn:yuanshe:follow-up-outcome"
-OUR_REASONS = ("urn:yuanshe:decline-reason", "urn:yuanshe:closure-reason")
+OUR_REASONS = ("urn:yuanshe:decline-reason", "urn:yuanshe:closure-reason", codes.ACCESS_REVIEW)
 
 
 async def update(

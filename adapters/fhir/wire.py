@@ -154,12 +154,18 @@ class Provision(Struct, frozen=True):
     actor: tuple[Actor, ...] = ()
     purpose: tuple[Coding, ...] = ()
     data: tuple[Data, ...] = ()
+    action: tuple[Concept, ...] = ()
+    classes: tuple[Coding, ...] = msgspec.field(default=(), name="class")
+    code: Any = None
+    security_label: Any = msgspec.field(default=None, name="securityLabel")
+    data_period: Any = msgspec.field(default=None, name="dataPeriod")
     provision: tuple[Raw, ...] = ()
 
 
 class Verification(Struct, frozen=True):
     verified: bool
     verified_with: Reference | None = msgspec.field(default=None, name="verifiedWith")
+    extension: tuple[Extension, ...] = ()
 
 
 class Consent(Struct, frozen=True):
@@ -344,6 +350,15 @@ class Procedure(Struct, frozen=True):
     location: Reference | None = None
     outcome: Concept | None = None
     note: tuple[Note, ...] = ()
+    extension: tuple[Extension, ...] = ()
+
+
+class RelatedPerson(Struct, frozen=True):
+    patient: Reference
+    identifier: tuple[Identifier, ...] = ()
+    name: tuple[Name, ...] = ()
+    telecom: tuple[Telecom, ...] = ()
+    birth_date: Text | None = msgspec.field(default=None, name="birthDate")
     extension: tuple[Extension, ...] = ()
 
 

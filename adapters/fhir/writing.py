@@ -8,6 +8,7 @@ import jsonpointer
 import msgspec
 
 from adapters.fhir import (
+    consents,
     intake,
     messages,
     reading,
@@ -28,7 +29,6 @@ from service.access.scopes import may
 from service.casework import flow as casework
 from service.casework import work_flow
 from service.casework.model import NewIntervention
-from service.consent.model import Consent, Kind
 from service.db import Session
 from service.db.finding import Condition
 from service.directory import flow as directory
@@ -37,14 +37,12 @@ from service.followup import flow as followup
 from service.patients import flow as patients
 from service.patients import identity
 from service.patients import store as patient_rows
-from service.practice import PLATFORM
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import consent_flow, finding, flow, store
+from service.referrals import finding, flow, store
 from service.referrals.model import Referral, Task
 from service.values import Id, Reason, read_json, write_json
 
-HEALTH_LEGAL, EMERGENCY = "HLEGAL", "ETREAT"
 STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
 CASE_TYPES = frozenset({"Goal", "CarePlan", "Observation", "QuestionnaireResponse", "Condition", "DocumentReference"})
 CREATED = frozenset({"Patient", "Encounter", "Consent", "ServiceRequest", "Task", "Communication", "Procedure", "Provenance"}) | CASE_TYPES | frozenset({"RelatedPerson"})  # fmt: skip
@@ -69,7 +67,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
             case "Encounter":
                 await _stay(session, actor, body, id, now)
             case "Consent":
-                await _consent(session, actor, body, id, now)
+                await consents.consent(session, actor, body, id, now)
             case "Task":
                 return Stored("Task", id, (await tasks.create(session, actor, body, id, now)).version)
             case "Communication":
@@ -77,7 +75,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
             case "Procedure":
                 await _procedure(session, actor, body, id, now)
             case "Provenance":
-                await _basis(session, actor, body, id, now)
+                await consents.provenance(session, actor, body, id, now)
             case _ if type in CREATED:
                 await _record(session, actor, type, body, id, now)
             case _:
@@ -111,7 +109,7 @@ async def update(
             case "Consent":
                 held = await records.current(session, type, id)
                 _current(held.version if held else None, expected, type)
-                return Stored(type, id, await _consent(session, actor, body, id, now), 200)
+                return Stored(type, id, await consents.consent(session, actor, body, id, now), 200)
             case "Procedure":
                 held = await records.current(session, type, id)
                 _current(held.version if held else None, expected, type)
@@ -249,43 +247,6 @@ async def _stay(session: Session, actor: Actor, body: bytes, id: Id, now: dateti
     return (await followup.discharge(session, actor, stay, body, now)).version
 
 
-async def _consent(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
-    read = wire.decode(body, wire.Consent, "Consent")
-    patient = references.required(read.patient, "Patient", at="Consent.patient")
-    consent = intake.consent(read, id, patient, actor.organization, now, "Consent")
-    return (await consent_flow.record_consent(session, actor, consent, body, now)).version
-
-
-async def _basis(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> None:
-    """A lawful basis in place of a consent: Provenance with reason HLEGAL or ETREAT, opened to the agency that it names."""
-    read = wire.decode(body, wire.Provenance, "Provenance")
-    coded = [
-        (c.code, concept.text) for concept in read.reason for c in concept.coding if c.code in (HEALTH_LEGAL, EMERGENCY)
-    ]
-    if not coded:
-        raise Invalid("A lawful basis has the reason HLEGAL or ETREAT.", at="Provenance.reason", code="required")
-    if read.target[1:]:
-        raise Invalid("A lawful basis is for one referral; send one for each.", at="Provenance.target[1]", code="value")
-    kind: Kind = "legal-duty" if coded[0][0] == HEALTH_LEGAL else "emergency"
-    referral = references.required(read.target[0], "ServiceRequest", at="Provenance.target[0]")
-    # Others who had a part in it (who decided, who recorded) stand there too; it opens to agencies alone.
-    named = (references.parse(agent.who.reference) for agent in read.agent)
-    agencies = tuple(
-        dict.fromkeys(
-            agency
-            for found in named
-            if found and found[0] == "Organization" and (agency := references.as_id(found[1])) and agency != PLATFORM
-        )
-    )
-    if not agencies:
-        raise Invalid("Name the agency that it opens to.", at="Provenance.agent", code="required")
-    basis = Consent(
-        id=id, hospital=actor.organization, patient=actor.organization, version=1, kind=kind, active=True, discloses=True, agencies=agencies,
-        referrals=(referral,), signer="staff", recorded_by=actor.id, recorded_at=now, reason_text=coded[0][1],
-    )  # fmt: skip
-    await consent_flow.record_basis(session, actor, basis, body, now)
-
-
 async def _request(
     session: Session, actor: Actor, content: dict[str, Any], body: bytes, id: Id, expected: int | None, now: datetime
 ) -> Stored:
@@ -407,7 +368,10 @@ async def _record(
     if actor.side != "hospital" or about is None:
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
     referral = await _said_referral(session, about, wire.decode(body, _Based, type), type)
-    await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now)
+    sealed = type == "RelatedPerson" and consents.suspected(body)
+    await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now, sealed=sealed)
+    if type == "RelatedPerson":
+        await consents.relate(session, actor, id, about, body, now, type)
 
 
 async def _said_referral(session: Session, patient: Id, said: "_Based", type: str) -> Id | None:

@@ -96,6 +96,7 @@ async def start(session: Session, actor: Actor, task: Id, worker: Id | None, now
             return moving.loop
         moving.permit("start")
         who = await _fit_to_serve(moving, worker)
+        share = moving.share
         moving.loop = transitions.started(moving.loop, share, who, now, session.practice)
         await files.changed(moving, phase="assessment")
         moving.tell("start", moving.share)
@@ -127,6 +128,7 @@ async def resume(session: Session, actor: Actor, task: Id, worker: Id | None, no
             return moving.loop
         moving.permit("resume")
         who = await _fit_to_serve(moving, worker)
+        share = moving.share
         moving.loop = transitions.resumed(moving.loop, share, who, now, session.practice)
         await files.changed(moving)
         moving.tell("resume", moving.share)
@@ -317,7 +319,9 @@ async def _named(moving: steps.Turn, worker: Id | None) -> None:
     if worker is None or worker == moving.share.worker:
         return
     await _licensed(moving, moving.actor.organization, worker)
-    moving.loop = moving.loop.with_share(msgspec.structs.replace(moving.share, worker=worker, updated_at=moving.now))
+    named = msgspec.structs.replace(moving.share, worker=worker, updated_at=moving.now)
+    # Another worker may have a conflict of interest, or be free of one: identity follows.
+    moving.loop = transitions.disclosed(moving.loop.with_share(named), named, moving.now, moving.session.practice)
     await files.changed(moving)
     moving.tell("assign", moving.share)
 
@@ -343,14 +347,26 @@ async def _licensed(moving: steps.Turn, agency: Id, worker: Id | None, *, named:
 async def _fit_to_serve(moving: steps.Turn, worker: Id | None) -> Id:
     """What start and resume need: identity disclosed, and a licensed worker."""
     share = moving.share
-    if share.patient is None:
+    assert share.agency is not None
+    ground = moving.loop.permitted.get(share.agency)
+    if ground is None or ground.kind == "break-glass":
         raise Invalid(
             "No consent or lawful basis names this agency yet: service cannot begin.",
             at="status",
             key="awaiting-consent",
         )
-    assert share.agency is not None
-    return await _licensed(moving, share.agency, worker or share.worker)
+    who = await _licensed(moving, share.agency, worker or share.worker)
+    if who in moving.loop.conflicted:
+        raise Invalid(
+            "This worker has declared a conflict of interest: name another worker, or return the Task for this reason.",
+            at="owner",
+            key="conflict-of-interest",
+        )
+    if share.patient is None:
+        # The one before had a conflict of interest: with this one, identity opens.
+        named = msgspec.structs.replace(share, worker=who)
+        moving.loop = transitions.disclosed(moving.loop.with_share(named), named, moving.now, moving.session.practice)
+    return who
 
 
 async def _give_back(moving: steps.Turn, outputs: tuple[Output, ...]) -> None:

@@ -75,7 +75,9 @@ def owner(loop: Loop) -> Task | None:
         if share.accepted_at is not None
         and (share.status in LIVE or share.status == "completed")
         and share.patient is not None
-        and share.agency in loop.permitted
+        and share.agency is not None
+        and (ground := loop.permitted.get(share.agency)) is not None
+        and ground.kind != "break-glass"
     ]
     return min(fit, key=lambda share: (share.accepted_at, share.id), default=None)
 

@@ -133,13 +133,14 @@ async def admit(
 
 async def add_supporting(
     session: Session, actor: Actor, id: Id, type: str, patient: Id, referral: Id | None, status: str | None, body: bytes, now: datetime,
+    *, sealed: bool = False,
 ) -> Record:  # fmt: skip
     """Keep another resource of the hospital's about its patient (Observation, Condition, …), new or its next version.
 
     `referral` is the one that the resource says it belongs to, by its request or its stay; then only the agencies to
     which the patient is disclosed for that referral read it. One that says neither speaks of the patient as such: every
     agency to which this hospital's patient is disclosed reads it, for as long as it is. What once belonged to a
-    referral stays with it. Raises Invalid for a patient of another hospital or a changed subject, Forbidden, NotFound.
+    referral stays with it. What is `sealed` (T3) no agency reads. Raises Invalid for a patient of another hospital or a changed subject, Forbidden, NotFound.
     """
     if actor.side != "hospital":
         raise Forbidden("This is recorded by a hospital.", key="wrong-actor")
@@ -155,7 +156,7 @@ async def add_supporting(
         if old.referral is not None and referral not in (None, old.referral):
             raise Invalid("The resource belongs to another referral.", at="basedOn", key="foreign-referral")
     kept = Record(
-        id, old.version + 1 if old else 1, type, "supporting", actor.organization, body, now, hospital=actor.organization,
+        id, old.version + 1 if old else 1, type, old.category if old else "safety" if sealed else "supporting", actor.organization, body, now, hospital=actor.organization,
         patient=patient, referral=(old.referral if old else None) or referral, status=status,
     )  # fmt: skip
     await records.keep(session, [kept])

@@ -8,7 +8,7 @@ from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Forbidden, Invalid
-from service.referrals import steps
+from service.referrals import owed, steps
 from service.referrals.model import Loop, Output, Task
 from service.referrals.steps import Turn
 from service.values import Id, Reason, new_id
@@ -68,6 +68,8 @@ async def _end(
             return moving.loop
         if not duty.open:
             raise Invalid(f"This duty has ended: it is {duty.status}.", at="status", key="illegal-move")
+        if status == "completed":
+            await owed.permit(moving, duty, reason)
         _over(moving, duty, status, reason, outputs)
     return moving.loop
 

@@ -222,7 +222,8 @@ class NextStep(msgspec.Struct, frozen=True):
 class Loop(msgspec.Struct, frozen=True):
     """One referral with everything that its moves touch: what a verb loads, decides on and saves as a whole.
 
-    `permitted`: agencies to which a consent or a lawful basis lets identity be disclosed now, with its ground.
+    `permitted`: agencies to which a consent or a lawful basis lets identity be disclosed now, with its ground. `conflicted`:
+    workers who declared that they may not serve this person, or somebody around them: their share shows nobody.
     """
 
     referral: Referral
@@ -231,6 +232,7 @@ class Loop(msgspec.Struct, frozen=True):
     follow_ups: tuple[Task, ...] = ()
     duties: tuple[Task, ...] = ()
     permitted: dict[Id, "Ground"] = {}
+    conflicted: frozenset[Id] = frozenset()
     next: NextStep | None = None
 
     @property
@@ -255,11 +257,13 @@ class Loop(msgspec.Struct, frozen=True):
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """Why identity may be disclosed: a consent, or a lawful basis (legal-duty, emergency)."""
+    """Why identity may be disclosed: a consent, a lawful basis (legal-duty, emergency), or a glass that was broken, which
+    shows who somebody is and lets no work begin. `withheld`: categories of data that it leaves out."""
 
-    kind: Literal["consent", "legal-duty", "emergency"]
+    kind: Literal["consent", "legal-duty", "emergency", "break-glass"]
     id: Id
     until: datetime | None = None
+    withheld: tuple[str, ...] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ CRISIS_STEP = {
 """What must be done next while a crisis is up (domain b-4)."""
 
 SHARE_STEP = {"cancel": "confirm-cancel", "resume": "resume", "information": "answer", "consent": "obtain-consent",
+              "worker": "name-worker",
               "reply": "accept-or-decline", "contact": "first-contact"}  # fmt: skip
 """Which clock runs out next on a share, in the order of moves.md, and what it waits for; `item` names its own."""
 
@@ -175,7 +176,11 @@ def _share_step(loop: Loop, share: Task, now: datetime, practice: Practice) -> N
     name, clock = found
     what = SHARE_STEP.get(name) or share.item or "review"
     who: Who = (
-        "referrer" if name in ("information", "consent") else "worker" if share.worker and name != "reply" else "agency"
+        "referrer"
+        if name in ("information", "consent")
+        else "worker"
+        if share.worker and name not in ("reply", "worker")
+        else "agency"
     )
     if share.agency is None and name == "reply":
         # An offer that nobody owns waits for a claim; the coordinator answers for it.

@@ -9,8 +9,9 @@ import msgspec
 
 from service import codes, events
 from service.access.model import Actor, clock_actor
-from service.consent import grounds
+from service.consent import conflicts, grounds
 from service.consent import store as consents
+from service.consent.store import Wanted
 from service.db import Session, as_platform
 from service.directory import steps as directory
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
@@ -142,8 +143,12 @@ async def with_grounds(session: Session, loop: Loop, now: datetime) -> Loop:
     found = grounds.permitted(
         await consents.of_patient(session, loop.referral.patient, loop.referral.hospital), loop.referral.id, now
     )
-    permitted = {agency: Ground(consent.kind, consent.id, consent.valid_to) for agency, consent in found.items()}
-    return msgspec.structs.replace(loop, permitted=permitted)
+    permitted = {
+        agency: Ground(consent.kind, consent.id, consent.valid_to, consent.withheld)
+        for agency, consent in found.items()
+    }
+    conflicted = await conflicts.of(session, loop.referral.patient, loop.parent.authored_at, permitted)
+    return msgspec.structs.replace(loop, permitted=permitted, conflicted=conflicted)
 
 
 def disclosed(loop: Loop, now: datetime, practice: Practice) -> Loop:
@@ -152,7 +157,8 @@ def disclosed(loop: Loop, now: datetime, practice: Practice) -> Loop:
         loop = transitions.disclosed(loop, share, now, practice)
     for task in loop.follow_ups:
         if task.open and task.agency:
-            patient = loop.referral.patient if task.agency in loop.permitted else None
+            shown = task.agency in loop.permitted and task.worker not in loop.conflicted
+            patient = loop.referral.patient if shown else None
             if patient != task.patient:
                 loop = loop.with_follow_up(msgspec.structs.replace(task, patient=patient, updated_at=now))
     return loop
@@ -178,7 +184,7 @@ async def save(moving: Turn) -> None:
         await store.insert(session, referral, changed, loop.next)
     else:
         referral = await _save_changes(session, before, loop, changed, now)
-        await _follow_disclosure(session, loop, now)
+        await follow_disclosure(session, loop, now)
     freed = [task.id for task in changed if task.kind == "share" and not task.open and task.id in old_tasks]
     if freed:
         await directory.release_places(session, freed)
@@ -236,9 +242,12 @@ def _tell_disclosure(moving: Turn) -> None:
         old = known.get(task.id)
         if old and old.agency and old.agency == task.agency and old.accepted_at and old.patient != task.patient:
             moving.tell("disclose" if task.patient else "conceal", task, by=by)
+        if "worker" in task.clocks and not (old and "worker" in old.clocks):
+            # Who is meant by the declaration, and by whom it was made, is told to nobody.
+            moving.tell("conflict", task, by=ROUTER)
 
 
-async def _follow_disclosure(session: Session, loop: Loop, now: datetime) -> None:
+async def follow_disclosure(session: Session, loop: Loop, now: datetime) -> None:
     """The grant rows follow the loop: an agency sees identity while its share or follow-up is open and a ground permits,
     and the log says on which ground."""
     wanted = {
@@ -247,10 +256,12 @@ async def _follow_disclosure(session: Session, loop: Loop, now: datetime) -> Non
         if task.agency and task.patient and task.open and task.agency in loop.permitted
     }
     referral = loop.referral
-    await consents.disclose(
-        session, referral.id, referral.patient, referral.hospital,
-        [(agency, task, loop.permitted[agency].kind, loop.permitted[agency].id) for agency, task in wanted.items()], now,
-    )  # fmt: skip
+    opening = [
+        Wanted(agency, task, ground.kind, ground.id, ground.withheld, ground.until)
+        for agency, task in wanted.items()
+        if (ground := loop.permitted[agency])
+    ]
+    await consents.disclose(session, referral.id, referral.patient, referral.hospital, opening, now)
 
 
 def need_of(loop: Loop, wanted: tuple[str, ...] | None = None) -> Need:

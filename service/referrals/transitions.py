@@ -98,17 +98,25 @@ def disclosed(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loo
     """
     if share.accepted_at is None or not share.open or share.agency is None:
         return loop
-    permitted = share.agency in loop.permitted
-    if permitted and share.patient is None:
-        running = {name: clock for name, clock in share.clocks.items() if name != "consent"}
+    ground = loop.permitted.get(share.agency)
+    waits = "consent" if ground is None else "worker" if share.worker in loop.conflicted else None
+    withheld = {name for name in ("consent", "worker") if name in share.clocks}
+    running = {name: clock for name, clock in share.clocks.items() if name not in withheld}
+    if waits is not None:
+        if share.patient is not None or withheld != {waits}:
+            # Whose move it is: the referrer's, who obtains consent, or the agency's, which names another worker.
+            limit = practice.consent if waits == "consent" else practice.name_worker
+            clock = share.clocks.get(waits) or clocks.begin(limit, now, practice)
+            waiting = clocks.paused(running, WORK, now, practice) | {waits: clock}
+            share = _changed(share, now, patient=None, clocks=waiting)
+    elif ground is not None and ground.kind == "break-glass":
+        # It shows who somebody is, for a while; the work waits for a consent all the same.
+        if share.patient is None:
+            share = _changed(share, now, patient=loop.referral.patient)
+    elif share.patient is None or withheld:
         if "information" not in running and share.status != "on-hold":
             running = clocks.resumed(running, WORK, now, practice)
         share = _changed(share, now, patient=loop.referral.patient, clocks=running)
-    elif not permitted and (share.patient is not None or "consent" not in share.clocks):
-        waiting = clocks.paused(share.clocks, WORK, now, practice) | {
-            "consent": clocks.begin(practice.consent, now, practice)
-        }
-        share = _changed(share, now, patient=None, clocks=waiting)
     return loop.with_share(share)
 
 
@@ -162,7 +170,9 @@ def advanced(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop
 
 
 def _kept(share: Task) -> dict[str, Clock]:
-    return {name: clock for name, clock in share.clocks.items() if name not in ("contact", "resume", "consent")}
+    return {
+        name: clock for name, clock in share.clocks.items() if name not in ("contact", "resume", "consent", "worker")
+    }
 
 
 def returned(loop: Loop, share: Task, reason: Reason, now: datetime, practice: Practice) -> Loop:
@@ -183,7 +193,9 @@ def completed(loop: Loop, share: Task, reason: Reason, outputs: tuple[Output, ..
         raise Invalid("A completed Task needs at least one output.", at="output", code="required")
     if loop.referral.crisis is not None:
         raise Invalid("A crisis is up: it must be stood down before anything closes.", at="status", key="crisis-up")
-    if share.patient is None and reason.code not in DISCLOSURE_NOT_NEEDED:
+    ground = loop.permitted.get(share.agency) if share.agency else None
+    shown = share.patient is not None and not (ground and ground.kind == "break-glass")
+    if not shown and reason.code not in DISCLOSURE_NOT_NEEDED:
         raise Invalid(
             "Identity was not disclosed to this agency, so the work cannot be completed; obtain consent, or close with "
             "the reason consent-withdrawn or lost.", at="statusReason", key="not-disclosed",

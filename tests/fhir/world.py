@@ -145,7 +145,7 @@ class World:
         """Identity opens: the grant row, and the share's next version that names the person."""
         async with self.database.transaction(self.platform.scope) as session:
             assert share.agency
-            wanted = [(share.agency, share.id, "consent", new_id())]
+            wanted = [consents.Wanted(share.agency, share.id, "consent", new_id())]
             await consents.disclose(session, share.referral, self.patient.id, share.hospital, wanted, at)
         return await self.move(
             share, at, status="accepted", business_status="accepted", patient=self.patient.id, accepted_at=at

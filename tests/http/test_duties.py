@@ -43,7 +43,7 @@ async def test_a_duty_is_a_task_of_its_owner_with_its_word_and_its_limit(world: 
 
 async def test_its_owner_sees_to_it_and_nobody_else(world: World) -> None:
     referred = await world.refer("N05")
-    duty = await owed(world, referred, "review-access", "platform")
+    duty = await owed(world, referred, "merge-review", "platform")
     refused = await world.party("his-a").put(duty, status="completed")
     assert (refused.status, refused["issue"][0]["code"]) == (403, "forbidden")
     done = await world.party("platform").put(duty, status="completed", output=[output(referred.request)])
