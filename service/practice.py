@@ -74,6 +74,16 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     return_grace: Limit = Limit(2 * HOUR)
     assessment: Limit = Limit(7 * DAY)
     review: Limit = Limit(30 * DAY)
+    """Of a service plan that names no review date of its own."""
+    plan: Limit = Limit(7 * DAY)
+    """From the end of the assessment to a plan that is signed off (domain b-2)."""
+    supervision: Limit = Limit(30 * DAY)
+    """From one supervision note to the next while the intervention goes on."""
+    note: Limit = Limit(24 * HOUR)
+    """From a contact to its process note; a later note counts late (domain row 19)."""
+    evaluation: Limit = Limit(14 * DAY)
+    closure: Limit = Limit(5 * 8 * HOUR, working=True)
+    """From the end of the evaluation to a closure summary that is signed off."""
     crisis_acknowledge: Limit = Limit(30)
     crisis_plan: Limit = Limit(2 * HOUR)
     crisis_report: Limit = Limit(HOUR)

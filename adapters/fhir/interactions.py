@@ -353,8 +353,25 @@ async def _safe_contact(session: Session, actor: Actor, asked: Asked, place: Pla
     return Answer(200, await safe_contact.asked(session, actor, identified(place), said, now))
 
 
+async def _case(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    return Answer(200, await operations.case(session, actor, identified(place), now))
+
+
+async def _advance(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    words = parameters.words(asked.query, asked.body)
+    return Answer(200, await operations.advance(session, actor, identified(place), words, now))
+
+
+async def _approve(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    words = parameters.words(asked.query, asked.body)
+    return Answer(200, await operations.approve(session, actor, identified(place), words, now))
+
+
 HANDLERS: dict[str, Handler] = {
     "$validate": _validate,
+    "$case": _case,
+    "$advance": _advance,
+    "$approve": _approve,
     "$everything": _everything,
     "$safe-contact": _safe_contact,
     "read": _read,

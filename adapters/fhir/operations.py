@@ -1,14 +1,18 @@
-"""The operations of our own: `$route` asks without storing, `$timeline` tells what happened and who acts next."""
+"""The operations of our own: `$route` asks without storing, `$timeline` tells what happened and who acts next, `$case`,
+`$advance` and `$approve` are of an agency's case."""
 
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from adapters.fhir import intake, references, submission, validation, wire
+from adapters.fhir import casefile, intake, references, submission, validation, wire
+from adapters.fhir.parameters import Words
 from adapters.fhir.render import instant
 from service.access.model import Actor
+from service.casework import phase_flow
 from service.db import Session
+from service.errors import Invalid
 from service.patients import flow as persons
 from service.patients import store as patients
 from service.referrals import flow
@@ -120,3 +124,33 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
             part.append({"name": "unconfirmed", "valueBoolean": True})
         given.append({"name": "next", "part": part})
     return parameters(given)
+
+
+async def case(session: Session, actor: Actor, task: Id, now: datetime) -> dict[str, Any]:
+    """The case of a share as Parameters."""
+    return casefile.shown(await phase_flow.file(session, actor, task, now), session.practice)
+
+
+async def advance(session: Session, actor: Actor, task: Id, words: Words, now: datetime) -> dict[str, Any]:
+    """`to` (a phase), `reason`, `supervisor` (a PractitionerRole), `waive`; the case as it then is."""
+    said = dict(words)
+    if "to" not in said:
+        raise Invalid("Say which phase the case enters: to.", at="Parameters.parameter", code="required")
+    file = await phase_flow.advance(
+        session, actor, task, said["to"], said.get("reason"), _supervisor(said), now, waive=said.get("waive") == "true"
+    )
+    return casefile.shown(file, session.practice)
+
+
+async def approve(session: Session, actor: Actor, task: Id, words: Words, now: datetime) -> dict[str, Any]:
+    """`document`, `supervisor` (a PractitionerRole), `note`; the case as it then is."""
+    said = dict(words)
+    if "document" not in said:
+        raise Invalid("Say which document is signed: document.", at="Parameters.parameter", code="required")
+    file = await phase_flow.approve(session, actor, task, said["document"], _supervisor(said), said.get("note"), now)
+    return casefile.shown(file, session.practice)
+
+
+def _supervisor(said: dict[str, str]) -> Id | None:
+    named = said.get("supervisor")
+    return references.required(wire.Reference(named), "PractitionerRole", at="Parameters.parameter") if named else None

@@ -1,8 +1,11 @@
-"""The screening instruments as FHIR R4 Questionnaires, in Chinese with English translations."""
+"""The screening instruments and the forms of a case's documents as FHIR R4 Questionnaires, in Chinese with English translations."""
 
 import uuid
 from typing import Any
 
+from service import codes
+from service.casework import forms
+from service.casework.forms import FORMS, Form
 from service.safety.instruments import INSTRUMENTS, Choice, Instrument, Item
 from service.values import Id
 
@@ -14,8 +17,50 @@ ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 
 
 def questionnaires() -> dict[Id, Json]:
-    """Every instrument, by the id under which it is read."""
-    return {(id := uuid.uuid5(uuid.NAMESPACE_URL, each.url)): questionnaire(each, id) for each in INSTRUMENTS.values()}
+    """Every form, by the id under which it is read."""
+    found = {(id := _id(each.url)): questionnaire(each, id) for each in INSTRUMENTS.values()}
+    return found | {(id := _id(each.url)): template(each, id) for each in FORMS.values()}
+
+
+def _id(url: str) -> Id:
+    return uuid.uuid5(uuid.NAMESPACE_URL, url)
+
+
+def template(it: Form, id: Id) -> Json:
+    """The form of one document of a case; its code is the document's."""
+    zh, en = it.title
+    items: list[Json] = (
+        [{"linkId": "lead", "type": "display", **_words("text", it.lead_zh, it.lead_en)}] if it.lead_zh else []
+    )
+    return {
+        "resourceType": "Questionnaire",
+        "id": str(id),
+        "language": "zh-CN",
+        "url": it.url,
+        "version": it.version,
+        "name": "Case" + "".join(word.capitalize() for word in it.document.split("-")),
+        **_words("title", zh, en),
+        "status": "active",
+        "experimental": False,
+        "subjectType": ["Patient"],
+        "publisher": "Yuanshe",
+        "code": [{"system": codes.CASE_DOCUMENT, "code": it.document, "display": zh}],
+        "item": items + [_asked(item, str(number)) for number, item in enumerate(it.items, 1)],
+    }
+
+
+def _asked(item: forms.Item, prefix: str) -> Json:
+    said: Json = {"linkId": item.code, "prefix": prefix, **_words("text", item.zh, item.en), "type": item.type}
+    if item.required:
+        said["required"] = True
+    if item.repeats:
+        said["repeats"] = True
+    if item.options:
+        said["answerOption"] = [
+            {"valueCoding": {"system": system, "code": each.code, **_words("display", each.zh, each.en)}}
+            for system, each in item.options
+        ]
+    return said
 
 
 def questionnaire(it: Instrument, id: Id) -> Json:

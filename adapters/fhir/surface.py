@@ -21,8 +21,11 @@ from adapters.fhir.rows import (
     reference,
 )
 from adapters.fhir.ways import (
+    ADVANCE,
     AGENCY,
     ALL,
+    APPROVE,
+    CASE,
     COMPARTMENT,
     CREATE,
     EVENTS,
@@ -90,6 +93,7 @@ SURFACE: dict[str, Type] = {
         },
         "A hospital's referral as a whole (parent), each agency's share of it (partOf the parent), and follow-ups. "
         "Offers are posted by the platform; a hospital's own Task comes along with its submission.",
+        operations=(CASE, ADVANCE, APPROVE),
         creates=("hospital", "platform"),
         profiles=("TaskForReferralManagement",),
     ),
@@ -437,8 +441,8 @@ SURFACE: dict[str, Type] = {
         Param("status", "code", "status"),
         Param("identifier", "token", "number"),
         Param("code", "token", "code"),
-        doc="The screening instruments that the service understands. A response names one by its url; the link id of an item "
-        "is its LOINC code.",
+        doc="The screening instruments that the service understands, each item with its LOINC code as link id, and the forms of a "
+        "case's documents. A response names one by its url.",
     ),
     "SearchParameter": published(
         Param("url", "uri", "url"),

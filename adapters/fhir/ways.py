@@ -238,3 +238,35 @@ HAND_OVER = (
     ),
 )
 """What is done with a person's work as a whole."""
+
+CASE = Way(
+    "$case",
+    ("instance",),
+    GET,
+    "r",
+    who=AGENCY,
+    definition="urn:yuanshe:operation:case",
+    doc="The agency's case of its share: its phase and history, what is in the file and what is missing, what is owed next.",
+)
+
+ADVANCE = Way(
+    "$advance",
+    ("instance",),
+    ("POST",),
+    "u",
+    affects=True,
+    who=AGENCY,
+    definition="urn:yuanshe:operation:advance",
+    doc="The case of a share goes on to another phase, or back; 409 with each document that is missing.",
+)
+
+APPROVE = Way(
+    "$approve",
+    ("instance",),
+    ("POST",),
+    "u",
+    affects=True,
+    who=AGENCY,
+    definition="urn:yuanshe:operation:approve",
+    doc="A supervisor signs the plan or the closure summary of a case as it stands.",
+)

@@ -9,6 +9,7 @@ import msgspec
 
 from adapters.fhir import (
     consents,
+    casefile,
     intake,
     messages,
     reading,
@@ -323,6 +324,7 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
         place=read.location.display if read.location else None, outcome=read.outcome.words if read.outcome else None,
         no_show=read.status_reason is not None and read.status_reason.code(codes.BUSINESS_STATUS) == "no-show",
     )  # fmt: skip
+    new = casefile.intervened(new, read)
     return (await work_flow.record_intervention(session, actor, new, body, now)).version
 
 
@@ -359,11 +361,13 @@ async def _record(
     if about is None and (actor.side == "hospital" or (named and named.reference)):
         raise Invalid("The subject is not a patient that is known here.", at=f"{type}.subject", code="not-found")
     if actor.side == "agency":
-        based = wire.decode(body, wire.Procedure if type == "Procedure" else _Based, type)
-        share = held.task if held else await _case_share(session, actor, based.based_on, about, type)
+        content: dict[str, Any] = read_json(body)
+        based = wire.decode(body, _Based, type).based_on or casefile.related(content)
+        share = held.task if held else await _case_share(session, actor, based, about, type)
         record = Record(id, held.version + 1 if held else 1, type, held.category if held else "case-note", actor.organization, body, now,
                         agency=actor.organization, patient=about, task=share, status=read.status)  # fmt: skip
-        await work_flow.record_work(session, actor, record, share, now)
+        said = await casefile.written(session, type, content)
+        await work_flow.record_work(session, actor, record, share, now, said)
         return
     if actor.side != "hospital" or about is None:
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")

@@ -164,8 +164,8 @@ async def complete(
         why = steps.coded(reason, CLOSURE_REASON)
         moving.loop = transitions.completed(moving.loop, share, why, outputs, now)
         await _give_back(moving, outputs)
-        await files.closed(moving, "complete", why)
         await steps.receipt(moving, moving.share, why)
+        await files.closed(moving, "complete", why)
         moving.tell("complete", moving.share, why)
     return moving.loop
 

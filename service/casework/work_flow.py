@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from service.access.model import Actor
+from service.casework import filing_steps as filing
 from service.casework import steps as files
 from service.casework import store
-from service.casework.model import Intervention, NewIntervention
-from service.codes import METHOD, SERVICE_TYPE, known
+from service.casework.model import Intervention, NewIntervention, Written
+from service.codes import BENEFIT, CONTACT_TYPE, COORDINATION, METHOD, SERVICE_TYPE, known
 from service.db import Session
 from service.directory import steps as directory
 from service.errors import Invalid, Issue, NotFound, Stale
@@ -52,8 +53,12 @@ async def record_intervention(
             id=new.id, version=old.version + 1 if old else 1, case=case.id, task=share.id, referral=share.referral,
             agency=actor.organization, patient=patient, service_type=new.service_type, status=new.status, method=new.method,
             recorded_at=old.recorded_at if old else now, updated_at=now, started_at=new.started_at, ended_at=new.ended_at,
-            minutes=new.minutes, place=new.place, outcome=new.outcome, worker=worker,
+            minutes=new.minutes, place=new.place, outcome=new.outcome, worker=worker, goals=new.goals, contact=new.contact,
+            attendance=new.attendance, coordination=new.coordination, benefit=new.benefit, amount=new.amount,
+            noted_at=(old.noted_at if old else None) or (now if new.status == "completed" else None),
         )  # fmt: skip
+        if new.goals:
+            await filing.check_goals(session, case, new.goals)
         if not await store.save_intervention(session, made):
             raise Stale("The intervention was changed by somebody else meanwhile; read it again.")
         await records.keep(
@@ -65,6 +70,7 @@ async def record_intervention(
         _mark_recorded(moving)
         moving.loop = moving.loop.with_share(booked(moving.share, new, now))
         moving.tell("record", moving.share, type="Procedure", id=str(made.id), service_type=made.service_type)
+        await filing.changed(moving, case)
     return made
 
 
@@ -97,15 +103,27 @@ def faults(new: NewIntervention, now: datetime) -> tuple[Issue, ...]:
         found.append(Issue("What is completed cannot lie in the future.", "performed", "business-rule"))
     if new.minutes is not None and new.minutes < 0:
         found.append(Issue("Minutes are not negative.", "minutes", "value"))
+    for system, code, at in (
+        (CONTACT_TYPE, new.contact, "contact-type"), (COORDINATION, new.coordination, "coordination"), (BENEFIT, new.benefit, "benefit")
+    ):  # fmt: skip
+        if code is not None and not known(system, code):
+            found.append(Issue(f"The {at} needs a code of {system}.", "extension", "code-invalid"))
+    if new.attendance < 0:
+        found.append(Issue("Nobody less than nobody takes part.", "extension", "value"))
+    if new.amount is not None and (new.amount < 0 or new.benefit is None):
+        found.append(Issue("An amount is that of an application for a benefit, in 分, and not negative.", "extension", "value"))  # fmt: skip
     return tuple(found)
 
 
-async def record_work(session: Session, actor: Actor, record: Record, task: Id | None, now: datetime) -> Record:
+async def record_work(
+    session: Session, actor: Actor, record: Record, task: Id | None, now: datetime, written: Written | None = None
+) -> Record:
     """Keep another resource of the agency's case (Goal, CarePlan, Observation, QuestionnaireResponse, …), new or its
     next version. The hospital does not read it unless an output names it; it stays the agency's own to read.
 
-    `task` is the agency's share or follow-up; None: the one for which it knows `record.patient` now. Invalid
-    `not-disclosed` while identity is not disclosed to the agency.
+    `task` is the agency's share or follow-up; None: the one for which it knows `record.patient` now. `written` is what the
+    resource says to the case: a document, a goal, a plan. Invalid `not-disclosed` while identity is not disclosed to the
+    agency; a document that the file still lacks is taken after the share has ended, too, until the case is archived.
     """
     steps.only(actor, "agency")
     about = task or (
@@ -113,11 +131,13 @@ async def record_work(session: Session, actor: Actor, record: Record, task: Id |
     )
     if about is None:
         raise _not_disclosed("subject")
+    written = written or Written()
     async with steps.turn(session, actor, about, now) as moving:
         own = next((each for each in (*moving.loop.shares, *moving.loop.follow_ups) if each.id == about), None)
         if own is None or own.agency != actor.organization:
             raise NotFound(steps.CANNOT_TELL)
-        patient = _disclosed(own)
+        case = await filing.case_for(moving, own)
+        patient = filing.supplied(own, case, record.type, written) or _disclosed(own)
         old = await records.current(session, record.type, record.id)
         if old is not None and old.author != actor.organization:
             raise NotFound("There is no such resource of this agency.")
@@ -130,11 +150,15 @@ async def record_work(session: Session, actor: Actor, record: Record, task: Id |
             hospital=own.hospital, agency=actor.organization, patient=patient, referral=own.referral, task=own.id,
             returned=old.returned if old else False,
         )  # fmt: skip
+        if case is not None:
+            kept, case = await filing.taken(moving, own, case, old, kept, written)
         await records.keep(session, [kept])
         # Case notes leave no trace in the timeline that both sides read, but for the first, after which there is no return.
-        if own.kind == "share" and not own.recorded:
+        if own.kind == "share" and not own.recorded and own.open:
             _mark_recorded(moving)
             moving.tell("record", moving.share, type=record.type)
+        if case is not None:
+            await filing.changed(moving, case)
     return kept
 
 

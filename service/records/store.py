@@ -61,6 +61,14 @@ async def written_by(session: Session, author: Id, ids: Sequence[Id]) -> list[Re
     return [record_of(row) for row in await session.fetch(WRITTEN_BY, author, list(ids))]
 
 
+THESE = f"SELECT {COLUMNS} FROM record WHERE id = ANY($1) AND current"
+
+
+async def these(session: Session, ids: Sequence[Id]) -> list[Record]:
+    """Those of these resources that the scope may see, as they stand."""
+    return [record_of(row) for row in await session.fetch(THESE, list(ids))] if ids else []
+
+
 VERSION = f"SELECT {COLUMNS} FROM record WHERE id = $1 AND type = $2 AND version = $3"
 
 

@@ -169,6 +169,17 @@ def advanced(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop
     return loop.with_share(_changed(share, now, item="review", clocks=share.clocks | {"item": item}))
 
 
+def owes_next(loop: Loop, share: Task, item: str, clock: Clock, now: datetime, practice: Practice) -> Loop:
+    """The case's next due item is this one, as its phase or its plan says. It pauses where the work does, and a clock that
+    was paused and resumed since it began is still the same."""
+    held = share.clocks.get("item")
+    if share.item == item and held is not None and (held.since, held.minutes) == (clock.since, clock.minutes):
+        return loop
+    if held is not None and held.left is not None:
+        clock = clocks.pause(clock, now, practice)
+    return loop.with_share(_changed(share, now, item=item, clocks=share.clocks | {"item": clock}))
+
+
 def _kept(share: Task) -> dict[str, Clock]:
     return {
         name: clock for name, clock in share.clocks.items() if name not in ("contact", "resume", "consent", "worker")
