@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.fhir import references, wire
 from adapters.fhir.render import instant
-from service import codes
+from service import case_codes, codes
 from service.casework import agenda, linkage, phases
 from service.casework.model import Answered, CaseFile, NewIntervention, Written
 from service.db import Session
@@ -74,7 +74,7 @@ def _said(value: Any) -> str | None:
 def _document(content: Json) -> Written:
     authors = [found for each in content.get("author", []) if (found := _worker(each))]
     return Written(
-        document=_code(content.get("type"), codes.CASE_DOCUMENT),
+        document=_code(content.get("type"), case_codes.CASE_DOCUMENT),
         settled=content["status"] == "current",
         author=authors[0] if authors else None,
     )
@@ -97,8 +97,10 @@ async def _goal(session: Session, content: Json) -> Written:
         needs=tuple(sorted(needs)),
         addresses=tuple(id for _, id in addressed),
         status=content["lifecycleStatus"],
-        goal_type=next((code for each in content.get("category", []) if (code := _code(each, codes.GOAL_TYPE))), None),
-        client_unit=next(iter(_extensions(content, codes.CLIENT_UNIT)), None),
+        goal_type=next(
+            (code for each in content.get("category", []) if (code := _code(each, case_codes.GOAL_TYPE))), None
+        ),
+        client_unit=next(iter(_extensions(content, case_codes.CLIENT_UNIT)), None),
         measured=any("measure" in each or any(name.startswith("detail") for name in each) for each in targets),
         achievement=_code(content.get("achievementStatus"), None),
     )
@@ -181,10 +183,10 @@ def intervened(new: NewIntervention, read: wire.Procedure) -> NewIntervention:
     return msgspec.structs.replace(
         new,
         goals=tuple(dict.fromkeys(goals)),
-        contact=coded.get(codes.CONTACT_TYPE),
+        contact=coded.get(case_codes.CONTACT_TYPE),
         attendance=counted.get("urn:yuanshe:attendance", 1),
-        coordination=coded.get(codes.COORDINATION),
-        benefit=coded.get(codes.BENEFIT),
+        coordination=coded.get(case_codes.COORDINATION),
+        benefit=coded.get(case_codes.BENEFIT),
         amount=counted.get("urn:yuanshe:amount"),
     )
 
@@ -211,7 +213,7 @@ def shown(file: CaseFile, practice: Practice) -> Json:
                            approvedBy=("Reference", _ref("PractitionerRole", step.approved_by)), waived=("Boolean", step.waived or None),
                            missing=("Code", step.missing)))  # fmt: skip
     for filed in file.documents:
-        given.append(_part("document", code=("Coding", _coding(codes.CASE_DOCUMENT, filed.document)),
+        given.append(_part("document", code=("Coding", _coding(case_codes.CASE_DOCUMENT, filed.document)),
                            what=("Reference", _ref(filed.type, filed.id)), version=("Integer", filed.version), at=("Instant", instant(filed.at))))  # fmt: skip
     for goal in file.goals:
         given.append(_part("goal", what=("Reference", _ref("Goal", goal.id)), type=("Code", goal.goal_type), unit=("Code", goal.client_unit),
@@ -223,7 +225,7 @@ def shown(file: CaseFile, practice: Practice) -> Json:
                            version=("Integer", each.subject_version), at=("Instant", instant(each.at)), current=("Boolean", current)))  # fmt: skip
     for orphan in linkage.orphans(file):
         type = "Procedure" if orphan.kind.startswith("intervention") else "Goal"
-        given.append(_part("orphan", kind=("Coding", _coding(codes.CASE_ORPHAN, orphan.kind)), what=("Reference", _ref(type, orphan.subject)),
+        given.append(_part("orphan", kind=("Coding", _coding(case_codes.CASE_ORPHAN, orphan.kind)), what=("Reference", _ref(type, orphan.subject)),
                            need=("Code", orphan.need)))  # fmt: skip
     if file.plan and file.plan.review_at:
         given.append({"name": "review", "valueInstant": instant(file.plan.review_at)})
@@ -242,7 +244,7 @@ def _needed(file: CaseFile) -> tuple[Any, ...]:
 
 def _missing(name: str, lack: Any) -> Json:
     said = phases.issue(lack)
-    return _part(name, code=("Coding", _coding(codes.CASE_DOCUMENT, lack.document)), phase=("Code", lack.phase),
+    return _part(name, code=("Coding", _coding(case_codes.CASE_DOCUMENT, lack.document)), phase=("Code", lack.phase),
                  signature=("Boolean", lack.signature or None), how=("String", said.text))  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from service import codes
+from service import case_codes
 from service.casework import forms
 from service.casework.forms import FORMS, Form
 from service.safety.instruments import INSTRUMENTS, Choice, Instrument, Item
@@ -44,7 +44,7 @@ def template(it: Form, id: Id) -> Json:
         "experimental": False,
         "subjectType": ["Patient"],
         "publisher": "Yuanshe",
-        "code": [{"system": codes.CASE_DOCUMENT, "code": it.document, "display": zh}],
+        "code": [{"system": case_codes.CASE_DOCUMENT, "code": it.document, "display": zh}],
         "item": items + [_asked(item, str(number)) for number, item in enumerate(it.items, 1)],
     }
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from service import codes
+from service import case_codes, codes
 from service.access.model import Actor
+from service.case_codes import CLIENT_UNIT, GOAL_TYPE
 from service.casework import file_store, forms, linkage, phases, store
 from service.casework import steps as files
 from service.casework.model import Case, Goal, Plan, Written
-from service.codes import CLIENT_UNIT, GOAL_TYPE
 from service.db import Session
 from service.directory import steps as directory
 from service.errors import Forbidden, Invalid, Issue
@@ -57,8 +57,8 @@ async def taken(
     """The record under the code of the document that it is, and the case with what it says; the goal or plan that it
     states is stored. Raises Invalid with every fault, Forbidden for a supervision note that is not a supervisor's."""
     document = document_of(kept.type, written)
-    if document and not codes.known(codes.CASE_DOCUMENT, document):
-        raise Invalid(f"This is no code of {codes.CASE_DOCUMENT}.", at="type", code="code-invalid")
+    if document and not codes.known(case_codes.CASE_DOCUMENT, document):
+        raise Invalid(f"This is no code of {case_codes.CASE_DOCUMENT}.", at="type", code="code-invalid")
     form = forms.FORMS.get(written.form or "")
     if form and written.settled and (issues := forms.faults(form, written.answers)):
         raise Invalid("The form is not filled in.", issues=issues)

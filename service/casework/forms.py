@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from service import codes
+from service import case_codes, codes
 from service.casework.model import Answered
 from service.errors import Issue
 
@@ -66,7 +66,9 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def title(self) -> tuple[str, str]:
-        return codes.label(codes.CASE_DOCUMENT, self.document), codes.label(codes.CASE_DOCUMENT, self.document, "en")
+        return codes.label(case_codes.CASE_DOCUMENT, self.document), codes.label(
+            case_codes.CASE_DOCUMENT, self.document, "en"
+        )
 
 
 def read(folder: Path) -> dict[str, Form]:

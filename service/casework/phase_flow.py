@@ -5,11 +5,12 @@ from datetime import datetime
 import msgspec
 
 from service.access.model import Actor
+from service.case_codes import CASE_DOCUMENT
 from service.casework import file_store, phases, store
 from service.casework import filing_steps as filing
 from service.casework import steps as files
 from service.casework.model import Approval, Case, CaseFile, Lack, Phase, Step
-from service.codes import CASE_DOCUMENT, CASE_PHASE, known
+from service.codes import CASE_PHASE, known
 from service.db import Session
 from service.errors import Conflict, Invalid, NotFound
 from service.referrals import steps

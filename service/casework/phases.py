@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import msgspec
 
+from service.case_codes import CASE_DOCUMENT
 from service.casework.model import CaseFile, Lack, Phase, Standing
-from service.codes import CASE_DOCUMENT, CASE_PHASE, label
+from service.codes import CASE_PHASE, label
 from service.errors import Conflict, Invalid, Issue
 
 TO = "Parameters.parameter"

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from service.access.model import Actor
+from service.case_codes import BENEFIT, CONTACT_TYPE, COORDINATION
 from service.casework import filing_steps as filing
 from service.casework import steps as files
 from service.casework import store
 from service.casework.model import Intervention, NewIntervention, Written
-from service.codes import BENEFIT, CONTACT_TYPE, COORDINATION, METHOD, SERVICE_TYPE, known
+from service.codes import METHOD, SERVICE_TYPE, known
 from service.db import Session
 from service.directory import steps as directory
 from service.errors import Invalid, Issue, NotFound, Stale
