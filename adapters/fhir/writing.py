@@ -8,8 +8,8 @@ import jsonpointer
 import msgspec
 
 from adapters.fhir import (
-    consents,
     casefile,
+    consents,
     intake,
     messages,
     reading,
