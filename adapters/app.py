@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapters import figures, manners, pace, relay, smart, stream, web
+from adapters import api, figures, manners, pace, relay, smart, stream, web
 from adapters.fhir import outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.media import FHIR_JSON
@@ -94,6 +94,7 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
             ),
             stream.handler(database, lambda: news),
             *smart.route_handlers,
+            *api.route_handlers,
             *web.route_handlers,
             *(web.docs_handlers if settings.docs else ()),
             live,

@@ -105,6 +105,10 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""
+    administrative_share: float = 0.4
+    """From which share of administration in a worker's time on they are listed (domain a, row 17)."""
+    time_back: Limit = Limit(31 * DAY)
+    """How long ago time may have been spent that is written down now."""
     attachment_octets: int = 10_000_000
     """How large a file may be."""
     attachment_types: tuple[str, ...] = ("application/pdf", "image/png", "image/jpeg", "text/plain")

@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.fhir import (
     binary,
+    case_operations,
     conditional,
     everything,
     exporting,
@@ -388,6 +389,7 @@ HANDLERS: dict[str, Handler] = {
     "$status": _status,
     "$events": _events,
     "$hand-over": staff_operations.hand_over,
+    "$time": case_operations.time,
     "$come-back": staff_operations.come_back,
     "$caseload": staff_operations.caseload,
     "$export": exporting.kick_off,

@@ -123,18 +123,19 @@ async def act(database: Database, actor: Actor, asked: Asked, place: Place) -> A
         call.resource_id = answer.stored.id if answer.stored else call.resource_id
         return answer
 
-    return await transact(database, actor, call, asked, once)
+    return await transact(database, actor, call, asked, once, affects=place.way.affects)
 
 
 async def transact(
-    database: Database, actor: Actor, call: Call, asked: Asked, run: Callable[[Session, datetime], Awaitable[Answer]]
-) -> Answer:
+    database: Database, actor: Actor, call: Call, asked: Asked, run: Callable[[Session, datetime], Awaitable[Answer]], *,
+    affects: bool = True,
+) -> Answer:  # fmt: skip
     """One request, one transaction with its audit line; done anew when another one got in its way.
 
     A write that its sender named is carried out once: after that, the name is answered what it was answered then.
     """
     call.request_id = asked.request_id
-    call.named = asked.named if call.action in ("C", "U", "D") or call.interaction in ("transaction", "batch") else None
+    call.named = asked.named if affects else None
     for attempt in range(TRIES):
         call.answer = None
         try:

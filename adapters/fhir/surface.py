@@ -26,6 +26,7 @@ from adapters.fhir.ways import (
     ALL,
     APPROVE,
     CASE,
+    CASE_LIFE,
     COMPARTMENT,
     CREATE,
     EVENTS,
@@ -93,7 +94,7 @@ SURFACE: dict[str, Type] = {
         },
         "A hospital's referral as a whole (parent), each agency's share of it (partOf the parent), and follow-ups. "
         "Offers are posted by the platform; a hospital's own Task comes along with its submission.",
-        operations=(CASE, ADVANCE, APPROVE),
+        operations=(CASE, ADVANCE, APPROVE, *CASE_LIFE),
         creates=("hospital", "platform"),
         profiles=("TaskForReferralManagement",),
     ),

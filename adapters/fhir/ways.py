@@ -270,3 +270,29 @@ APPROVE = Way(
     definition="urn:yuanshe:operation:approve",
     doc="A supervisor signs the plan or the closure summary of a case as it stands.",
 )
+
+TIME = (
+    Way(
+        "$time",
+        ("type", "instance"),
+        ("POST",),
+        "u",
+        affects=True,
+        who=AGENCY,
+        definition=f"{ITS}:time",
+        doc="Minutes spent on an activity, for this case or (of the type) for none; `entry` corrects one, with `void` takes it back.",
+    ),
+    Way(
+        "$time",
+        ("instance",),
+        GET,
+        "r",
+        who=AGENCY,
+        definition=f"{ITS}:time",
+        doc="The time that was written down for a case.",
+    ),
+)
+"""What time went into."""
+
+CASE_LIFE = TIME
+"""What is done with a case beside its moves."""

@@ -149,7 +149,7 @@ class Kept(msgspec.Struct, frozen=True):
 LOOKS = frozenset(
     {
         "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
-        "export", "export-status", "export-cancel", "export-file",
+        "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
     }
 )  # fmt: skip
 """Executions that change no resource."""
