@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "client": ("client", "Add, list or revoke clients of the API."),
     "replay": ("replay", "Send a file to a running service; each refusal is explained beside an example."),
     "delivery": ("delivery", "List notices that were not delivered, and send them again."),
+    "roster": ("roster", "Say where the crisis rosters are short of people, and how pages fared."),
     "audit": ("audit", "Verify the chain of the audit log."),
 }
 

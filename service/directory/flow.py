@@ -8,7 +8,8 @@ import msgspec
 from service import codes
 from service.access.model import Actor
 from service.db import Session
-from service.directory import rows, store, unload
+from service.directory import duty, duty_store, rows, store, unload
+from service.directory.duty import Gap
 from service.directory.model import CapacityStatus, Service, Table, Tally
 from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.values import Id
@@ -26,6 +27,23 @@ async def load(session: Session, actor: Actor, tables: Sequence[Table], now: dat
     if faults:
         raise Invalid(f"{len(faults)} faults; nothing was loaded.", issues=faults, key="faulty-files")
     return await store.load(session, batch, now)
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Where rosters are short of people in a time: each gap with the key of its organisation, and how many keep a roster."""
+
+    gaps: tuple[tuple[str, Gap], ...]
+    organizations: int
+
+
+async def roster_gaps(session: Session, actor: Actor, since: datetime, until: datetime) -> Watch:
+    """Times with fewer than two people on duty: of the actor's own organisation, or for the platform of every hospital, of the
+    platform itself, and of every other organisation that keeps a roster."""
+    own = None if actor.side == "platform" else actor.organization
+    keys = await duty_store.keepers(session, own)
+    shifts = await duty_store.between(session, own, since, until)
+    found = [(key, gap) for id, key in keys.items() for gap in duty.gaps(id, shifts, since, until)]
+    return Watch(tuple(found), len(keys))
 
 
 COLUMNS = rows.COLUMNS

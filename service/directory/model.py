@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from service.directory.duty import Shift
 from service.practice import Limit
 from service.values import Id
 
@@ -164,6 +165,8 @@ class Known(msgspec.Struct, frozen=True):
     """Key → (id, agency)."""
     partnerships: dict[tuple[Id, Id, date], Id] = {}
     """Hospital, agency, first day → id."""
+    shifts: dict[tuple[Id, datetime], tuple[Id, datetime, bool]] = {}
+    """Organisation, beginning → (id, end, whether it stands)."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -174,6 +177,7 @@ class Batch(msgspec.Struct, frozen=True):
     services: tuple[Service, ...] = ()
     partnerships: tuple[Partnership, ...] = ()
     workers: tuple[Worker, ...] = ()
+    rosters: tuple[Shift, ...] = ()
 
 
 class Tally(msgspec.Struct, frozen=True):

@@ -51,6 +51,12 @@ COLUMNS: dict[str, dict[str, bool]] = {
         "key": True, "agency": True, "name": True, "grade": False, "certificate_no": False, "licensed_from": False,
         "licensed_to": False, "duty": False, "supervisor": False, "active": False,
     },
+    "rosters": {
+        "organization": True, "from": True, "to": True,
+        "first": True, "first_worker": False, "first_email": False, "first_webhook": False, "first_phone": False,
+        "second": False, "second_worker": False, "second_email": False, "second_webhook": False, "second_phone": False,
+        "active": False,
+    },
 }  # fmt: skip
 
 SURPLUS = ""
@@ -175,12 +181,17 @@ def read(tables: Sequence[Table], known: Known, now: datetime) -> tuple[Batch, l
     places = _regions(rows["regions"], known)
     region_codes = known.regions | {region.code for region in places}
     organizations, everyone = _organizations(rows["organizations"], known, region_codes)
+    # Imported here, since it is written in the words of this module.
+    from service.directory import roster_rows
+
+    workers = _workers(rows["workers"], known, everyone)
     batch = Batch(
         places,
         organizations,
         _services(rows["services"], known, everyone, region_codes, now),
         _partnerships(rows["partnerships"], known, everyone),
-        _workers(rows["workers"], known, everyone),
+        workers,
+        roster_rows.read(rows["rosters"], known, everyone, workers),
     )
     order = {table.file: position for position, table in enumerate(tables)}
     return batch, sorted(faults, key=lambda issue: _place(issue, order))
@@ -296,7 +307,7 @@ def _organizations(
 def _organization(
     row: Row, it: KnownOrganization, everyone: dict[str, KnownOrganization], owners: dict[str, str], known: frozenset[str]
 ) -> Organization:  # fmt: skip
-    above = _named(row, "part_of", everyone, lambda _: True, "an organisation") if row.text("part_of") else None
+    above = named(row, "part_of", everyone, lambda _: True, "an organisation") if row.text("part_of") else None
     if above and above.key == it.key:
         row.fault("part_of", "is the organisation itself")
         above = None
@@ -313,7 +324,7 @@ def _organization(
         _region(row, "region", region, known)
     helper = None
     if row.text("co_supervised_by"):
-        helper = _named(
+        helper = named(
             row, "co_supervised_by", everyone, lambda o: o.kind == "agency" and o.status == "accredited" and o.key != it.key,
             "another agency that is accredited",
         )  # fmt: skip
@@ -325,9 +336,10 @@ def _organization(
     )  # fmt: skip
 
 
-def _named(
-    row: Row, column: str, everyone: dict[str, KnownOrganization], fits: Callable[[KnownOrganization], bool], what: str
+def named(
+    row: Row, column: str, everyone: Mapping[str, KnownOrganization], fits: Callable[[KnownOrganization], bool], what: str
 ) -> KnownOrganization | None:  # fmt: skip
+    """The organisation whose key stands in the column, if it is one of those that may."""
     key = row.text(column)
     found = everyone.get(key)
     if key and (found is None or not fits(found)):
@@ -342,7 +354,7 @@ def _services(
     once, found = Once(), list[Service]()
     for row in rows:
         key = row.key()
-        agency = _named(row, "agency", everyone, lambda o: o.kind in TAKERS, "an agency, station or room")
+        agency = named(row, "agency", everyone, lambda o: o.kind in TAKERS, "an agency, station or room")
         covered = row.words("regions")
         for region in covered:
             _region(row, "regions", region, region_codes)
@@ -372,8 +384,8 @@ def _services(
 def _partnerships(rows: list[Row], known: Known, everyone: dict[str, KnownOrganization]) -> tuple[Partnership, ...]:
     once, found = Once(), list[Partnership]()
     for row in rows:
-        hospital = _named(row, "hospital", everyone, lambda o: o.kind in PLACERS, "a hospital or campus")
-        agency = _named(row, "agency", everyone, lambda o: o.kind in TAKERS, "an agency, station or room")
+        hospital = named(row, "hospital", everyone, lambda o: o.kind in PLACERS, "a hospital or campus")
+        agency = named(row, "agency", everyone, lambda o: o.kind in TAKERS, "an agency, station or room")
         begins, ends = row.days("valid_from", "valid_to")
         needs, rank = row.codes("needs", codes.NEED), row.number("rank", 1, 999)
         mode = row.choice("mode", codes.LISTS[codes.DISPATCH_MODE].codes, "sequence")
@@ -393,7 +405,7 @@ def _workers(rows: list[Row], known: Known, everyone: dict[str, KnownOrganizatio
     once, found = Once(), list[Worker]()
     for row in rows:
         key = row.key()
-        agency = _named(row, "agency", everyone, lambda o: o.kind in STAFFED, "an agency, station, room or base")
+        agency = named(row, "agency", everyone, lambda o: o.kind in STAFFED, "an agency, station, room or base")
         begins, ends = row.days("licensed_from", "licensed_to")
         grade = row.choice("grade", codes.LISTS[codes.GRADE].codes)
         if grade and begins is None:

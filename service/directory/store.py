@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from service.db import Session
+from service.directory import duty_store
 from service.directory.model import (
     Batch,
     Known,
@@ -358,6 +359,7 @@ async def known(session: Session) -> Known:
             (row["hospital_id"], row["agency_id"], row["valid_from"]): row["id"]
             for row in await session.fetch(KNOWN_PARTNERSHIPS)
         },
+        await duty_store.known(session),
     )
 
 
@@ -491,6 +493,8 @@ async def load(session: Session, batch: Batch, now: datetime) -> list[Tally]:
         _tally("workers", batch.workers, await session.fetch(LOAD_WORKERS, _json(batch.workers), now)),
     ]
     await session.execute(LOAD_CERTIFICATES, _json(batch.workers))
+    if batch.rosters:
+        done.append(_tally("rosters", batch.rosters, await duty_store.load(session, batch.rosters, now)))
     return done
 
 

@@ -42,6 +42,19 @@ SELECT w.key, o.key AS agency, w.name, w.grade, c.number AS certificate_no, w.li
 FROM worker w JOIN organization o ON o.id = w.agency_id LEFT JOIN worker_certificate c ON c.worker_id = w.id ORDER BY w.key
 """
 
+ROSTERS = """
+SELECT o.key AS organization, to_char(s.begins_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.USZ') AS "from",
+       to_char(s.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.USZ') AS "to",
+       s.first ->> 'name' AS first, one.key AS first_worker, s.first ->> 'email' AS first_email,
+       s.first ->> 'webhook' AS first_webhook, s.first ->> 'phone' AS first_phone,
+       s.second ->> 'name' AS second, two.key AS second_worker, s.second ->> 'email' AS second_email,
+       s.second ->> 'webhook' AS second_webhook, s.second ->> 'phone' AS second_phone,
+       CASE WHEN s.active THEN 'yes' ELSE 'no' END AS active
+FROM duty_shift s JOIN organization o ON o.id = s.organization_id
+LEFT JOIN worker one ON one.id = (s.first ->> 'worker')::uuid LEFT JOIN worker two ON two.id = (s.second ->> 'worker')::uuid
+ORDER BY o.key, s.begins_at
+"""
+
 
 async def unload(session: Session) -> dict[str, list[dict[str, str]]]:
     """Table → its rows as a file would hold them: every column a string, empty where nothing is known."""
@@ -51,6 +64,7 @@ async def unload(session: Session) -> dict[str, list[dict[str, str]]]:
         "services": SERVICES,
         "partnerships": PARTNERSHIPS,
         "workers": WORKERS,
+        "rosters": ROSTERS,
     }
     return {
         table: [
