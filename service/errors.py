@@ -28,13 +28,14 @@ class Issue(msgspec.Struct, frozen=True):
     """One thing that is wrong: `text` says what and how to mend it, `at` where (a path in the words of the caller's input).
 
     `code` is an issue type of the FHIR value set `issue-type`, the widest vocabulary in use for this. The text never holds
-    a name, an identifier or free text of a person.
+    a name, an identifier or free text of a person. `key` is a stable word for programs, where there is one.
     """
 
     text: str
     at: str | None = None
     code: str = "invalid"
     severity: str = "error"
+    key: str | None = None
 
 
 class YuansheError(Exception):

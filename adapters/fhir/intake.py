@@ -11,6 +11,7 @@ from service.consent.model import Consent
 from service.errors import Invalid, Issue
 from service.patients.model import Identifier, Patient
 from service.referrals.model import NewReferral
+from service.safety.scoring import Given
 from service.safety.screening import Answer
 from service.values import Id, read_json
 
@@ -286,6 +287,14 @@ def answers(read: wire.Observation | wire.QuestionnaireResponse) -> list[Answer]
         for item in _items(read.item)
         for given in item.answer
     ]
+
+
+def given(read: wire.Observation | wire.QuestionnaireResponse) -> Given:
+    """A response as it is scored: what it names, what is in it, what was answered."""
+    if isinstance(read, wire.Observation):
+        return Given(tuple(answers(read)), void=read.status in ("cancelled", "entered-in-error"))
+    links = frozenset(item.link_id.rpartition("/")[2] for item in _items(read.item))
+    return Given(tuple(answers(read)), read.questionnaire, links, read.status == "entered-in-error")
 
 
 def _items(items: tuple[wire.Item, ...]) -> Iterator[wire.Item]:

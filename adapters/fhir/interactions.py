@@ -23,6 +23,7 @@ from adapters.fhir import (
     reading,
     references,
     safe_contact,
+    screening,
     search,
     shaping,
     staff_operations,
@@ -281,6 +282,13 @@ async def _timeline(session: Session, actor: Actor, asked: Asked, place: Place, 
     return Answer(200, await operations.timeline(session, actor, identified(place), asked.base))
 
 
+async def _suggest(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    id = identified(place)
+    if asked.method == "POST" and not may(actor, "ServiceRequest", "u"):
+        raise Forbidden("The token's scopes do not allow to decide on a referral.", key="insufficient-scope")
+    return Answer(200, await screening.suggest(session, actor, id, asked.query, asked.body, now))
+
+
 async def _status(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     words = parameters.words(asked.query, asked.body)
     id = None if place.id is None else identified(place)
@@ -386,6 +394,7 @@ HANDLERS: dict[str, Handler] = {
     "patch": _patch,
     "$route": _route,
     "$timeline": _timeline,
+    "$suggest": _suggest,
     "$status": _status,
     "$events": _events,
     "$hand-over": staff_operations.hand_over,

@@ -11,7 +11,7 @@ from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
 from service.followup import flow as followup
 from service.referrals import crisis_flow, messaging, store
-from service.referrals.model import Task
+from service.referrals.model import Risk, Task
 from service.values import Id, Reason, read_json, write_json
 
 MESSAGE = "urn:yuanshe:message"
@@ -149,9 +149,17 @@ async def _crisis(session: Session, actor: Actor, asked: wire.Communication, ref
     if step == "raised":
         await crisis_flow.raise_crisis(session, actor, referral, why, now)
     elif step in ("acknowledged", "safety-planned", "reported", "stood-down"):
-        await crisis_flow.step_crisis(session, actor, referral, step, why, now)
+        await crisis_flow.step_crisis(session, actor, referral, step, why, now, _risk(asked))
     else:
         raise Invalid("This is not a step of a crisis.", at="Communication.reasonCode", code="code-invalid")
+
+
+def _risk(asked: wire.Communication) -> Risk | None:
+    """The risk band, a second reasonCode beside the step."""
+    said = next((code for concept in asked.reason_code if (code := concept.code(codes.RISK))), None)
+    if said is not None and not codes.known(codes.RISK, said):
+        raise Invalid(f"The risk is not a code of {codes.RISK}.", at="Communication.reasonCode", code="code-invalid")
+    return cast(Risk | None, said)
 
 
 async def _attempt(

@@ -61,8 +61,14 @@ ALL_OK: dict[str, Any] = {
 }
 
 
+KEY = "urn:yuanshe:issue"
+"""System of the stable words by which a program tells issues apart."""
+
+
 def _issue(issue: Issue, of: str) -> dict[str, Any]:
     found: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": {"text": issue.text}}
+    if issue.key:
+        found["details"]["coding"] = [{"system": KEY, "code": issue.key}]
     if issue.at:
         found["expression"] = [issue.at if not of or issue.at[0].isupper() else f"{of}.{issue.at}"]
     return found

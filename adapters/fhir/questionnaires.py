@@ -13,6 +13,8 @@ Json = dict[str, Any]
 
 LOINC = "http://loinc.org"
 TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+MIN_VALUE = "http://hl7.org/fhir/StructureDefinition/minValue"
+MAX_VALUE = "http://hl7.org/fhir/StructureDefinition/maxValue"
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 
 
@@ -67,43 +69,59 @@ def questionnaire(it: Instrument, id: Id) -> Json:
     """One form. The link id of a question is its LOINC code; responses name the form by `url`, with or without `|version`."""
     items: list[Json] = [{"linkId": "lead", "type": "display", **_words("text", it.lead_zh, it.lead_en)}]
     items += [_question(it, item, str(number)) for number, item in enumerate(it.items, 1)]
-    items.append(_item(it.total) | {"type": "integer", "readOnly": True})
+    if it.total:
+        items.append(_item(it, it.total) | {"type": "integer", "readOnly": True})
+    loinc: Json = {}
+    if it.panel:
+        loinc = {
+            "identifier": [{"system": LOINC, "value": it.panel}],
+            "derivedFrom": [f"{LOINC}/q/{it.panel}"],
+            "code": [{"system": LOINC, "code": it.panel, "display": it.title_en}],
+        }
     return {
         "resourceType": "Questionnaire",
         "id": str(id),
         "language": "zh-CN",
         "url": it.url,
-        "identifier": [{"system": LOINC, "value": it.panel}],
         "version": it.version,
         "name": it.name,
         **_words("title", it.title_zh, it.title_en),
-        "derivedFrom": [f"{LOINC}/q/{it.panel}"],
         "status": "active",
         "experimental": False,
         "subjectType": ["Patient"],
         "publisher": "Yuanshe",
         "copyright": it.copyright,
-        "code": [{"system": LOINC, "code": it.panel, "display": it.title_en}],
+        **loinc,
         "item": items,
     }
 
 
 def _question(it: Instrument, item: Item, prefix: str) -> Json:
-    options = [{"valueCoding": _option(choice)} for choice in it.choices[item.choices]]
-    said = _item(item) | {"prefix": prefix, "type": "choice", "answerOption": options}
+    said = _item(it, item) | {"prefix": prefix, "type": item.kind}
+    if item.kind == "choice":
+        said["answerOption"] = [{"valueCoding": _option(it, choice)} for choice in it.choices[item.choices]]
+    else:
+        said["extension"] = [
+            {"url": MIN_VALUE, "valueInteger": 0},
+            {"url": MAX_VALUE, "valueInteger": item.highest or 0},
+        ]
+    if item.repeats:
+        said["repeats"] = True
     return said | ({"required": True} if item.scored else {})
 
 
-def _item(item: Item) -> Json:
-    return {
-        "linkId": item.code,
-        "code": [{"system": LOINC, "code": item.code, "display": item.en}],
-        **_words("text", item.zh, item.en),
-    }
+def _item(it: Instrument, item: Item) -> Json:
+    said: Json = {"linkId": item.code}
+    if item.loinc:
+        # Where the words are captions of ours they are not LOINC's for the code, and do not pass for them.
+        named = {"display": item.en} if it.wording == "published" else {}
+        said["code"] = [{"system": LOINC, "code": item.code, **named}]
+    return said | _words("text", item.zh, item.en)
 
 
-def _option(choice: Choice) -> Json:
-    said: Json = {"system": LOINC, "code": choice.code, **_words("display", choice.zh, choice.en)}
+def _option(it: Instrument, choice: Choice) -> Json:
+    system = LOINC if choice.code.startswith("LA") else it.url
+    said: Json = {"system": system, "code": choice.code, **_words("display", choice.zh, choice.en)}
     if choice.score is not None:
         said["extension"] = [{"url": ORDINAL, "valueDecimal": choice.score}]
     return said

@@ -16,10 +16,12 @@ from adapters.fhir import (
     reading,
     references,
     safe_contact,
+    screening,
     stays,
     validation,
     wire,
 )
+from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
@@ -31,10 +33,11 @@ from service.patients import store as patient_rows
 from service.patients.model import Patient, Stay
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import flow
+from service.referrals import flow, screening_flow
 from service.referrals.model import NewReferral
+from service.safety import duties
 from service.safety.screening import Answer, raises_crisis
-from service.values import Id, new_id, read_json, write_json
+from service.values import Id, local_day, new_id, read_json, write_json
 
 CORE = frozenset({"ServiceRequest", "Patient", "Encounter", "Consent", "Task", "Binary"})
 SUPPORTING = frozenset(
@@ -247,15 +250,57 @@ async def submit(
         if part.type == "Binary":
             with wire.entry(f"Bundle.entry[{part.position}]", "Binary"):
                 await binary.create(session, actor, references.rewritten(part.raw, names), {}, part.id, now)
+    told = {
+        kept.id: await screening.take(session, actor, kept, now, placed=True)
+        for kept in supporting
+        if kept.type in screening.TYPES
+    }
     if stay and stay.status == "finished":
         await followup.catch_up(session, actor, new.id, now)
-    told = {request_part.id: (*warnings, *done.warnings)}
+    danger = _facts(parts, new, person or known, now)
+    await screening_flow.signalled(session, actor, new.id, patient, danger, now)
+    told[request_part.id] = (*warnings, *done.warnings, *screening.on_the_spot(danger))
     if patient_part and person:
         told[patient] = tuple(
             msgspec.structs.replace(doubt, at=f"{patient_part.at}.{doubt.at}")
             for doubt in identity.doubts(person.identifiers, person.gender)
         )
     return [msgspec.structs.replace(s, warnings=told.get(s.id, ())) for s in stored]
+
+
+def _facts(parts: list[Part], new: NewReferral, who: Patient | None, now: datetime) -> duties.Facts:
+    """What a submission says that bears on safety: needs, age, capacity, diagnoses, and signs of danger in its screening."""
+    diagnoses = [
+        coding.code
+        for part in parts
+        if part.type == "Condition"
+        for coding in wire.decode(part.raw, _Coded, part.at).code.coding
+        if coding.code and codes.is_icd10(coding.system or "")
+    ]
+    return duties.facts(
+        new.needs, birth=who.birth_date if who else None, today=local_day(now), gender=who.gender if who else "unknown",
+        capacity=_capacity(parts), icd10=tuple(diagnoses), signs=frozenset({duties.ITEM_9}) if new.signs_crisis else frozenset(),
+    )  # fmt: skip
+
+
+class _Coded(msgspec.Struct, frozen=True):
+    """What a Condition says by its code."""
+
+    code: wire.Concept = wire.Concept()
+
+
+class _Person(msgspec.Struct, frozen=True):
+    extension: tuple[wire.Extension, ...] = ()
+
+
+def _capacity(parts: list[Part]) -> duties.Capacity:
+    """The person's legal capacity, where the submission says it."""
+    for part in parts:
+        if part.type == "Patient":
+            for each in wire.decode(part.raw, _Person, part.at).extension:
+                if each.url == codes.LEGAL_CAPACITY and each.value_code in duties.CAPACITIES:
+                    return each.value_code
+    return "unknown"
 
 
 def _current(part: Part) -> None:

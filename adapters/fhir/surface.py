@@ -40,6 +40,7 @@ from adapters.fhir.ways import (
     ROUTE,
     SAFE_CONTACT,
     STATUS,
+    SUGGEST,
     TIMELINE,
     WRITE,
     export,
@@ -136,7 +137,7 @@ SURFACE: dict[str, Type] = {
             "supporting-info": ("supportingInfo",),
         },
         "The placer's order, and the filler-order of each share.",
-        operations=(ROUTE, TIMELINE),
+        operations=(ROUTE, TIMELINE, SUGGEST),
         creates=HOSPITAL,
     ),
     "Patient": Type(

@@ -143,6 +143,17 @@ TIMELINE = Way(
     doc="Every event of a referral, and who must act next.",
 )
 
+SUGGEST = Way(
+    "$suggest",
+    ("instance",),
+    (*GET, "POST"),
+    "r",
+    affects=True,
+    who=PARTIES,
+    definition="urn:yuanshe:operation:suggest",
+    doc="What screening suggests for a referral, and a person's decision on it; nothing follows from a suggestion by itself.",
+)
+
 STATUS = Way(
     "$status",
     ("type", "instance"),

@@ -225,6 +225,7 @@ class Item(Struct, frozen=True):
 class QuestionnaireResponse(Struct, frozen=True):
     status: Literal["in-progress", "completed", "amended", "entered-in-error", "stopped"]
     subject: Reference | None = None
+    questionnaire: Text | None = None
     item: tuple[Item, ...] = ()
 
 

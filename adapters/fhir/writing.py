@@ -16,6 +16,7 @@ from adapters.fhir import (
     references,
     render,
     safe_contact,
+    screening,
     stays,
     submission,
     tasks,
@@ -33,7 +34,7 @@ from service.casework.model import NewIntervention
 from service.db import Session
 from service.db.finding import Condition
 from service.directory import flow as directory
-from service.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Stale, TooLarge
+from service.errors import Conflict, Forbidden, Invalid, Issue, Malformed, NotFound, Stale, TooLarge
 from service.followup import flow as followup
 from service.patients import flow as patients
 from service.patients import identity
@@ -42,6 +43,7 @@ from service.records import store as records
 from service.records.model import Record
 from service.referrals import finding, flow, store
 from service.referrals.model import Referral, Task
+from service.referrals.screening_flow import SCORE
 from service.values import Id, Reason, read_json, write_json
 
 STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
@@ -78,7 +80,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
             case "Provenance":
                 await consents.provenance(session, actor, body, id, now)
             case _ if type in CREATED:
-                await _record(session, actor, type, body, id, now)
+                return Stored(type, id, 1, 201, await _record(session, actor, type, body, id, now))
             case _:
                 raise NotFound(f"This server does not create resources of type {type}.", code="not-supported")
     return Stored(type, id, 1)
@@ -123,8 +125,10 @@ async def update(
                 assert held is not None
                 if held.author != actor.organization:
                     raise Forbidden("Only who wrote a resource changes it.", key="wrong-actor")
-                await _record(session, actor, type, body, id, now, held)
-                return Stored(type, id, held.version + 1, 200)
+                if held.code == SCORE:
+                    raise Forbidden("The service reckons this score from its response; correct that.", key="derived")
+                said = await _record(session, actor, type, body, id, now, held)
+                return Stored(type, id, held.version + 1, 200, said)
             case _:
                 raise NotFound(f"This server does not update resources of type {type}.", code="not-supported")
 
@@ -353,8 +357,9 @@ async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Refere
 
 async def _record(
     session: Session, actor: Actor, type: str, body: bytes, id: Id, now: datetime, held: Record | None = None
-) -> None:
-    """Another resource about a person: a hospital's is kept for who takes the referral, an agency's belongs to its case."""
+) -> tuple[Issue, ...]:
+    """Another resource about a person: a hospital's is kept for who takes the referral, an agency's belongs to its case.
+    What its sender is told: of screening, what it comes to."""
     read = wire.decode(body, wire.Subject, type)
     named = read.subject or read.patient
     about = references.ours(named, "Patient", at=f"{type}.subject")
@@ -367,15 +372,16 @@ async def _record(
         record = Record(id, held.version + 1 if held else 1, type, held.category if held else "case-note", actor.organization, body, now,
                         agency=actor.organization, patient=about, task=share, status=read.status)  # fmt: skip
         said = await casefile.written(session, type, content)
-        await work_flow.record_work(session, actor, record, share, now, said)
-        return
+        kept = await work_flow.record_work(session, actor, record, share, now, said)
+        return await screening.take(session, actor, kept, now)
     if actor.side != "hospital" or about is None:
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
     referral = await _said_referral(session, about, wire.decode(body, _Based, type), type)
     sealed = type == "RelatedPerson" and consents.suspected(body)
-    await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now, sealed=sealed)
+    kept = await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now, sealed=sealed)
     if type == "RelatedPerson":
         await consents.relate(session, actor, id, about, body, now, type)
+    return await screening.take(session, actor, kept, now)
 
 
 async def _said_referral(session: Session, patient: Id, said: "_Based", type: str) -> Id | None:

@@ -21,6 +21,7 @@ from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import Loop, Output, Task
 from service.routing import steps as routing
+from service.safety import store as safety
 from service.values import Id, Reason, local_day
 
 NOT_OFFERED_AGAIN = frozenset({"deceased", "duplicate"})
@@ -382,7 +383,8 @@ async def _give_back(moving: steps.Turn, outputs: tuple[Output, ...]) -> None:
             at="output",
             key="unknown-output",
         )
-    await records.return_to_hospital(moving.session, named, author)
+    # A score is read by whoever reads its answers.
+    await records.return_to_hospital(moving.session, [*named, *await safety.derived(moving.session, named)], author)
 
 
 def _record_named(reference: str | None) -> Id | None:

@@ -20,10 +20,13 @@ from service.records.model import Record
 from service.referrals import crisis, steps
 from service.referrals import store as referrals
 from service.referrals.model import CrisisOwner, Loop, Output, Task
+from service.safety import store as safety
 from service.values import Id, Reason, local_day
 
 DEAD = Reason("deceased", "The stay ended in death.")
 CALLED_OFF = Reason(None, "The discharge was called off.")
+LONGEST_STAY = timedelta(days=90)
+"""How far back answers belong to a stay of which nobody said when it began."""
 LATE_CLOCK = timedelta(minutes=5)
 """How far a sender's clock may run ahead of ours."""
 LONGEST_AGO = timedelta(days=366)
@@ -43,6 +46,7 @@ async def discharge(
     before = await stays.get_stay(session, stay.id, lock=True)
     stay = await patients.admit(session, actor, stay, body, now, known=known, received=received)
     died = schedule.discharged(stay) and stay.disposition == schedule.DIED
+    lace = await _lace(session, stay) if lace is None and schedule.discharged(stay) else lace
     news = before is None or _end_of(before) != _end_of(stay)
     for referral in await referrals.of_stay(session, stay.id, stay.patient, stay.hospital, every=died):
         async with steps.on_referral(session, actor, referral, now) as moving:
@@ -56,7 +60,25 @@ async def catch_up(session: Session, actor: Actor, referral: Id, now: datetime) 
     stay = await stays.get_stay(session, found.stay) if found and found.stay else None
     if stay is not None and schedule.discharged(stay):
         async with steps.on_referral(session, actor, referral, now) as moving:
-            _follow(moving, stay, None, news=True)
+            _follow(moving, stay, await _lace(session, stay), news=True)
+
+
+async def _lace(session: Session, stay: Stay) -> int | None:
+    """The LACE score that was reckoned from the answers of this stay; None where nobody gave all of them."""
+    since = stay.started_at or (stay.ended_at or stay.updated_at) - LONGEST_STAY
+    found = await safety.latest(session, stay.patient, "lace", since)
+    return found.score if found else None
+
+
+async def risk_known(session: Session, actor: Actor, patient: Id, now: datetime) -> None:
+    """The risk of readmission became known after the discharge: a visit that follows from it is one now."""
+    for referral in await referrals.followed(session, patient):
+        found = await referrals.referral(session, referral)
+        stay = await stays.get_stay(session, found.stay) if found and found.stay else None
+        if stay is not None and schedule.discharged(stay):
+            lace = await _lace(session, stay)
+            async with steps.on_referral(session, actor, referral, now) as moving:
+                _follow(moving, stay, lace, news=False)
 
 
 def _end_of(stay: Stay) -> tuple[bool, datetime | None, str | None]:

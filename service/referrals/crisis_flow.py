@@ -1,12 +1,13 @@
 """The verbs of a crisis on a referral: raise it, and take its next step."""
 
 from datetime import datetime
+from typing import Any
 
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
 from service.referrals import crisis, steps, store
-from service.referrals.model import CrisisOwner, Loop, Task
+from service.referrals.model import CrisisOwner, Loop, Risk, Task
 from service.values import Id, Reason
 
 
@@ -25,14 +26,21 @@ async def raise_crisis(session: Session, actor: Actor, referral: Id, reason: Rea
     return moving.loop
 
 
-async def step_crisis(session: Session, actor: Actor, referral: Id, step: str, reason: Reason, now: datetime) -> Loop:
-    """Acknowledge, safety-plan, report or stand down, each with text: by the hospital, the coordinator, or an agency at
-    work, which has accepted a share that goes on or follows up. The next step is settled anew."""
+async def step_crisis(
+    session: Session, actor: Actor, referral: Id, step: str, reason: Reason, now: datetime, risk: Risk | None = None
+) -> Loop:
+    """Acknowledge, safety-plan (with the `risk` band, if it was judged), report or stand down, each with text: by the
+    hospital, the coordinator, or an agency at work, which has accepted a share that goes on or follows up. The next step
+    is settled anew."""
     async with steps.on_referral(session, actor, referral, now) as moving:
         await _permit(moving, any(task.open and task.accepted_at for task in _own(moving)))
-        moving.loop = crisis.stepped(moving.loop, step, reason, now, session.practice)
-        moving.tell(step, _own_share(moving), reason, sealed=True)
+        moving.loop = crisis.stepped(moving.loop, step, reason, now, session.practice, by=actor, risk=risk)
+        moving.tell(step, _own_share(moving), reason, sealed=True, **_with(risk))
     return moving.loop
+
+
+def _with(risk: Risk | None) -> dict[str, Any]:
+    return {"risk": risk} if risk else {}
 
 
 async def _permit(moving: steps.Turn, agency_may: bool) -> None:

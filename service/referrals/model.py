@@ -37,6 +37,7 @@ FILLER_STATUS: dict[str, RequestStatus] = {
 Kind = Literal["parent", "share", "follow-up", "duty"]
 CrisisState = Literal["raised", "acknowledged", "safety-planned", "reported"]
 CrisisOwner = Literal["hospital", "agency", "coordinator"]
+Risk = Literal["low", "medium", "high", "imminent"]
 
 
 class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,14 +159,42 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         return FILLER_STATUS[self.status], self.urgency, self.agency, self.patient, self.contact_prohibited
 
 
-class Crisis(msgspec.Struct, frozen=True):
-    """A crisis that is up: how far it is, since when, the limit of its next step, and who must take it."""
+class Crisis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A crisis that is up: how far it is, since when, the limit of its next step, and who must take it.
+
+    The law asks for a report at once, which may come before the plan: so whether it was planned (by whom, with which
+    risk band) and whether it was reported stand beside the state.
+    """
 
     state: CrisisState
     since: datetime
     by: datetime
     owner: CrisisOwner
     at: datetime
+    risk: Risk | None = None
+    planned_at: datetime | None = None
+    planned_by: Id | None = None
+    reported_at: datetime | None = None
+
+    @property
+    def planned(self) -> bool:
+        # Of a crisis from before these times were kept the state alone says it.
+        return (
+            self.planned_at is not None
+            or self.state == "safety-planned"
+            or (self.state == "reported" and not self.reported_at)
+        )
+
+    @property
+    def reported(self) -> bool:
+        return self.reported_at is not None or self.state == "reported"
+
+    @property
+    def waits_for(self) -> str:
+        """What must be done next (domain b-4); what was reported before the plan is not asked for again after it."""
+        if not self.planned:
+            return "acknowledge" if self.state == "raised" else "safety-plan"
+        return "stand-down" if self.reported else "report"
 
 
 class Referral(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,14 +8,6 @@ from service.practice import PLATFORM, Practice
 from service.referrals import clocks
 from service.referrals.model import TERMINAL, Clock, Loop, NextStep, Referral, Task, Who
 
-CRISIS_STEP = {
-    "raised": "acknowledge",
-    "acknowledged": "safety-plan",
-    "safety-planned": "report",
-    "reported": "stand-down",
-}
-"""What must be done next while a crisis is up (domain b-4)."""
-
 SHARE_STEP = {"cancel": "confirm-cancel", "resume": "resume", "information": "answer", "consent": "obtain-consent",
               "worker": "name-worker",
               "reply": "accept-or-decline", "contact": "first-contact"}  # fmt: skip
@@ -204,7 +196,7 @@ def _crisis_step(loop: Loop, practice: Practice) -> NextStep:
     who: Who = "agency" if share else "coordinator" if crisis.owner != "hospital" else "hospital"
     minutes = int((crisis.by - crisis.at).total_seconds() // 60)
     clock = Clock(minutes, crisis.at, crisis.by)
-    return _step(loop, who, share, CRISIS_STEP[crisis.state], share or loop.parent, clock, crisis.at, practice)
+    return _step(loop, who, share, crisis.waits_for, share or loop.parent, clock, crisis.at, practice)
 
 
 def _step(

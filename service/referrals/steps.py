@@ -20,7 +20,7 @@ from service.practice import PLATFORM, Limit, Practice
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import lifecycle, settling, store, transitions
-from service.referrals.model import Crisis, Ground, Loop, Receipt, Referral, Task
+from service.referrals.model import Ground, Loop, Receipt, Referral, Task
 from service.routing import steps as routing
 from service.routing.model import Decision, Need
 from service.values import Id, Reason, new_id
@@ -363,7 +363,7 @@ def to_coordinator(loop: Loop) -> Loop:
     crisis = loop.referral.crisis
     if crisis is None or crisis.owner == "coordinator":
         return loop
-    handed = Crisis(crisis.state, crisis.since, crisis.by, "coordinator", crisis.at)
+    handed = msgspec.structs.replace(crisis, owner="coordinator")
     return msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, crisis=handed))
 
 

@@ -350,6 +350,25 @@ async def open_of_patient(session: Session, patient: Id, hospital: Id) -> list[I
     return [row["id"] for row in await session.fetch(OPEN_OF_PATIENT, patient, hospital)]
 
 
+FOLLOWED = "SELECT id FROM referral WHERE patient_id = $1 AND open AND follow_up AND stay_id IS NOT NULL ORDER BY id"
+
+
+async def followed(session: Session, patient: Id) -> list[Id]:
+    """The referrals of a person whose follow-ups after a stay are pending."""
+    return [row["id"] for row in await session.fetch(FOLLOWED, patient)]
+
+
+OPEN_REFERRALS = """
+SELECT v.snapshot FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version
+WHERE r.patient_id = $1 AND r.hospital_id = $2 AND r.open ORDER BY r.id
+"""
+
+
+async def open_referrals(session: Session, patient: Id, hospital: Id) -> list[Referral]:
+    """The open referrals of a person from this hospital, as far as the scope may see them."""
+    return [_referral.decode(row["snapshot"]) for row in await session.fetch(OPEN_REFERRALS, patient, hospital)]
+
+
 OF_STAY = """
 SELECT id FROM referral WHERE stay_id = $1
 UNION

@@ -6,8 +6,10 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from adapters.fhir.surface import SURFACE
-from service.safety.instruments import INSTRUMENTS
-from service.safety.screening import FREQUENCY, PHQ9_ITEM_9
+from service import codes
+from service.safety.instruments import INSTRUMENTS, Instrument, Item
+from service.safety.scoring import Given, scored
+from service.safety.screening import FREQUENCY, PHQ9_ITEM_9, Answer
 from tests.http.loop import refused
 from tests.http.world import World
 
@@ -46,10 +48,33 @@ async def test_the_instruments_are_phq_9_and_gad_7_by_their_loinc_codes(world: W
 
 def test_a_form_names_every_list_of_answers_that_its_questions_need() -> None:
     for form in INSTRUMENTS.values():
-        assert {item.choices for item in form.items} == form.choices.keys()
-        assert len({item.code for item in (*form.items, form.total)}) == len(form.items) + 1
-        highest = sum(max(c.score or 0 for c in form.choices[i.choices]) for i in form.items if i.scored)
-        assert f"0–{highest}" in form.total.zh
+        asked = [item for item in form.items if item.kind == "choice"]
+        assert {item.choices for item in asked} == form.choices.keys(), form.key
+        every = (*form.items, form.total) if form.total else form.items
+        assert len({item.code for item in every}) == len(every)
+        for item in asked:
+            offered = {choice.code for choice in form.choices[item.choices]}
+            assert item.needs.keys() <= offered | {"LA33-6", "LA30133-5", "LA30134-3"}, (form.key, item.code)
+        for rule in form.rules:
+            assert rule.kind != "need" or codes.known(codes.NEED, rule.code)
+
+
+def test_each_total_ranges_as_its_title_says() -> None:
+    ranges = {"phq-9": (0, 27), "gad-7": (0, 21), "dt": (0, 10), "ssrs": (12, 66), "lace": (0, 19), "ahc-hrsn": (4, 20)}
+    for key, (least, most) in ranges.items():
+        form = INSTRUMENTS[key]
+        assert form.total and f"{least}–{most}" in form.total.zh and f"{least}–{most}" in form.total.en
+        for pick, sum_ in ((min, least), (max, most)):
+            answers = tuple(Answer(item.code, pick(worth(form, item))) for item in form.items if item.scored)
+            found = scored(form, Given(answers))
+            assert found.total == sum_, (key, found)
+
+
+def worth(form: Instrument, item: Item) -> list[int]:
+    """Numbers that may be answered: what choices count, or the ends of a range."""
+    if item.kind == "integer":
+        return [0, item.highest or 0]
+    return [choice.score for choice in form.choices[item.choices] if choice.score is not None]
 
 
 async def test_a_response_names_an_instrument_and_is_found_by_it(world: World) -> None:
@@ -64,10 +89,10 @@ async def test_a_response_names_an_instrument_and_is_found_by_it(world: World) -
 
 QUERIES: dict[str, list[tuple[str, int]]] = {
     "Questionnaire": [
-        ("_id={id}", 1), ("url={url}", 1), ("url=urn:nobody", 0), ("version=1.0", 12), ("name=phq", 1), ("name:exact=phq", 0),
-        ("title=病人", 1), ("title=Generalized", 1), ("title:contains=health", 1), ("status=active", 12), ("status:not=active", 0), ("status=draft", 0),
-        ("identifier=44249-1", 1), ("identifier=http://loinc.org|69737-5", 1), ("code=urn:x|44249-1", 0), ("_lastUpdated=gt2020-01-01", 12),
-        ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 12), ("_count=1", 1), ("name=phq,gad", 2),
+        ("_id={id}", 1), ("url={url}", 1), ("url=urn:nobody", 0), ("version=1.0", 3), ("name=phq", 1), ("name:exact=phq", 0),
+        ("title=病人", 1), ("title=Generalized", 1), ("title:contains=patient%20health", 1), ("status=active", 3), ("status:not=active", 0), ("status=draft", 0),
+        ("identifier=44249-1", 1), ("identifier=http://loinc.org|69737-5", 1), ("code=urn:x|44249-1", 0), ("_lastUpdated=gt2020-01-01", 3),
+        ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 3), ("_count=1", 1), ("name=phq,gad", 2),
     ],
     "SearchParameter": [("url={url}", 1), ("base=Task", 2), ("base=Task&code=due", 1), ("type=date", 1), ("name=TaskDue", 1), ("status=active", 5)],
     "OperationDefinition": [("url={url}", 1), ("code=timeline", 1), ("kind=operation", 3), ("name=route", 1)],

@@ -136,7 +136,7 @@ class History(RuleBasedStateMachine):
     def while_a_crisis_is_up_it_is_the_next_step(self) -> None:
         if self.loop.referral.crisis is not None:
             assert self.loop.next is not None
-            assert self.loop.next.what == settling.CRISIS_STEP[self.loop.referral.crisis.state]
+            assert self.loop.next.what == self.loop.referral.crisis.waits_for
 
 
 History.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
