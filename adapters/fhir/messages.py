@@ -7,6 +7,7 @@ from typing import Any, cast
 from adapters.fhir import references, wire
 from service import codes
 from service.access.model import Actor
+from service.safety_codes import RISK
 from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
 from service.followup import flow as followup
@@ -156,9 +157,9 @@ async def _crisis(session: Session, actor: Actor, asked: wire.Communication, ref
 
 def _risk(asked: wire.Communication) -> Risk | None:
     """The risk band, a second reasonCode beside the step."""
-    said = next((code for concept in asked.reason_code if (code := concept.code(codes.RISK))), None)
-    if said is not None and not codes.known(codes.RISK, said):
-        raise Invalid(f"The risk is not a code of {codes.RISK}.", at="Communication.reasonCode", code="code-invalid")
+    said = next((code for concept in asked.reason_code if (code := concept.code(RISK))), None)
+    if said is not None and not codes.known(RISK, said):
+        raise Invalid(f"The risk is not a code of {RISK}.", at="Communication.reasonCode", code="code-invalid")
     return cast(Risk | None, said)
 
 

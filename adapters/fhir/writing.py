@@ -378,7 +378,9 @@ async def _record(
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
     referral = await _said_referral(session, about, wire.decode(body, _Based, type), type)
     sealed = type == "RelatedPerson" and consents.suspected(body)
-    kept = await patients.add_supporting(session, actor, id, type, about, referral, read.status, body, now, sealed=sealed)
+    kept = await patients.add_supporting(
+        session, actor, id, type, about, referral, read.status, body, now, sealed=sealed
+    )
     if type == "RelatedPerson":
         await consents.relate(session, actor, id, about, body, now, type)
     return await screening.take(session, actor, kept, now)
