@@ -7,12 +7,12 @@ from typing import Any, cast
 from adapters.fhir import references, wire
 from service import codes
 from service.access.model import Actor
-from service.safety_codes import RISK
 from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
 from service.followup import flow as followup
 from service.referrals import crisis_flow, messaging, store
 from service.referrals.model import Risk, Task
+from service.safety_codes import RISK
 from service.values import Id, Reason, read_json, write_json
 
 MESSAGE = "urn:yuanshe:message"
