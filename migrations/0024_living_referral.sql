@@ -19,3 +19,83 @@ COMMENT ON COLUMN stay.admitted_from IS 'Where the person came from, a code as r
 COMMENT ON COLUMN stay.receiving IS 'The institution that the person was discharged to; named where the way of leaving is 2 or 3';
 COMMENT ON COLUMN stay.readmission_of IS 'The stay after which this one is a readmission, found by the service';
 CREATE INDEX stay_readmission ON stay (readmission_of) WHERE readmission_of IS NOT NULL;
+
+-- ---- merging --------------------------------------------------------------------------------------------------------
+
+ALTER TABLE patient ADD COLUMN merged_into uuid REFERENCES patient DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE patient ADD CONSTRAINT patient_merged_into_check CHECK (merged_into <> id);
+COMMENT ON COLUMN patient.merged_into IS 'The record that took this one in; it answers in its place, and this one says so';
+CREATE INDEX patient_merged ON patient (merged_into) WHERE merged_into IS NOT NULL;
+
+-- Who knows the person by the survivor reads of the absorbed record that it was absorbed, and by which.
+ALTER POLICY patient_parties ON patient USING (
+    hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR EXISTS (SELECT 1 FROM disclosure d WHERE d.patient_id IN (patient.id, patient.merged_into) AND d.closed_at IS NULL
+               AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid))
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);
+
+CREATE TABLE patient_merge (
+    id uuid PRIMARY KEY,
+    hospital_id uuid NOT NULL,
+    survivor_id uuid NOT NULL,
+    absorbed_id uuid NOT NULL,
+    at timestamptz NOT NULL,
+    by_id uuid NOT NULL,
+    survivor_deceased boolean NOT NULL,
+    survivor_reason text,
+    absorbed_received integer NOT NULL,
+    undone_at timestamptz,
+    undone_by uuid,
+    undone_why text,
+    CHECK (survivor_id <> absorbed_id),
+    CHECK ((undone_at IS NULL) = (undone_by IS NULL) AND (undone_at IS NULL) = (undone_why IS NULL))
+);
+COMMENT ON TABLE patient_merge IS 'Two records of one hospital found to be of one person: which took in which, and whether that was undone';
+COMMENT ON COLUMN patient_merge.survivor_deceased IS 'What the survivor said before, given back by the undo';
+COMMENT ON COLUMN patient_merge.survivor_reason IS 'Why the survivor had no identifier before, given back by the undo where it has none again';
+COMMENT ON COLUMN patient_merge.absorbed_received IS 'The version in which the absorbed record was last received before, shown again after the undo';
+CREATE UNIQUE INDEX patient_merge_standing ON patient_merge (absorbed_id) WHERE undone_at IS NULL;
+CREATE INDEX patient_merge_hospital ON patient_merge (hospital_id, id);
+
+CREATE TABLE patient_merge_row (
+    merge_id uuid NOT NULL REFERENCES patient_merge,
+    hospital_id uuid NOT NULL,
+    kind text NOT NULL,
+    row_id uuid,
+    system text,
+    value text,
+    CHECK ((kind = 'patient_identifier') = (row_id IS NULL) AND (row_id IS NULL) = (value IS NOT NULL))
+);
+COMMENT ON TABLE patient_merge_row IS 'The journal of a merge: every row that it moved to the survivor, so that the undo moves those back and no others';
+COMMENT ON COLUMN patient_merge_row.kind IS 'The table of the row; a number is named by its system and value';
+CREATE INDEX patient_merge_row_merge ON patient_merge_row (merge_id, kind, row_id);
+CREATE INDEX patient_merge_row_number ON patient_merge_row (hospital_id, system, value) WHERE value IS NOT NULL;
+
+ALTER TABLE patient_merge ENABLE ROW LEVEL SECURITY;
+ALTER TABLE patient_merge FORCE ROW LEVEL SECURITY;
+CREATE POLICY patient_merge_hospital ON patient_merge USING (
+    hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);
+ALTER TABLE patient_merge_row ENABLE ROW LEVEL SECURITY;
+ALTER TABLE patient_merge_row FORCE ROW LEVEL SECURITY;
+CREATE POLICY patient_merge_row_hospital ON patient_merge_row USING (
+    hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);
+GRANT SELECT, INSERT, UPDATE ON patient_merge TO yuanshe_app;
+GRANT SELECT, INSERT ON patient_merge_row TO yuanshe_app;
+
+-- Whose it is can change, and nothing else of these rows.
+GRANT UPDATE (patient_id) ON record, contact_attempt, attachment, related, reveal TO yuanshe_app;
+CREATE INDEX visit_patient ON visit (patient_id);
+CREATE INDEX suggestion_patient ON suggestion (patient_id);
+CREATE INDEX mandatory_report_patient ON mandatory_report (patient_id);
+CREATE INDEX case_file_patient ON case_file (patient_id) WHERE patient_id IS NOT NULL;
+CREATE INDEX intervention_patient ON intervention (patient_id);
+CREATE INDEX contact_attempt_patient ON contact_attempt (patient_id);
+CREATE INDEX attachment_patient ON attachment (patient_id) WHERE patient_id IS NOT NULL;
+
+ALTER TABLE consent ADD COLUMN confined uuid[];
+COMMENT ON COLUMN consent.confined IS 'Of a record that was merged: the only referrals that it can open, those of the record on which it was given; empty where there were none, null where it is not confined';

@@ -102,6 +102,14 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The window that is a visit when the risk is high."""
     lace_high: int = 10
     """LACE score from which the risk of readmission is high."""
+    merge_review: Limit = Limit(16 * HOUR, working=True)
+    """How long the hospital may take to look at two open referrals for the same need of what turned out to be one person."""
+    bereavement: Limit = Limit(72 * HOUR)
+    """By when somebody offers support to the family of a person who died."""
+    closure_after_death: Limit = Limit(40 * HOUR, working=True)
+    """By when an agency closes what it did for a person who died: five working days, as for the summary of a closure."""
+    readmission_days: int = 31
+    """A new stay within so many days after a discharge is a readmission (the front sheet of Chinese medical records counts 31)."""
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""

@@ -17,6 +17,7 @@ from adapters.fhir import (
     everything,
     exporting,
     history,
+    merges,
     operations,
     outcomes,
     parameters,
@@ -376,7 +377,19 @@ async def _approve(session: Session, actor: Actor, asked: Asked, place: Place, n
     return Answer(200, await operations.approve(session, actor, identified(place), words, now))
 
 
+async def _merge(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    made, survivor = await merges.merge(session, actor, asked.body, now)
+    shown = await reading.read(session, actor, "Patient", survivor) if may(actor, "Patient", "r") else None
+    return Answer(200, merges.merged(made, shown.body if shown else None))
+
+
+async def _undo_merge(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
+    return Answer(200, merges.undone(await merges.undo(session, actor, identified(place), asked.body, now)))
+
+
 HANDLERS: dict[str, Handler] = {
+    "$merge": _merge,
+    "$undo-merge": _undo_merge,
     "$validate": _validate,
     "$case": _case,
     "$advance": _advance,

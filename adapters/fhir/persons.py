@@ -75,6 +75,14 @@ def disclosed(patient: Patient, meta: Json, *, masked: bool) -> Json:
     return said
 
 
+def absorbed(patient: Patient) -> Json:
+    """What a record says that another one of the same person took in: that it is out of use, and which one answers for it."""
+    if patient.merged_into is None:
+        return {}
+    other = {"reference": f"Patient/{patient.merged_into}"}
+    return {"active": False, "link": [{"other": other, "type": "replaced-by"}]}
+
+
 def mask(number: str) -> str:
     """`520502********0020`: the first six and the last four characters of a citizen number."""
     return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"

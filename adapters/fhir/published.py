@@ -289,6 +289,21 @@ PARAMETERS: dict[str, list[Json]] = {
              _out("task", "Reference", "1", "On which Task.", least=1),
              _out("unconfirmed", "boolean", "1", "True where `by` was counted in a year whose working days are not published yet.")),
     ],
+    "$merge": [
+        _in("source-patient", "Reference", "The record that is absorbed."),
+        _in("source-patient-identifier", "Identifier", "Or its number."),
+        _in("target-patient", "Reference", "The record that stays."),
+        _in("target-patient-identifier", "Identifier", "Or its number."),
+        _out("outcome", "OperationOutcome", "1", "What was done.", least=1),
+        _out("result", "Patient", "1", "The record that stays, where the token may read it."),
+        _out("merge", "string", "1", "Which merge it is.", least=1),
+    ],
+    "$undo-merge": [
+        _in("reason", "string", "Why.", least=1),
+        _out("restored", "Reference", "1", "The record that stands for itself again.", least=1),
+        _out("survivor", "Reference", "1", "The record that had taken it in.", least=1),
+        _out("added", "Reference", "*", "What came to the survivor since, and stays there."),
+    ],
     "$safe-contact": [
         *(
             {"name": name, "use": use, "min": 0, "max": most, "documentation": says} | ({"type": type} if type else {"part": SAFE_PARTS[name]})

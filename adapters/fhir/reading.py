@@ -187,8 +187,10 @@ async def patients(session: Session, actor: Actor, found: Sequence[Patient]) -> 
 
 
 def stand_ins(shares: Sequence[Task]) -> list[Read]:
-    """The per-offer Patients of shares; they have one version each."""
-    return [Read(render.stand_in(share), 1, share.authored_at) for share in shares]
+    """The per-offer Patients of shares; a new version only where what an offer may show was corrected."""
+    return [
+        Read(render.stand_in(share), share.stand_in_version, share.stand_in_at or share.authored_at) for share in shares
+    ]
 
 
 def shown(session: Session, actor: Actor, found: Sequence[Record]) -> list[Read]:
@@ -280,7 +282,10 @@ async def _patient_versions(session: Session, actor: Actor, id: Id, version: int
         or not (held := await _record_versions(session, actor, "Patient", id, version))
     ):
         return [each for each in current if version in (None, each.version)]
-    return held
+    # A merge and its undo make a version though nothing was received.
+    newest = current[0]
+    unreceived = version is None and newest.version not in {each.version for each in held}
+    return [newest, *held] if unreceived else held
 
 
 async def _record_versions(session: Session, actor: Actor, type: str, id: Id, version: int | None) -> list[Read]:

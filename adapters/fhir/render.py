@@ -282,15 +282,19 @@ def filler_request(share: Task, version: int | None = None) -> Json:
 
 def stand_in(share: Task) -> Json:
     """The per-offer Patient of a share; see `persons.stand_in`."""
-    return persons.stand_in(share, meta(1, share.authored_at))
+    return persons.stand_in(share, meta(share.stand_in_version, share.stand_in_at or share.authored_at))
 
 
 def patient(patient: Patient, received: Json | None, reader: Reader) -> Json:
     """A person: as received for the hospital and the platform, the T1 elements (domain f-7) for an agency."""
     said = meta(patient.version, patient.updated_at, (received or {}).get("meta") if reader != "agency" else None)
+    merged = persons.absorbed(patient)
+    if reader == "agency" and merged:
+        # Who knows the person by the record that stays needs to know no more of this one.
+        return {"resourceType": "Patient", "id": str(patient.id), "meta": said} | merged
     if reader == "agency" or received is None:
-        return persons.disclosed(patient, said, masked=reader == "agency")
-    return received | {"resourceType": "Patient", "id": str(patient.id), "meta": said}
+        return persons.disclosed(patient, said, masked=reader == "agency") | merged
+    return received | {"resourceType": "Patient", "id": str(patient.id), "meta": said} | merged
 
 
 def record(record: Record, reader: Reader = "hospital") -> Json:

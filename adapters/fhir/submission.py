@@ -26,6 +26,7 @@ from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
 from service.followup import flow as followup
+from service.followup import person_flow as persons
 from service.followup import schedule
 from service.patients import flow as patients
 from service.patients import identity
@@ -200,7 +201,7 @@ async def submit(
         expected = references.if_match(patient_part.request.if_match) if patient_part.request else None
         with wire.within(patient_part.at):
             body = references.rewritten(patient_part.raw, names)
-            known = person = await patients.register(
+            known = person = await persons.register(
                 session,
                 actor,
                 person,
@@ -211,7 +212,8 @@ async def submit(
                 received=received,
                 whole=patient_part.put,
             )
-    stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at, received)
+    newcomer = patient_part is not None and not patient_part.known
+    stay = await _stay(session, actor, parts, patient, names, now, asked, request_part.at, received, newcomer=newcomer)
     body = references.rewritten(request_part.raw, names)
     # Read again as rewritten: what it references is ours now.
     asked = wire.decode(body, wire.ServiceRequest, request_part.at)
@@ -225,7 +227,7 @@ async def submit(
         new,
         stay=stay.id if stay else None,
         region=stay.region if stay else None,
-        newcomer=patient_part is not None and not patient_part.known,
+        newcomer=newcomer,
         received=(*received, *supporting),
         signs_crisis=raises_crisis(answers_of(parts)),
     )
@@ -374,6 +376,9 @@ async def subject(
     if known is None or known.hospital != actor.organization:
         raise Invalid("The subject is not a patient that is known here.", at=at, code="not-found")
     session.patients.add(known.id)
+    # Held until the commit; one that was merged is the survivor.
+    if (living := await patient_rows.living(session, known.id)) != known.id:
+        known = await patient_rows.get(session, living)
     return None, known
 
 
@@ -459,6 +464,8 @@ async def _stay(
     asked: wire.ServiceRequest,
     at: str,
     received: list[Record],
+    *,
+    newcomer: bool,
 ) -> Stay | None:
     part = _only(parts, "Encounter", optional=True)
     if part is None or part.kept:
@@ -473,8 +480,8 @@ async def _stay(
         raise Invalid("The stay is another patient's.", at=f"{part.at}.subject", code="value")
     stay = await destination(session, parts, part, patient, actor, now)
     with wire.within(part.at):
-        if part.known or schedule.discharged(stay):
-            # Its end, or another end than before, concerns the person's other referrals, too.
+        if part.known or not newcomer or schedule.discharged(stay):
+            # It concerns the person's other referrals, too: its end, where they lie, that they are back so soon.
             return await followup.discharge(
                 session, actor, stay, body, now, known=part.known or None, received=received
             )

@@ -33,6 +33,7 @@ from adapters.fhir.ways import (
     EVERYTHING,
     HAND_OVER,
     HOSPITAL,
+    MERGE,
     PARTIES,
     PAST,
     PLATFORM,
@@ -42,6 +43,7 @@ from adapters.fhir.ways import (
     STATUS,
     SUGGEST,
     TIMELINE,
+    UNDO_MERGE,
     WRITE,
     export,
 )
@@ -158,6 +160,8 @@ SURFACE: dict[str, Type] = {
         ),
         operations=(
             EVERYTHING,
+            MERGE,
+            UNDO_MERGE,
             *SAFE_CONTACT,
             *COMPARTMENT,
             export("type", "patient-export", "What is about the persons whom the client may read, as NDJSON files."),

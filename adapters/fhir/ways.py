@@ -307,3 +307,25 @@ TIME = (
 
 CASE_LIFE = TIME
 """What is done with a case beside its moves."""
+
+MERGE = Way(
+    "$merge",
+    ("type",),
+    ("POST",),
+    "u",
+    affects=True,
+    who=HOSPITAL,
+    definition="urn:yuanshe:operation:merge",
+    doc="source-patient is absorbed by target-patient; all that was its is the other's, and it says so from now on.",
+)
+
+UNDO_MERGE = Way(
+    "$undo-merge",
+    ("instance",),
+    ("POST",),
+    "u",
+    affects=True,
+    who=HOSPITAL,
+    definition="urn:yuanshe:operation:undo-merge",
+    doc="Gives an absorbed Patient back exactly what its merge moved; `reason` says why.",
+)

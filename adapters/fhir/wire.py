@@ -124,8 +124,17 @@ class Communicates(Struct, frozen=True):
     preferred: bool = False
 
 
+class Link(Struct, frozen=True):
+    """Another record of the same person."""
+
+    other: Reference
+    type: Literal["replaced-by", "replaces", "refer", "seealso"]
+
+
 class Patient(Struct, frozen=True):
     id: Text | None = None
+    active: bool | None = None
+    link: tuple[Link, ...] = ()
     identifier: tuple[Identifier, ...] = ()
     name: tuple[Name, ...] = ()
     telecom: tuple[Telecom, ...] = ()

@@ -11,6 +11,7 @@ from adapters.fhir import (
     casefile,
     consents,
     intake,
+    merges,
     messages,
     reading,
     references,
@@ -36,6 +37,7 @@ from service.db.finding import Condition
 from service.directory import flow as directory
 from service.errors import Conflict, Forbidden, Invalid, Issue, Malformed, NotFound, Stale, TooLarge
 from service.followup import flow as followup
+from service.followup import person_flow as persons
 from service.patients import flow as patients
 from service.patients import identity
 from service.patients import store as patient_rows
@@ -217,7 +219,7 @@ async def _new_patient(session: Session, actor: Actor, body: bytes, id: Id, now:
     read = wire.decode(body, wire.Patient, "Patient")
     person = intake.patient(read, id, actor.organization, now, "Patient")
     known = await patients.find(session, actor, person.identifiers, lock=True) if actor.side == "hospital" else None
-    stored = await patients.register(
+    stored = await persons.register(
         session, actor, msgspec.structs.replace(person, id=known.id if known else id), body, now
     )
     await safe_contact.keep(session, actor, stored.id, safe_contact.read(read.extension, "Patient"), now, "Patient")
@@ -234,13 +236,22 @@ async def _known_patient(
     if known.hospital != actor.organization:
         raise Forbidden("Only the patient's hospital changes it.", key="wrong-actor")
     read = wire.decode(body, wire.Patient, "Patient")
+    if (survivor := merges.replaced_by(read)) is not None:
+        return await merges.absorbed(session, actor, known, survivor, body, expected, now)
+    if known.merged_into is not None:
+        raise Conflict(
+            f"This record was merged into another one, which answers for it: Patient/{known.merged_into}. A merge is taken "
+            "back by Patient/{id}/$undo-merge.", at="link", key="merged", names={"Patient": str(known.merged_into)},
+        )  # fmt: skip
     person = intake.patient(read, id, actor.organization, now, "Patient")
     same = await patients.find(session, actor, person.identifiers)
     if same is not None and same.id != id:
         raise Conflict(
-            "Another patient of this hospital has one of these identifiers.", at="identifier", key="identity-conflict"
-        )
-    stored = await patients.register(session, actor, person, body, now, expected, whole=True)
+            f"Another patient of this hospital has one of these identifiers: Patient/{same.id}. If both are one person, merge "
+            "them: put the record that goes with active false and a link of type replaced-by to the one that stays.",
+            at="identifier", key="identity-conflict", names={"Patient": str(same.id)},
+        )  # fmt: skip
+    stored = await persons.register(session, actor, person, body, now, expected, whole=True)
     await safe_contact.keep(session, actor, id, safe_contact.read(read.extension, "Patient"), now, "Patient")
     return Stored("Patient", id, stored.version, 200)
 

@@ -24,6 +24,7 @@ def in_force(consent: Consent, referral: Id, now: datetime) -> bool:
     """Whether it speaks of the referral, and its period has begun and not ended."""
     return (
         (not consent.referrals or referral in consent.referrals)
+        and (consent.confined is None or referral in consent.confined)
         and (consent.valid_from is None or consent.valid_from <= now)
         and (consent.valid_to is None or now <= consent.valid_to)
     )

@@ -36,6 +36,8 @@ class Consent(msgspec.Struct, frozen=True):
     spoken: bool = False
     reason_text: str | None = None
     received: int = 1
+    confined: tuple[Id, ...] | None = None
+    """Of a record that was merged: the only referrals that it can open, those of the record on which it was given."""
     purposes: tuple[str, ...] = ()
     """What it was given for, as codes (v3-ActReason, urn:yuanshe:purpose); empty: what a referral is for."""
     withheld: tuple[str, ...] = ()

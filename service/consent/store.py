@@ -43,10 +43,13 @@ def _consent(row: Row) -> Consent:
         signer=row["signer"], recorded_by=row["recorded_by"], recorded_at=row["recorded_at"], valid_from=row["valid_from"],
         valid_to=row["valid_to"], spoken=row["spoken"], reason_text=row["reason_text"], received=row["received"],
         purposes=tuple(row["purposes"]), withheld=tuple(row["withheld"]), witness=row["witness"], decided_by=row["decided_by"],
+        confined=tuple(row["confined"]) if row["confined"] is not None else None,
     )  # fmt: skip
 
 
-OF_PATIENT = f"SELECT {COLUMNS} FROM consent WHERE patient_id = $1 AND hospital_id = $2 AND active AND discloses"
+OF_PATIENT = (
+    f"SELECT {COLUMNS}, confined FROM consent WHERE patient_id = $1 AND hospital_id = $2 AND active AND discloses"
+)
 
 
 async def of_patient(session: Session, patient: Id, hospital: Id) -> list[Consent]:
@@ -54,7 +57,7 @@ async def of_patient(session: Session, patient: Id, hospital: Id) -> list[Consen
     return [_consent(row) for row in await session.fetch(OF_PATIENT, patient, hospital)]
 
 
-SAID_OF = f"SELECT {COLUMNS} FROM consent WHERE patient_id = $1 AND hospital_id = $2 AND active AND kind = 'consent'"
+SAID_OF = f"SELECT {COLUMNS}, confined FROM consent WHERE patient_id = $1 AND hospital_id = $2 AND active AND kind = 'consent'"
 
 
 async def said_of(session: Session, patient: Id, hospital: Id) -> list[Consent]:
@@ -62,7 +65,7 @@ async def said_of(session: Session, patient: Id, hospital: Id) -> list[Consent]:
     return [_consent(row) for row in await session.fetch(SAID_OF, patient, hospital)]
 
 
-GET = f"SELECT {COLUMNS} FROM consent WHERE id = $1"
+GET = f"SELECT {COLUMNS}, confined FROM consent WHERE id = $1"
 
 
 async def get(session: Session, id: Id) -> Consent | None:
@@ -70,7 +73,7 @@ async def get(session: Session, id: Id) -> Consent | None:
     return _consent(row) if row else None
 
 
-DUE = f"SELECT {COLUMNS} FROM consent WHERE due <= $1 ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED"
+DUE = f"SELECT {COLUMNS}, confined FROM consent WHERE due <= $1 ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED"
 
 
 async def due(session: Session, now: datetime, limit: int) -> list[Consent]:

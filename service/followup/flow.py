@@ -10,20 +10,20 @@ from service.access.model import Actor
 from service.db import Session
 from service.directory import steps as directory
 from service.errors import Conflict, Forbidden, Invalid
-from service.followup import schedule, store
+from service.followup import movement, person_steps, schedule, store
 from service.followup.model import FINAL, Attempt, NewAttempt, status_after
 from service.patients import flow as patients
 from service.patients import store as stays
 from service.patients.model import Stay
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import crisis, steps
+from service.referrals import crisis, settling, steps
 from service.referrals import store as referrals
 from service.referrals.model import CrisisOwner, Loop, Output, Task
 from service.safety import store as safety
 from service.values import Id, Reason, local_day
 
-DEAD = Reason("deceased", "The stay ended in death.")
+READMITTED = Reason("readmitted", "The person is in hospital again.")
 CALLED_OFF = Reason(None, "The discharge was called off.")
 LONGEST_STAY = timedelta(days=90)
 """How far back answers belong to a stay of which nobody said when it began."""
@@ -37,21 +37,95 @@ async def discharge(
     session: Session, actor: Actor, stay: Stay, body: bytes, now: datetime, lace: int | None = None,
     *, known: int | None = None, received: list[Record] | None = None,
 ) -> Stay:  # fmt: skip
-    """Store a hospital stay, new or its next version. A stay that has ended gets its follow-ups at once, on every
-    referral that it concerns; a corrected end moves those not begun, death cancels all, an end that is taken back
-    cancels those not begun. `lace` is the score of the risk of readmission, where one is known; `known` and `received`
-    as in `patients.admit`.
+    """Store a hospital stay, new or its next version, and let every referral that it concerns follow in the same transaction:
+    where the person lies, when they are expected to leave and since when they are fit to, leave of absence, readmission.
+
+    A stay that has ended gets its follow-ups at once; a corrected end moves those not begun, an end that is taken back
+    cancels them; death ends all outreach. A transfer (ways of leaving 2 and 3) names the receiving institution. `lace` is
+    the score of the risk of readmission, where one is known; `known` and `received` as in `patients.admit`.
     """
     # A referral that is being placed for this stay holds its lock: once it is committed, it is followed with the others.
     before = await stays.get_stay(session, stay.id, lock=True)
+    if known is None:
+        stay = msgspec.structs.replace(stay, patient=await stays.living(session, stay.patient))
+    if before is not None and before.hospital == stay.hospital and before.patient != stay.patient:
+        raise Invalid("A stay stays with its patient.", at="subject", key="other-subject")
+    ended = schedule.discharged(stay)
+    if ended and stay.disposition in schedule.TRANSFERRED and not stay.receiving:
+        raise Invalid(
+            "Who is transferred has somewhere to go: name the receiving institution.", at="hospitalization.destination",
+            code="required", key="receiving-required",
+        )  # fmt: skip
+    stay, former = await _with_former(session, before, stay)
     stay = await patients.admit(session, actor, stay, body, now, known=known, received=received)
-    died = schedule.discharged(stay) and stay.disposition == schedule.DIED
-    lace = await _lace(session, stay) if lace is None and schedule.discharged(stay) else lace
-    news = before is None or _end_of(before) != _end_of(stay)
-    for referral in await referrals.of_stay(session, stay.id, stay.patient, stay.hospital, every=died):
+    died = ended and stay.disposition == schedule.DIED
+    lace = await _lace(session, stay) if lace is None and ended else lace
+    undone = before is not None and _died(before) and not died
+    place = stay.region is not None and (before is None or before.region != stay.region)
+    person = await person_steps.facts(session, stay.patient) if died or undone or place else None
+    found = await referrals.of_stay(
+        session, stay.id, stay.patient, stay.hospital, every=died, former=stay.readmission_of
+    )
+    if undone and person:
+        found = sorted({*found, *await person_steps.every_open(session, person, now)})
+    over = ended and await stays.readmitted(session, stay.id)
+    for referral in found:
         async with steps.on_referral(session, actor, referral, now) as moving:
-            _follow(moving, stay, lace, news)
+            if undone and person:
+                await person_steps.follow(moving, person)
+            await _follow(moving, before, stay, lace, over=over)
+            if person and not undone:
+                await person_steps.correct(moving, person, stay)
+                await person_steps.follow(moving, person)
+            person_steps.tell_close(moving)
+    await _follow_readmission(session, actor, before, stay, former, now)
     return stay
+
+
+async def _with_former(session: Session, before: Stay | None, stay: Stay) -> tuple[Stay, Stay | None]:
+    """The stay with the one after which it is a readmission, if it is; what was found once holds while it began then."""
+    if not movement.began_anew(before, stay):
+        assert before is not None
+        return msgspec.structs.replace(stay, readmission_of=before.readmission_of), None
+    former = None
+    if movement.may_be_readmission(stay):
+        former = await stays.former_stay(session, stay, session.practice.readmission_days)
+    kept = former.id if former else before.readmission_of if before and stay.status in movement.ABROAD else None
+    return msgspec.structs.replace(stay, readmission_of=kept), former
+
+
+async def _follow_readmission(
+    session: Session, actor: Actor, before: Stay | None, stay: Stay, former: Stay | None, now: datetime
+) -> None:
+    """The referrals of the stay before hear that the person is back, how long after the discharge and after the last contact;
+    their follow-ups end. An admission that was none gives them back."""
+    was = before.readmission_of if before else None
+    undone = stay.status in movement.ABROAD or stay.readmission_of != was
+    if was and undone and before and before.status not in movement.ABROAD and not await stays.readmitted(session, was):
+        left = await stays.get_stay(session, was)
+        assert left is not None
+        for referral in await referrals.from_stay(session, was):
+            async with steps.on_referral(session, actor, referral, now) as moving:
+                started = moving.loop
+                person_steps.tell_parties(moving, "undo-readmit", stay=str(stay.id), former=str(was))
+                if schedule.discharged(left) and (settling.is_open(started) or started.parent.status == "completed"):
+                    moving.loop = schedule.placed(started, left, None, now, moving.practice)
+                    person_steps.tell_follow_ups(moving, started)
+    if former is None or former.id == was:
+        return
+    assert stay.started_at is not None and former.ended_at is not None
+    for referral in await referrals.from_stay(session, former.id):
+        async with steps.on_referral(session, actor, referral, now) as moving:
+            started = moving.loop
+            contact = await store.last_contact(session, referral)
+            since = max((stay.started_at - contact).days, 0) if contact else None
+            person_steps.tell_parties(
+                moving, "readmit", READMITTED, stay=str(stay.id), former=str(former.id),
+                days=(stay.started_at - former.ended_at).days, since_contact=since,
+            )  # fmt: skip
+            moving.loop = schedule.readmitted(started, now)
+            person_steps.tell_follow_ups(moving, started)
+            person_steps.tell_close(moving)
 
 
 async def catch_up(session: Session, actor: Actor, referral: Id, now: datetime) -> None:
@@ -59,8 +133,10 @@ async def catch_up(session: Session, actor: Actor, referral: Id, now: datetime) 
     found = await referrals.referral(session, referral)
     stay = await stays.get_stay(session, found.stay) if found and found.stay else None
     if stay is not None and schedule.discharged(stay):
+        person = await person_steps.facts(session, stay.patient)
         async with steps.on_referral(session, actor, referral, now) as moving:
-            _follow(moving, stay, await _lace(session, stay), news=True)
+            await _follow(moving, None, stay, await _lace(session, stay), over=False)
+            await person_steps.follow(moving, person)
 
 
 async def _lace(session: Session, stay: Stay) -> int | None:
@@ -78,54 +154,39 @@ async def risk_known(session: Session, actor: Actor, patient: Id, now: datetime)
         if stay is not None and schedule.discharged(stay):
             lace = await _lace(session, stay)
             async with steps.on_referral(session, actor, referral, now) as moving:
-                _follow(moving, stay, lace, news=False)
+                await _follow(moving, stay, stay, lace, over=await stays.readmitted(session, stay.id))
 
 
 def _end_of(stay: Stay) -> tuple[bool, datetime | None, str | None]:
     return schedule.discharged(stay), stay.ended_at, stay.disposition
 
 
-def _follow(moving: steps.Turn, stay: Stay, lace: int | None, news: bool) -> None:
-    """Let the follow-ups of one referral follow the stay, and tell what changed."""
-    before, now = moving.loop, moving.now
+def _died(stay: Stay) -> bool:
+    return schedule.discharged(stay) and stay.disposition == schedule.DIED
+
+
+async def _follow(moving: steps.Turn, before: Stay | None, stay: Stay, lace: int | None, *, over: bool) -> None:
+    """Let one referral follow the stay, and tell what changed; `over`: the person was admitted again since, so that nobody
+    calls after this stay any more."""
+    loop, now = moving.loop, moving.now
     ended = schedule.discharged(stay)
-    if not ended and before.referral.stay != stay.id:
+    own = loop.referral.stay in (None, stay.id, stay.readmission_of)
+    if own and settling.is_open(loop):
+        for kind in movement.news(before, stay):
+            if before and kind == "move-ward":
+                person_steps.tell_parties(moving, kind, stay=str(stay.id), changed=movement.moved(before, stay))
+            else:
+                person_steps.tell_parties(moving, kind, stay=str(stay.id))
+    if not ended and not own:
         return
     if not ended:
-        moving.loop = schedule.called_off(before, CALLED_OFF, now, begun=False)
-    elif stay.disposition == schedule.DIED:
-        moving.loop = schedule.called_off(before, DEAD, now, begun=True)
-    else:
-        moving.loop = schedule.placed(before, stay, lace, now, moving.practice)
-    if ended and news and (before.parent.open or before.parent.status == "completed"):
-        moving.tell("discharge", schedule.owner(before) or before.parent, disposition=stay.disposition)
-        if stay.disposition == schedule.DIED and schedule.proposes(before.referral):
-            # The offer of bereavement support to the family: somebody decides whom to ask, and how.
-            moving.tell("offer-bereavement", before.parent)
-    _tell_changes(moving, before)
-    _tell_close(moving)
-
-
-def _tell_close(moving: steps.Turn) -> None:
-    """Say that the last follow-up has ended, and the referral with it; while a crisis is up it stays open."""
-    assert moving.before is not None
-    pending = any(task.open for task in moving.before.follow_ups)
-    loop = moving.loop
-    if pending and not (loop.parent.open or loop.referral.crisis or any(task.open for task in loop.follow_ups)):
-        moving.tell("close", loop.parent)
-
-
-def _tell_changes(moving: steps.Turn, before: Loop) -> None:
-    old = {task.id: task for task in before.follow_ups}
-    for task in moving.loop.follow_ups:
-        was = old.get(task.id)
-        window = task.follow_up.window if task.follow_up else None
-        if was is None:
-            moving.tell("follow-up", task, window=window)
-        elif was.open and not task.open:
-            moving.tell("cancel", task, task.reason, window=window)
-        elif was != task:
-            moving.tell("move", task, window=window)
+        if loop.referral.stay == stay.id or (before and schedule.discharged(before)):
+            moving.loop = schedule.called_off(loop, CALLED_OFF, now, begun=False)
+    elif not _died(stay) and not over:
+        moving.loop = schedule.placed(loop, stay, lace, now, moving.practice)
+    if ended and (before is None or _end_of(before) != _end_of(stay)) and (loop.parent.open or loop.parent.status == "completed"):  # fmt: skip
+        moving.tell("discharge", schedule.owner(loop) or loop.parent, disposition=stay.disposition)
+    person_steps.tell_follow_ups(moving, loop)
 
 
 async def attempt(session: Session, actor: Actor, new: NewAttempt, body: bytes, now: datetime) -> Loop:
@@ -208,10 +269,10 @@ async def outcome(
         moving.tell("outcome", task, outcome=code)
         if code in FINAL:
             moving.loop = schedule.called_off(before, _why(code), now, begun=True, but=task.id)
-            _tell_changes(moving, before)
+            person_steps.tell_follow_ups(moving, before)
         if code == "crisis":
             _raise_crisis(moving, task)
-        _tell_close(moving)
+        person_steps.tell_close(moving)
     return moving.loop
 
 

@@ -83,8 +83,8 @@ def owner(loop: Loop) -> Task | None:
 
 
 def proposes(referral: Referral) -> bool:
-    """Whether attempts are proposed at all: never for a person who must not be contacted, nor for N12 to N14."""
-    return not referral.contact_prohibited and SUPERVISED.isdisjoint(referral.needs)
+    """Whether attempts are proposed at all: never for a person who must not be contacted or has died, nor for N12 to N14."""
+    return not (referral.contact_prohibited or referral.deceased) and SUPERVISED.isdisjoint(referral.needs)
 
 
 def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Practice) -> Loop:
@@ -94,7 +94,7 @@ def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Pr
     person declined, was lost or has died; nor one that names no stay and was placed after the last window had closed.
     """
     assert stay.ended_at is not None
-    if not (loop.parent.open or loop.parent.status == "completed"):
+    if loop.referral.deceased or not (loop.parent.open or loop.parent.status == "completed"):
         return loop
     if any(task.follow_up and task.follow_up.outcome in FINAL for task in loop.follow_ups):
         return loop
@@ -103,7 +103,7 @@ def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Pr
         return loop
     share = owner(loop)
     for span in wanted:
-        old = next((task for task in reversed(loop.follow_ups) if _stands_for(task, span.code)), None)
+        old = next((task for task in reversed(loop.follow_ups) if _stands_for(task, span.code, stay.id)), None)
         visit = span.code == practice.follow_up_visit and lace is not None and lace >= practice.lace_high
         if old is None:
             loop = loop.with_follow_up(_made(loop, share, span, visit, stay, now, practice))
@@ -117,14 +117,40 @@ def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Pr
     return loop
 
 
-def _stands_for(task: Task, window: str) -> bool:
-    """Whether the follow-up fills the window: one that was called off before it brought anything leaves it free."""
+UNDONE = frozenset({"deceased", "readmitted"})
+"""Reasons for which the service itself ended a follow-up, and which may turn out to be errors."""
+
+
+def _stands_for(task: Task, window: str, stay: Id) -> bool:
+    """Whether the follow-up fills the window after this stay: one that was called off before it brought anything leaves it
+    free, and so does one that the service ended on news that did not hold."""
     told = task.follow_up
-    return (
-        told is not None
-        and told.window == window
-        and (task.status not in ("cancelled", "entered-in-error") or told.begun)
-    )
+    if told is None or told.window != window or told.stay not in (None, stay):
+        return False
+    if not task.open and task.reason and task.reason.code in UNDONE and told.outcome in (None, "readmitted"):
+        return False
+    return task.status not in ("cancelled", "entered-in-error") or told.begun
+
+
+def readmitted(loop: Loop, now: datetime) -> Loop:
+    """The person is in hospital again: the follow-up that was due next has that as its outcome, the others are called off.
+    The new stay's end makes new ones."""
+    first = True
+    for task in sorted(loop.follow_ups, key=lambda each: (each.window_to is None, each.window_to, each.id)):
+        if not task.open or task.follow_up is None:
+            continue
+        if first:
+            told = msgspec.structs.replace(task.follow_up, outcome="readmitted")
+            loop = loop.with_follow_up(
+                ended(msgspec.structs.replace(task, follow_up=told), "completed", READMITTED, now)
+            )
+        else:
+            loop = loop.with_follow_up(ended(task, "cancelled", READMITTED, now))
+        first = False
+    return loop
+
+
+READMITTED = Reason("readmitted", "The person was admitted again.")
 
 
 def _kind(task: Task) -> tuple[bool, bool]:
@@ -152,7 +178,7 @@ def _made(
         patient=referral.patient,
         contact_prohibited=referral.contact_prohibited,
         accepted_at=now,
-        follow_up=FollowUp(span.code),
+        follow_up=FollowUp(span.code, stay=stay.id),
     )
     if share is not None:
         # What stands in the person's place should the consent be withdrawn.
@@ -200,12 +226,16 @@ def attempted(task: Task, channel: str, reached: bool, referral: Referral, at: d
 ENDED_AS = {"completed": "closed", "failed": "failed", "cancelled": "withdrawn"}
 
 
+def unproposed(task: Task) -> Task:
+    """The follow-up without a next attempt: a person decides."""
+    told = task.follow_up and msgspec.structs.replace(task.follow_up, proposed_at=None, proposed_channel=None)
+    return msgspec.structs.replace(task, follow_up=told)
+
+
 def ended(task: Task, status: str, reason: Reason | None, now: datetime) -> Task:
     """The follow-up is over; nothing is proposed any more."""
-    told = task.follow_up and msgspec.structs.replace(task.follow_up, proposed_at=None, proposed_channel=None)
     return msgspec.structs.replace(
-        task, status=status, business_status=ENDED_AS[status], reason=reason, due_at=None, ended_at=now, updated_at=now,
-        follow_up=told,
+        unproposed(task), status=status, business_status=ENDED_AS[status], reason=reason, due_at=None, ended_at=now, updated_at=now,
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """SQL of contact attempts."""
 
+from datetime import datetime
+
 from asyncpg import Record as Row
 
 from service.db import Session
@@ -22,6 +24,23 @@ async def add(session: Session, a: Attempt) -> bool:
             ADD, a.id, a.task, a.referral, a.patient, a.owner, a.worker, a.channel, a.at, a.reached, code, text, a.recorded_at
         )
     )  # fmt: skip
+
+
+# Two-way contact: an attempt that reached the person, or work that was done with them.
+LAST_CONTACT = """
+SELECT max(at) FROM (
+    SELECT max(a.at) AS at FROM contact_attempt a JOIN task t ON t.id = a.task_id
+    WHERE t.referral_id = $1 AND t.kind = 'follow-up' AND a.reached
+    UNION ALL
+    SELECT max(coalesce(i.ended_at, i.started_at)) FROM intervention i JOIN task t ON t.id = i.task_id
+    WHERE t.referral_id = $1 AND t.kind = 'share' AND i.status = 'completed'
+) AS contacts
+"""
+
+
+async def last_contact(session: Session, referral: Id) -> datetime | None:
+    """When somebody last was in contact with the person of a referral, whoever it was; needs the platform's scope."""
+    return await session.fetchval(LAST_CONTACT, referral)
 
 
 OF_TASK = f"SELECT {COLUMNS} FROM contact_attempt WHERE task_id = $1 ORDER BY at, id"

@@ -8,7 +8,7 @@ from service.access.model import Actor
 from service.db import Session
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.patients import identity, store
-from service.patients.model import Identifier, Patient, Stay
+from service.patients.model import CITIZEN_NUMBER, Identifier, Patient, Stay
 from service.records import store as records
 from service.records.model import Record
 from service.values import Id
@@ -33,6 +33,9 @@ async def find(
             key="identity-conflict",
         )
     known = found[0] if found else None
+    if known and known.merged_into:
+        # Absorbed while this waited for its lock.
+        known = await store.get(session, await store.living(session, known.id))
     if known and lock and identity.contradicting(known.identifiers, numbers):
         raise Conflict(
             "The patient with this number has another citizen number here; correct one of them first.",
@@ -45,6 +48,9 @@ async def find(
 def checked(patient: Patient) -> Patient:
     """The person with their numbers in the form in which they are kept. Raises Invalid with every fault of them."""
     numbers = tuple(sorted({identity.normalised(i) for i in patient.identifiers}))
+    if any(number.system == CITIZEN_NUMBER for number in numbers):
+        # Whoever has a number has no reason for having none: the unidentified patient was identified.
+        patient = msgspec.structs.replace(patient, no_identifier_reason=None)
     issues = identity.faults(numbers, patient.birth_date, patient.no_identifier_reason)
     if issues:
         raise Invalid("The patient's identity does not hold.", issues=issues)
@@ -144,6 +150,7 @@ async def add_supporting(
     """
     if actor.side != "hospital":
         raise Forbidden("This is recorded by a hospital.", key="wrong-actor")
+    patient = await store.living(session, patient)
     person = await store.get(session, patient)
     if person is None or person.hospital != actor.organization:
         raise Invalid("The subject is not a patient that is known here.", at="subject", code="not-found")

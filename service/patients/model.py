@@ -34,6 +34,26 @@ class Patient(msgspec.Struct, frozen=True):
     no_identifier_reason: str | None = None
     deceased: bool = False
     received: int = 1
+    merged_into: Id | None = None
+    """The record that took this one in, and answers in its place."""
+
+
+class Merge(msgspec.Struct, frozen=True):
+    """Two records of one hospital that were found to be of one person: `survivor` took in `absorbed`. `added`, of a merge that
+    was undone: what came to the survivor since, type and id; it stays there, and a person looks at it."""
+
+    id: Id
+    hospital: Id
+    survivor: Id
+    absorbed: Id
+    at: datetime
+    survivor_deceased: bool = False
+    survivor_reason: str | None = None
+    """Why the survivor had no identifier before."""
+    absorbed_received: int = 1
+    """The version in which the absorbed record was last received before the merge."""
+    undone_at: datetime | None = None
+    added: tuple[tuple[str, Id], ...] = ()
 
 
 StayClass = Literal["in", "out", "emergency"]

@@ -11,7 +11,7 @@ from service.values import Id
 PATIENT = """id, hospital_id, version, name, phone, birth_date, gender, address, region, language, no_identifier_reason, deceased,
  received, updated_at"""
 
-_WHOLE = f"""SELECT {PATIENT},
+_WHOLE = f"""SELECT {PATIENT}, merged_into,
     ARRAY(SELECT ARRAY[i.system, i.value] FROM patient_identifier i WHERE i.patient_id = patient.id ORDER BY 1) AS identifiers
 FROM patient"""
 
@@ -49,8 +49,21 @@ def _patient(row: Row) -> Patient:
         id=row["id"], hospital=row["hospital_id"], version=row["version"], name=row["name"], phone=row["phone"],
         birth_date=row["birth_date"], gender=row["gender"], address=row["address"], region=row["region"], language=row["language"],
         no_identifier_reason=row["no_identifier_reason"], deceased=row["deceased"], received=row["received"],
-        updated_at=row["updated_at"], identifiers=tuple(Identifier(system, value) for system, value in row["identifiers"] or ()),
+        updated_at=row["updated_at"], merged_into=row["merged_into"], identifiers=tuple(Identifier(system, value) for system, value in row["identifiers"] or ()),
     )  # fmt: skip
+
+
+# Whoever adds something to a person holds the row in this way until the commit: a merge waits for it, or it sees the merge.
+LIVING = "SELECT id, merged_into FROM patient WHERE id = $1 FOR KEY SHARE"
+
+
+async def living(session: Session, id: Id) -> Id:
+    """The record that answers for this person, which is another one where it was absorbed; from here on it stays so until
+    the transaction ends. An id that the scope does not know stays what it is."""
+    row = await session.fetchrow(LIVING, id)
+    if row is None or row["merged_into"] is None:
+        return id
+    return await living(session, row["merged_into"])
 
 
 # A number that another transaction gives to another patient meanwhile raises UniqueViolationError: the request is
@@ -59,6 +72,9 @@ SAVE = f"""
 WITH gone AS (
     DELETE FROM patient_identifier WHERE patient_id = $1 AND $17
     AND (system, value) NOT IN (SELECT * FROM unnest($15::text[], $16::text[]))
+    AND NOT EXISTS (SELECT 1 FROM patient_merge_row j JOIN patient_merge m ON m.id = j.merge_id
+                    WHERE j.hospital_id = $2 AND j.system = patient_identifier.system AND j.value = patient_identifier.value
+                    AND m.undone_at IS NULL)
 ), numbers AS (
     INSERT INTO patient_identifier (hospital_id, system, value, patient_id)
     SELECT $2, n.system, n.value, $1 FROM unnest($15::text[], $16::text[]) AS n(system, value)
@@ -76,7 +92,8 @@ RETURNING version
 
 
 async def save(session: Session, patient: Patient, *, whole: bool = False) -> bool:
-    """Insert or update; False when another update came first. `whole`: numbers that the patient had besides are dropped."""
+    """Insert or update; False when another update came first. `whole`: numbers that the patient had besides are dropped, but
+    for those of a record that was merged into it."""
     p = patient
     stored = await session.fetchval(
         SAVE, p.id, p.hospital, p.version, p.name, p.phone, p.birth_date, p.gender, p.address, p.region, p.language,
@@ -84,6 +101,14 @@ async def save(session: Session, patient: Patient, *, whole: bool = False) -> bo
         whole,
     )  # fmt: skip
     return stored is not None
+
+
+DIED = "SELECT EXISTS (SELECT 1 FROM stay WHERE patient_id = $1 AND status = 'finished' AND disposition = '5')"
+
+
+async def died(session: Session, patient: Id) -> bool:
+    """Whether a stay of the person ended in death."""
+    return bool(await session.fetchval(DIED, patient))
 
 
 STAY = """id, hospital_id, patient_id, version, status, number_system, number, started_at, ended_at, disposition, destination_region,
@@ -99,6 +124,31 @@ async def get_stay(session: Session, id: Id, *, lock: bool = False) -> Stay | No
     """The stay. With `lock` nobody else changes it until the transaction ends, and what another was changing is seen."""
     row = await session.fetchrow(LOCK_STAY if lock else GET_STAY, id)
     return _stay(row) if row else None
+
+
+# What ended in death or was never discharged is followed by no readmission; nor is a visit to the out-patients.
+FORMER = f"""
+SELECT {STAY} FROM stay
+WHERE patient_id = $1 AND hospital_id = $2 AND id <> $3 AND status = 'finished' AND disposition IS NOT NULL AND disposition <> '5'
+  AND (class IS NULL OR class = 'in') AND ended_at <= $4 AND ended_at >= $4::timestamptz - make_interval(days => $5)
+ORDER BY ended_at DESC, id DESC LIMIT 1
+"""
+
+
+async def former_stay(session: Session, stay: Stay, days: int) -> Stay | None:
+    """The patient's last stay at this hospital that ended alive within so many days before this one began."""
+    row = await session.fetchrow(FORMER, stay.patient, stay.hospital, stay.id, stay.started_at, days)
+    return _stay(row) if row else None
+
+
+READMITTED = """
+SELECT EXISTS (SELECT 1 FROM stay WHERE readmission_of = $1 AND status NOT IN ('planned', 'cancelled', 'entered-in-error', 'unknown'))
+"""
+
+
+async def readmitted(session: Session, stay: Id) -> bool:
+    """Whether a readmission followed this stay."""
+    return bool(await session.fetchval(READMITTED, stay))
 
 
 STAY_BY_NUMBER = f"SELECT {STAY} FROM stay WHERE hospital_id = $1 AND number_system = $2 AND number = $3"

@@ -30,6 +30,7 @@ async def record_consent(
     `signers`: the RelatedPersons who sign; `lacks_capacity`: the hospital says that the person cannot decide.
     """
     steps.only(actor, "hospital")
+    consent = msgspec.structs.replace(consent, patient=await patients.living(session, consent.patient))
     patient = await patients.get(session, consent.patient)
     if patient is None or patient.hospital != actor.organization:
         raise NotFound("The consent's patient is not known here.", at="patient")
@@ -76,8 +77,10 @@ async def record_basis(session: Session, actor: Actor, basis: Consent, body: byt
     referral = await store.referral(session, basis.referrals[0])
     if referral is None:
         raise NotFound("There is no such referral.", at="target")
+    # Of a record that is being merged it is the survivor's.
+    living = await patients.living(session, referral.patient)
     basis = msgspec.structs.replace(
-        basis, patient=referral.patient, hospital=referral.hospital, version=1, recorded_by=actor.id, recorded_at=now
+        basis, patient=living, hospital=referral.hospital, version=1, recorded_by=actor.id, recorded_at=now
     )
     if not await consents.save(session, basis, grounds.next_change(basis, now)):
         raise Conflict("This lawful basis was recorded before.", key="duplicate", code="duplicate")

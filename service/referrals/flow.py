@@ -83,7 +83,7 @@ async def submit(
         patient=patient.id, parent=new.task, status="active", needs=new.needs, urgency=new.urgency, effective_urgency=urgency,
         age_band=codes.age_band(patient.birth_date, local_day(now)), gender=patient.gender, received=1, authored_at=new.authored_at,
         updated_at=now, stay=new.stay, region=region, language=new.language or patient.language, preferred=new.preferred,
-        contact_prohibited=new.contact_prohibited, replaces=new.replaces,
+        contact_prohibited=new.contact_prohibited, replaces=new.replaces, deceased=patient.deceased,
     )  # fmt: skip
     parent = Task(
         id=new.task, kind="parent", version=0, referral=new.id, hospital=actor.organization, status="requested", urgency=urgency,

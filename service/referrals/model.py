@@ -61,7 +61,8 @@ class Output(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a follow-up Task knows besides: the name of its window (`T2`, `D7`, …), whether it is a visit, whether to ask
-    at the receiving institution, the channels tried so far, the next attempt as proposed, and the outcome's code.
+    at the receiving institution, the channels tried so far, the next attempt as proposed, the outcome's code, and the stay
+    after which it is.
 
     Nothing is proposed where a supervisor decides each step, nor after the last channel.
     """
@@ -73,6 +74,7 @@ class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
     proposed_at: datetime | None = None
     proposed_channel: str | None = None
     outcome: str | None = None
+    stay: Id | None = None
 
     @property
     def begun(self) -> bool:
@@ -116,6 +118,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     filler_version: int = 0
     filler_at: datetime | None = None
     """When the filler ServiceRequest last changed."""
+    stand_in_version: int = 1
+    stand_in_at: datetime | None = None
+    """When the per-offer Patient last changed, if it did."""
     part_of: Id | None = None
     """The parent Task of a share."""
     safety: bool = False
@@ -222,6 +227,8 @@ class Referral(msgspec.Struct, frozen=True, omit_defaults=True):
     preferred: Id | None = None
     contact_prohibited: bool = False
     replaces: Id | None = None
+    deceased: bool = False
+    """The person has died: nobody is contacted any more, nothing is proposed."""
     crisis: Crisis | None = None
     follow_up: bool = False
     reason: Reason | None = None

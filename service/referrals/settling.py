@@ -150,15 +150,21 @@ def next_step(loop: Loop, now: datetime, practice: Practice) -> NextStep | None:
 
 
 def unplaced(loop: Loop) -> bool:
-    """Whether a need has found nobody: no share of it is out, goes on, succeeded, failed after it was taken, or was taken
-    back. Of a split referral no part is forgotten, and none completes over a part that all have declined (moves.md)."""
+    """Whether a need has found nobody: of a split referral no part is forgotten, and none completes over a part that all have
+    declined (moves.md)."""
+    return bool(unplaced_needs(loop))
+
+
+def unplaced_needs(loop: Loop) -> set[str]:
+    """The needs that have found nobody: no share of them is out, goes on, succeeded, failed after it was taken, or was taken
+    back."""
     placed = {
         need
         for share in loop.shares
         if share.open or share.status in ("completed", "failed") or share.business_status == "withdrawn"
         for need in share.needs
     }
-    return not placed.issuperset(loop.referral.needs)
+    return set(loop.referral.needs) - placed
 
 
 def _share_step(loop: Loop, share: Task, now: datetime, practice: Practice) -> NextStep | None:

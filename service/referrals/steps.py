@@ -240,7 +240,13 @@ def _tell_disclosure(moving: Turn) -> None:
     by = ROUTER if moving.actor.side == "agency" else None
     for task in (*moving.loop.shares, *moving.loop.follow_ups):
         old = known.get(task.id)
-        if old and old.agency and old.agency == task.agency and old.accepted_at and old.patient != task.patient:
+        if (
+            old
+            and old.agency
+            and old.agency == task.agency
+            and old.accepted_at
+            and bool(old.patient) != bool(task.patient)
+        ):
             moving.tell("disclose" if task.patient else "conceal", task, by=by)
         if "worker" in task.clocks and not (old and "worker" in old.clocks):
             # Who is meant by the declaration, and by whom it was made, is told to nobody.

@@ -9,6 +9,7 @@ import msgspec
 
 from service.db import Session
 from service.referrals.model import Loop, NextStep, Referral, Task
+from service.safety.contact import SUPERVISED
 from service.values import URGENCIES, Id, write_json
 
 _task = msgspec.json.Decoder(Task, float_hook=Decimal)
@@ -180,7 +181,7 @@ SAVE_REFERRAL = """
 WITH referral_row AS (
     UPDATE referral SET version = $2, status = $4, urgency = $5, effective_urgency = $6, stay_id = $7, crisis = $8, crisis_at = $9,
         crisis_by = $10, crisis_owner = $11, follow_up = $12, open = $13, reason_code = $14, reason_text = $15, received = $16,
-        updated_at = $17, contact_prohibited = $19
+        updated_at = $17, contact_prohibited = $19, patient_id = $20, region = $21, language = $22, age_band = $23, gender = $24
     WHERE id = $1 AND version = $2 - 1
     RETURNING id
 )
@@ -195,7 +196,7 @@ async def save_referral(session: Session, r: Referral, open: bool) -> bool:
         SAVE_REFERRAL, r.id, r.version, r.hospital, r.status, r.urgency, r.effective_urgency, r.stay, crisis.state if crisis else None,
         crisis.at if crisis else None, crisis.by if crisis else None, crisis.owner if crisis else None, r.follow_up, open,
         reason.code if reason else None, reason.text if reason else None, r.received, r.updated_at, msgspec.json.encode(r).decode(),
-        r.contact_prohibited,
+        r.contact_prohibited, r.patient, r.region, r.language, r.age_band, r.gender,
     )  # fmt: skip
     return tag == "INSERT 0 1"
 
@@ -369,17 +370,70 @@ async def open_referrals(session: Session, patient: Id, hospital: Id) -> list[Re
     return [_referral.decode(row["snapshot"]) for row in await session.fetch(OPEN_REFERRALS, patient, hospital)]
 
 
+# Domain b-3: for these needs, as for a person who must not be contacted, a supervisor decides each step.
+GUARDED = """
+SELECT EXISTS (SELECT 1 FROM referral WHERE patient_id = $1 AND hospital_id = $2 AND open AND (contact_prohibited OR needs && $3::text[]))
+"""
+
+
+async def guarded(session: Session, patient: Id, hospital: Id) -> bool:
+    """Whether any open referral of the person is one of which nobody is told without a supervisor."""
+    return bool(await session.fetchval(GUARDED, patient, hospital, sorted(SUPERVISED)))
+
+
+PROHIBITED = "SELECT EXISTS (SELECT 1 FROM referral WHERE id = ANY($1) AND open AND contact_prohibited)"
+
+
+async def prohibited(session: Session, referrals: Sequence[Id]) -> bool:
+    """Whether the person must not be contacted by any of these that is open."""
+    return bool(await session.fetchval(PROHIBITED, list(referrals)))
+
+
+# Of every referral, ended ones included, the parent names the person.
+OF_PATIENTS = (
+    "SELECT referral_id, patient_id FROM task WHERE kind = 'parent' AND patient_id = ANY($1) ORDER BY referral_id"
+)
+
+
+async def of_patients(session: Session, patients: Sequence[Id]) -> list[tuple[Id, Id]]:
+    """Every referral of these persons, each with its person, in the order in which they are locked."""
+    return [(row["referral_id"], row["patient_id"]) for row in await session.fetch(OF_PATIENTS, list(patients))]
+
+
+LOCK_MANY = "SELECT 1 FROM referral_counter WHERE referral_id = ANY($1) ORDER BY referral_id FOR UPDATE"
+
+
+async def lock_many(session: Session, referrals: Sequence[Id]) -> None:
+    """Take the counter rows of these referrals, always in the same order."""
+    await session.execute(LOCK_MANY, list(referrals))
+
+
+# After a readmission the referrals of the stay before are concerned too, unless the new one was referred from itself.
 OF_STAY = """
 SELECT id FROM referral WHERE stay_id = $1
 UNION
 SELECT id FROM referral WHERE patient_id = $2 AND hospital_id = $3 AND open AND (stay_id IS NULL OR $4)
+UNION
+SELECT id FROM referral WHERE stay_id = $5 AND open AND NOT EXISTS (SELECT 1 FROM referral WHERE stay_id = $1)
 ORDER BY id
 """
 
 
-async def of_stay(session: Session, stay: Id, patient: Id, hospital: Id, *, every: bool = False) -> list[Id]:
-    """The referrals that a stay's end concerns: its own, and the patient's open ones there that name no stay (or `every` open one)."""
-    return [row["id"] for row in await session.fetch(OF_STAY, stay, patient, hospital, every)]
+async def of_stay(
+    session: Session, stay: Id, patient: Id, hospital: Id, *, every: bool = False, former: Id | None = None
+) -> list[Id]:
+    """The referrals that a stay concerns: its own, and the patient's open ones there that name no stay (or `every` open
+    one); where it is a readmission after the stay `former`, that one's open ones."""
+    rows = await session.fetch(OF_STAY, stay, patient, hospital, every, former)
+    return [row["id"] for row in rows]
+
+
+FROM_STAY = "SELECT id FROM referral WHERE stay_id = $1 ORDER BY id"
+
+
+async def from_stay(session: Session, stay: Id) -> list[Id]:
+    """The referrals that were placed from a stay, open or ended."""
+    return [row["id"] for row in await session.fetch(FROM_STAY, stay)]
 
 
 OWN_OPEN_TASK = """

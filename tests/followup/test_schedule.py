@@ -25,8 +25,11 @@ def end_of(*day: int) -> datetime:
     return local(*day, 23, 59)
 
 
+STAY = new_id()
+
+
 def stay(**values: Any) -> Stay:
-    base = Stay(new_id(), HOSPITAL, PERSON, 1, "finished", MONDAY, ended_at=MONDAY, disposition="1")
+    base = Stay(STAY, HOSPITAL, PERSON, 1, "finished", MONDAY, ended_at=MONDAY, disposition="1")
     return msgspec.structs.replace(base, **values)
 
 
