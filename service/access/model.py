@@ -150,6 +150,7 @@ LOOKS = frozenset(
     {
         "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
         "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
+        "quality-orphans",
     }
 )  # fmt: skip
 """Executions that change no resource."""
