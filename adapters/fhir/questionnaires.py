@@ -3,10 +3,12 @@
 import uuid
 from typing import Any
 
-from service import case_codes
+from service import case_codes, codes
 from service.casework import forms
 from service.casework.forms import FORMS, Form
+from service.safety import reporting
 from service.safety.instruments import INSTRUMENTS, Choice, Instrument, Item
+from service.safety.reporting import Question
 from service.values import Id
 
 Json = dict[str, Any]
@@ -21,7 +23,8 @@ ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 def questionnaires() -> dict[Id, Json]:
     """Every form, by the id under which it is read."""
     found = {(id := _id(each.url)): questionnaire(each, id) for each in INSTRUMENTS.values()}
-    return found | {(id := _id(each.url)): template(each, id) for each in FORMS.values()}
+    found |= {(id := _id(each.url)): template(each, id) for each in FORMS.values()}
+    return found | {(id := _id(reporting.URL)): report(id)}
 
 
 def _id(url: str) -> Id:
@@ -61,6 +64,37 @@ def _asked(item: forms.Item, prefix: str) -> Json:
         said["answerOption"] = [
             {"valueCoding": {"system": system, "code": each.code, **_words("display", each.zh, each.en)}}
             for system, each in item.options
+        ]
+    return said
+
+
+def report(id: Id) -> Json:
+    """The form of a mandatory report."""
+    return {
+        "resourceType": "Questionnaire",
+        "id": str(id),
+        "language": "zh-CN",
+        "url": reporting.URL,
+        "version": "1.0",
+        "name": "MandatoryReport",
+        **_words("title", *reporting.TITLE),
+        "status": "active",
+        "experimental": False,
+        "subjectType": ["Patient"],
+        "publisher": "Yuanshe",
+        "item": [_reported(each, str(number)) for number, each in enumerate(reporting.QUESTIONS, 1)],
+    }
+
+
+def _reported(it: Question, prefix: str) -> Json:
+    said: Json = {"linkId": it.code, "prefix": prefix, **_words("text", it.zh, it.en), "type": it.type}
+    for name in ("required", "repeats"):
+        if getattr(it, name):
+            said[name] = True
+    if it.list:
+        said["answerOption"] = [
+            {"valueCoding": {"system": it.list, "code": each.code, **_words("display", each.zh, each.en)}}
+            for each in codes.LISTS[it.list].concepts
         ]
     return said
 

@@ -12,6 +12,7 @@ from adapters.fhir import (
     conditional,
     consents,
     intake,
+    mandatory,
     profiles,
     reading,
     references,
@@ -248,15 +249,19 @@ async def submit(
     for part in parts:
         if part.type == "Consent":
             await _consent(session, actor, part, names, patient, now)
+    told: dict[Id, tuple[Issue, ...]] = {}
+    for part in parts:
+        if mandatory.is_report(part.type, part.content):
+            with wire.entry(f"Bundle.entry[{part.position}]", part.type):
+                told[part.id] = await mandatory.record(
+                    session, actor, references.rewritten(part.raw, names), part.id, now
+                )
     for part in parts:
         if part.type == "Binary":
             with wire.entry(f"Bundle.entry[{part.position}]", "Binary"):
                 await binary.create(session, actor, references.rewritten(part.raw, names), {}, part.id, now)
-    told = {
-        kept.id: await screening.take(session, actor, kept, now, placed=True)
-        for kept in supporting
-        if kept.type in screening.TYPES
-    }
+    for kept in supporting:
+        told[kept.id] = await screening.take(session, actor, kept, now, placed=True)
     if stay and stay.status == "finished":
         await followup.catch_up(session, actor, new.id, now)
     danger = _facts(parts, new, person or known, now)
@@ -544,9 +549,7 @@ def _supporting(
 ) -> list[Record]:
     kept: list[Record] = []
     for part in parts:
-        if part.type in CORE:
-            continue
-        if part.kept:
+        if part.type in CORE or part.kept or mandatory.is_report(part.type, part.content):
             continue
         body = references.rewritten(part.raw, names)
         read = wire.decode(body, wire.Subject, part.at)

@@ -11,6 +11,7 @@ from adapters.fhir import (
     casefile,
     consents,
     intake,
+    mandatory,
     merges,
     messages,
     reading,
@@ -371,6 +372,12 @@ async def _record(
 ) -> tuple[Issue, ...]:
     """Another resource about a person: a hospital's is kept for who takes the referral, an agency's belongs to its case.
     What its sender is told: of screening, what it comes to."""
+    if mandatory.is_report(type, read_json(body)):
+        if held and held.category != "safety":
+            raise Invalid("A report is recorded as one from the start: send it anew.", at=f"{type}.questionnaire", code="value")  # fmt: skip
+        return await mandatory.record(session, actor, body, id, now)
+    if held and type == "QuestionnaireResponse" and held.category == "safety":
+        raise Invalid("What is sealed stays the record of a report.", at=f"{type}.questionnaire", code="value")
     read = wire.decode(body, wire.Subject, type)
     named = read.subject or read.patient
     about = references.ours(named, "Patient", at=f"{type}.subject")
