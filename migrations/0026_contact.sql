@@ -25,3 +25,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON answer_link TO yuanshe_app;
 -- Who acts by a link is neither a program nor a person with an account.
 ALTER TABLE audit DROP CONSTRAINT audit_actor_kind_check;
 ALTER TABLE audit ADD CONSTRAINT audit_actor_kind_check CHECK (actor_kind IN ('client', 'person', 'system', 'link'));
+
+-- The ledger of contact attempts: what came of each in a code, whether word was left, and which rule of safe contact it broke.
+ALTER TABLE contact_attempt ADD COLUMN result text;
+ALTER TABLE contact_attempt ADD COLUMN broke text;
+COMMENT ON COLUMN contact_attempt.result IS 'A code of urn:yuanshe:contact-result; empty: recorded before there were any';
+COMMENT ON COLUMN contact_attempt.broke IS 'A code of urn:yuanshe:contact-rule: what is done is written down, and a supervisor looks at it';
+-- Whether everything was tried is asked of a referral, across its windows.
+CREATE INDEX contact_attempt_referral ON contact_attempt (referral_id, at, id);
+
+-- Follow-ups by their owners, for the figures of a period.
+CREATE INDEX task_follow_ups_of_hospital ON task (hospital_id, id) WHERE kind = 'follow-up';
+CREATE INDEX task_follow_ups_of_agency ON task (agency_id, id) WHERE kind = 'follow-up';

@@ -66,6 +66,7 @@ ACTIVITY = "urn:yuanshe:activity"
 ABSENCE_REASON = "urn:yuanshe:absence-reason"
 CO_WORK_ROLE = "urn:yuanshe:co-work-role"
 CONTACT_RULE = "urn:yuanshe:contact-rule"
+CONTACT_RESULT = "urn:yuanshe:contact-result"
 CONTACT_ASKED_BY = "urn:yuanshe:contact-asked-by"
 DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
 REGION = "urn:yuanshe:region"
@@ -76,6 +77,8 @@ DUTIES = (
     ("bereavement", "丧亲关怀", "Offer bereavement support to the family"),
     ("review-access", "复核紧急查阅", "Review an access without a ground"),
     ("merge-review", "复核合并后的转介", "Review the referrals of merged records"),
+    ("review-contact", "督导复核不安全的联系", "A supervisor reviews an unsafe contact"),
+    ("refer-new-need", "确认新需求并转介", "Refer a new need that a follow-up found"),
     ("decide-contact", "督导决定联系方式", "A supervisor decides on the contact"),
 )
 """What may be owed on a referral beside its one next step; each is the code of a Task."""
@@ -230,6 +233,8 @@ LISTS: dict[str, CodeList] = {
             ("follow-up", "随访", "Follow-up after discharge"),
             *DUTIES,
             ("outcome", "随访结果", "Outcome of a follow-up"),
+            ("need", "新需求", "New need that a follow-up found"),
+            ("referral", "新转介", "New referral that followed"),
         ),
         # Domain f-7: an offer shows a band, an offer with a safety need only minor, adult or elder.
         _list(
@@ -398,6 +403,19 @@ LISTS: dict[str, CodeList] = {
             ("not-disclosed", "身份已不再披露", "Identity is no longer disclosed"),
             ("deceased", "本人已去世", "The person has died"),
             ("sealed", "已封存", "It is sealed"),
+        ),
+        _list(
+            CONTACT_RESULT, "联系结果", "Results of trying to reach somebody",
+            ("reached", "接通/见到本人", "Reached"),
+            ("no-answer", "无人接听/无人在家", "Nobody answered"),
+            ("busy", "占线/不便交谈", "Busy, or not a good moment"),
+            ("switched-off", "关机/停机", "Switched off"),
+            ("wrong-number", "号码错误", "Wrong number"),
+            ("moved-away", "已搬走", "Moved away"),
+            ("left-message", "已留言/已托人转告", "Left word"),
+            ("refused", "拒绝交谈", "Refused to talk"),
+            ("sent", "已寄出/已发出", "Sent, without an answer yet"),
+            ("other", "其他", "Other"),
         ),
         _list(
             CONTACT_ASKED_BY, "安全联系的提出者", "Who asked for safe contact",

@@ -110,6 +110,12 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By when an agency closes what it did for a person who died: five working days, as for the summary of a closure."""
     readmission_days: int = 31
     """A new stay within so many days after a discharge is a readmission (the front sheet of Chinese medical records counts 31)."""
+    phone_tries: int = 2
+    """How often the telephone is tried before somebody goes there (anchor: US TCM, at least two attempts)."""
+    review_contact: Limit = Limit(8 * HOUR, working=True)
+    """Within which a supervisor looks at an attempt that was not safe."""
+    lost_needs_ladder: bool = True
+    """Whether `lost` is taken only once every rung was tried, or on a supervisor's word."""
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""

@@ -8,7 +8,7 @@ from adapters.fhir import references, wire
 from service import codes
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Forbidden, Invalid, NotFound
+from service.errors import Forbidden, Invalid, Issue, NotFound
 from service.followup import flow as followup
 from service.referrals import crisis_flow, messaging, store
 from service.referrals.model import Risk, Task
@@ -19,8 +19,12 @@ MESSAGE = "urn:yuanshe:message"
 CRISIS = "urn:yuanshe:crisis"
 
 
-async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> None:
-    """Store a Communication and do what it means."""
+CONTACT_RULE = "urn:yuanshe:contact-rule"
+"""Extension of an attempt (valueCode): the rule of safe contact that it broke; said by the service."""
+
+
+async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> tuple[Issue, ...]:
+    """Store a Communication and do what it means; what its sender should know of it all the same."""
     asked = wire.decode(body, wire.Communication, "Communication")
     kind = _kind(asked)
     if asked.sent:
@@ -31,8 +35,7 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
     content["about"] = content["basedOn"] = [{"reference": name} for name in objects]
     body = write_json(content)
     if task is not None and task.kind == "follow-up":
-        await _attempt(session, actor, asked, task, body, id, now)
-        return
+        return await _attempt(session, actor, asked, task, content, id, now)
     if kind == "receipt":
         raise Forbidden("The receipt is written by the service when a share is completed.", key="wrong-actor")
     if kind != "crisis" and task is not None and actor.side != "agency":
@@ -51,6 +54,7 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
         ]
         await messaging.answer(session, actor, _needed(task), tuple(questions), now)
     await messaging.keep(session, actor, referral, task, kind, id, body, asked.status, now)
+    return ()
 
 
 def _kind(asked: wire.Communication) -> str:
@@ -164,8 +168,14 @@ def _risk(asked: wire.Communication) -> Risk | None:
 
 
 async def _attempt(
-    session: Session, actor: Actor, asked: wire.Communication, task: Task, body: bytes, id: Id, now: datetime
-) -> None:
+    session: Session,
+    actor: Actor,
+    asked: wire.Communication,
+    task: Task,
+    content: dict[str, Any],
+    id: Id,
+    now: datetime,
+) -> tuple[Issue, ...]:
     if asked.status not in ("completed", "not-done"):
         raise Invalid(
             "An attempt is completed (somebody was reached) or not-done.", at="Communication.status", code="value"
@@ -178,10 +188,24 @@ async def _attempt(
         raise Invalid("An attempt names its medium.", at="Communication.medium", code="required")
     attempt = followup.NewAttempt(
         id=id, task=task.id, channel=channel, at=wire.instant(asked.sent, "Communication.sent") if asked.sent else now,
-        reached=asked.status == "completed",
+        reached=asked.status == "completed", result=why.code(codes.CONTACT_RESULT) if why else None,
         reason=Reason(next((c.code for c in why.coding if c.code), None), why.text) if why else None,
     )  # fmt: skip
-    await followup.attempt(session, actor, attempt, body, now)
+    warnings: list[Issue] = []
+
+    def kept(broke: str | None) -> bytes:
+        """The record as received, with the rule that the service found broken; what a sender says of that is not taken."""
+        others = [each for each in content.get("extension", ()) if each.get("url") != CONTACT_RULE]
+        said = {key: value for key, value in content.items() if key != "extension"}
+        if broke:
+            rule = codes.label(codes.CONTACT_RULE, broke, "en")
+            text = f"Recorded, but it was not safe: {rule[0].lower()}{rule[1:]}. A supervisor is asked to look at it."
+            warnings.append(Issue(text, "Communication.medium", "business-rule", "warning"))
+            others.append({"url": CONTACT_RULE, "valueCode": broke})
+        return write_json(said | ({"extension": others} if others else {}))
+
+    await followup.attempt(session, actor, attempt, kept, now)
+    return tuple(warnings)
 
 
 PARTICIPATION_MODES = {

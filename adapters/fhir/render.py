@@ -78,6 +78,14 @@ def task(task: Task, received: Json | None = None) -> Json:
         what = "follow-up" if task.kind == "follow-up" else task.item or ""
         said |= {"code": concept(codes.TASK_CODE, what), "requester": ref("Organization", PLATFORM),
                  "basedOn": [ref("ServiceRequest", task.referral)]}  # fmt: skip
+    if proposed := _proposed(task):
+        said["extension"] = [proposed]
+    if task.kind == "duty" and task.item == "refer-new-need":
+        said["reasonCode"] = concept(codes.NEED, task.needs[0])
+        said["input"] = [
+            {"type": concept(codes.TASK_CODE, "need"), "valueCodeableConcept": concept(codes.NEED, need)}
+            for need in task.needs
+        ]
     if person := task.patient or task.stand_in:
         said["for"] = ref("Patient", person)
     if task.kind != "parent" and (owner := _owner(task)):
@@ -93,6 +101,18 @@ def task(task: Task, received: Json | None = None) -> Json:
     if task.notes:
         said["note"] = list(task.notes)
     return _over(received, said, drop=("statusReason", "businessStatus", "restriction", "output")) if received else said
+
+
+PROPOSED = "urn:yuanshe:proposed-contact"
+"""Extension of a follow-up: the next attempt that is safe, by which way and when; absent where a person decides."""
+
+
+def _proposed(task: Task) -> Json | None:
+    told = task.follow_up
+    if not task.open or told is None or told.proposed_at is None or told.proposed_channel is None:
+        return None
+    parts = [{"url": "at", "valueDateTime": instant(told.proposed_at)}, {"url": "channel", "valueCode": told.proposed_channel}]  # fmt: skip
+    return {"url": PROPOSED, "extension": parts}
 
 
 def _owner(task: Task) -> Json | None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from adapters.fhir import references, render, wire
+from adapters.fhir import follow_ups, references, render, wire
 from service import codes
 from service.access.model import Actor
 from service.casework import flow as casework
@@ -24,7 +24,6 @@ UNREAD = frozenset(
 )
 """Said by the service, or of no consequence: neither read nor compared."""
 
-OUTCOME = "urn:yuanshe:follow-up-outcome"
 OUR_REASONS = ("urn:yuanshe:decline-reason", "urn:yuanshe:closure-reason", codes.ACCESS_REVIEW)
 
 
@@ -239,19 +238,14 @@ async def _share(session: Session, actor: Actor, current: Task, asked: wire.Task
 async def _follow_up(
     session: Session, actor: Actor, current: Task, asked: wire.Task, content: dict[str, Any], now: datetime
 ) -> None:
-    for position, (read, element) in enumerate(zip(asked.output, content.get("output") or [], strict=True)):
-        code = read.value_concept.code(OUTCOME) if read.value_concept else None
-        if code is None:
-            raise Invalid(
-                "A follow-up's output is its outcome, a code of urn:yuanshe:follow-up-outcome.",
-                at=f"Task.output[{position}]",
-                code="value",
-            )
-        if any(output.element == element for output in current.outputs):
-            continue
+    said = follow_ups.said(current, asked, content)
+    if said is not None:
+        need = follow_ups.new_need(current, said.needs, said.text, now) if said.needs else None
+        also = follow_ups.besides(said, need if actor.side == "hospital" else None)
         await followup.outcome(
-            session, actor, current.id, code, now, element, asked.status if asked.status != current.status else None
-        )
+            session, actor, current.id, said.code, now, said.element, asked.status if asked.status != current.status else None,
+            reason=_new_reason(current, asked), supervisor=said.supervisor, need=need, also=also,
+        )  # fmt: skip
         return
     if asked.status != current.status:
         if asked.status == "entered-in-error":
@@ -267,6 +261,10 @@ async def _duty(
 ) -> None:
     why = _new_reason(current, asked)
     match asked.status:
+        case "completed" if current.item == "refer-new-need" and current.open:
+            text = next((note.get("text") for note in current.notes), None)
+            need = follow_ups.new_need(current, current.needs, text, now)
+            await followup.refer_new_need(session, actor, current.id, need, now)
         case "completed":
             await duties.complete(session, actor, current.id, outputs(asked, content), why or current.reason, now)
         case "cancelled":

@@ -287,6 +287,7 @@ class TaskOutput(Struct, frozen=True):
     type: Concept
     value_reference: Reference | None = msgspec.field(default=None, name="valueReference")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
+    extension: tuple[Extension, ...] = ()
 
 
 class Task(Struct, frozen=True):

@@ -77,7 +77,7 @@ async def create(session: Session, actor: Actor, type: str, body: bytes, id: Id,
             case "Task":
                 return Stored("Task", id, (await tasks.create(session, actor, body, id, now)).version)
             case "Communication":
-                await messages.create(session, actor, body, id, now)
+                return Stored(type, id, 1, warnings=await messages.create(session, actor, body, id, now))
             case "Procedure":
                 await _procedure(session, actor, body, id, now)
             case "Provenance":

@@ -1,5 +1,7 @@
 """What people do after a stay has ended: discharge, try to reach the person, say what came of it."""
 
+import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,16 +13,18 @@ from service.db import Session
 from service.directory import steps as directory
 from service.errors import Conflict, Forbidden, Invalid
 from service.followup import movement, person_steps, schedule, store
-from service.followup.model import FINAL, Attempt, NewAttempt, status_after
+from service.followup.model import FINAL, FOLLOW_UP_SYSTEM, Attempt, NewAttempt, NewNeed, status_after
 from service.patients import flow as patients
 from service.patients import store as stays
 from service.patients.model import Stay
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import crisis, settling, steps
+from service.referrals import clocks, contact_flow, crisis, duties, ladder, settling, steps
+from service.referrals import flow as referring
 from service.referrals import store as referrals
-from service.referrals.model import CrisisOwner, Loop, Output, Task
+from service.referrals.model import CrisisOwner, Loop, NewReferral, Output, Task
 from service.safety import store as safety
+from service.safety.contact import forbids
 from service.values import Id, Reason, local_day
 
 READMITTED = Reason("readmitted", "The person is in hospital again.")
@@ -183,15 +187,22 @@ async def _follow(moving: steps.Turn, before: Stay | None, stay: Stay, lace: int
         if loop.referral.stay == stay.id or (before and schedule.discharged(before)):
             moving.loop = schedule.called_off(loop, CALLED_OFF, now, begun=False)
     elif not _died(stay) and not over:
-        moving.loop = schedule.placed(loop, stay, lace, now, moving.practice)
+        rules = await contact_flow.rules_on(moving.session, loop.referral)
+        moving.loop = schedule.placed(loop, stay, lace, now, moving.practice, rules)
     if ended and (before is None or _end_of(before) != _end_of(stay)) and (loop.parent.open or loop.parent.status == "completed"):  # fmt: skip
         moving.tell("discharge", schedule.owner(loop) or loop.parent, disposition=stay.disposition)
     person_steps.tell_follow_ups(moving, loop)
 
 
-async def attempt(session: Session, actor: Actor, new: NewAttempt, body: bytes, now: datetime) -> Loop:
+async def attempt(
+    session: Session, actor: Actor, new: NewAttempt, body: Callable[[str | None], bytes] | bytes, now: datetime
+) -> Loop:
     """The follow-up's owner tried to reach the person, before the window or within it; where nobody was reached, the
-    next attempt is proposed. `body` is the record as received; only its owner reads it."""
+    next safe attempt is proposed. An attempt that was not safe is written down all the same, because it was made, and a
+    supervisor is to look at it.
+
+    `body` is the record as received, or what makes it, told the rule that was broken (urn:yuanshe:contact-rule) or None; only
+    its owner reads it."""
     async with steps.turn(session, actor, new.task, now) as moving:
         task = _own(moving, new.task)
         _is_open(task)
@@ -209,23 +220,51 @@ async def attempt(session: Session, actor: Actor, new: NewAttempt, body: bytes, 
             )
         if new.worker and not await directory.works_for(session, new.worker, actor.organization):
             raise Invalid("Who tried is not a worker of this agency.", at="sender", key="foreign-worker")
+        if new.result is not None and not codes.known(codes.CONTACT_RESULT, new.result):
+            raise Invalid(f"A result is a code of {codes.CONTACT_RESULT}.", at="statusReason", code="code-invalid")
+        if new.reached != (new.result == "reached") and new.result is not None:
+            raise Invalid(
+                "Who was reached was reached: the result and the status differ.", at="statusReason", code="value"
+            )
+        rules = await contact_flow.rules_on(session, moving.loop.referral)
+        broke = forbids(rules, new.channel, new.at, leaves_message=new.result == "left-message")
         made = Attempt(
             id=new.id, task=task.id, referral=task.referral, patient=task.patient, owner=actor.organization, channel=new.channel,
             at=new.at, reached=new.reached, recorded_at=now, reason=new.reason, worker=new.worker or actor.worker or task.worker,
+            result=new.result or ("reached" if new.reached else "other"), broke=broke,
         )  # fmt: skip
         if not await store.add(session, made):
             raise Conflict("This attempt was recorded before.", key="duplicate", code="duplicate")
         await records.keep(
             session,
-            [Record(new.id, 1, "Communication", "message", actor.organization, body, now, hospital=task.hospital, agency=task.agency,
+            [Record(new.id, 1, "Communication", "message", actor.organization, body if isinstance(body, bytes) else body(broke), now, hospital=task.hospital, agency=task.agency,
                     patient=task.patient, referral=task.referral, task=task.id, status="completed" if new.reached else "not-done",
                     code="contact")],
         )  # fmt: skip
-        tried = schedule.attempted(task, new.channel, new.reached, moving.loop.referral, new.at, session.practice)
+        tried = schedule.attempted(
+            task, new.channel, new.reached, moving.loop.referral, new.at, session.practice, rules, made.result
+        )
         moving.loop = moving.loop.with_follow_up(msgspec.structs.replace(tried, updated_at=now))
         # How and with what success an agency tried is its own; the hospital reads the outcome.
         moving.tell("attempt", tried)
+        if broke:
+            await _to_supervisor(moving, made)
     return moving.loop
+
+
+async def _to_supervisor(moving: steps.Turn, made: Attempt) -> None:
+    """A supervisor of whoever tried looks at an attempt that was not safe: sealed, for what the rule is for is nobody's news."""
+    supervisors = await directory.supervisors(moving.session, made.owner, local_day(moving.now))
+    by = clocks.begin(moving.practice.review_contact, moving.now, moving.practice).due
+    duties.owe(
+        moving,
+        "review-contact",
+        made.owner,
+        by,
+        worker=supervisors[0] if supervisors else None,
+        about=made.id,
+        sealed=True,
+    )
 
 
 async def outcome(
@@ -236,14 +275,24 @@ async def outcome(
     now: datetime,
     element: dict[str, Any] | None = None,
     status: str | None = None,
+    *,
+    reason: Reason | None = None,
+    supervisor: Id | None = None,
+    need: NewNeed | None = None,
+    also: tuple[Output, ...] = (),
 ) -> Loop:
     """What came of a follow-up, as a code of urn:yuanshe:follow-up-outcome. `lost` and `declined` fail it, `deceased`
     cancels it, `unreachable` leaves it open, every other outcome completes it; `declined`, `lost` and `deceased` are
     final and cancel the rest; `crisis` raises a crisis on the referral.
 
-    `element` is the output as received; `status` what the caller asks for, which must agree with the outcome. The same
-    outcome again changes nothing.
+    `lost` needs every safe rung of the ladder to have been tried, or the word of a `supervisor` with a `reason`. With
+    `new-need` a `need` becomes a referral in the same step: the hospital's own at once, an agency's as soon as the hospital,
+    whose duty it is then, confirms it.
+
+    `element` is the output as received, `also` further ones; `status` what the caller asks for, which must agree with the
+    outcome. The same outcome again changes nothing.
     """
+    refers = need if need and actor.side == "hospital" else None
     async with steps.turn(session, actor, task_id, now) as moving:
         task = _own(moving, task_id)
         if not codes.known(codes.FOLLOW_UP_OUTCOME, code):
@@ -256,14 +305,17 @@ async def outcome(
         if told.outcome == code and task.status == target:
             return moving.loop
         _is_open(task)
+        if code == "lost":
+            await _evidence(moving, reason, supervisor)
         output = Output("outcome", element or {})
         kept = tuple(old for old in task.outputs if old.type != "outcome")
         task = msgspec.structs.replace(
-            task, outputs=(*kept, output), updated_at=now, follow_up=msgspec.structs.replace(told, outcome=code)
+            task, outputs=(*kept, output, *also), updated_at=now, follow_up=msgspec.structs.replace(told, outcome=code)
         )
         if target != "accepted":
             label = codes.label(codes.FOLLOW_UP_OUTCOME, code, "en")
-            task = schedule.ended(task, target, None if target == "completed" else Reason(code, label), now)
+            words = reason.text if reason and code == "lost" else None
+            task = schedule.ended(task, target, None if target == "completed" else Reason(code, words or label), now)
         before = moving.loop.with_follow_up(task)
         moving.loop = before
         moving.tell("outcome", task, outcome=code)
@@ -272,8 +324,85 @@ async def outcome(
             person_steps.tell_follow_ups(moving, before)
         if code == "crisis":
             _raise_crisis(moving, task)
+        if need and not refers:
+            _propose(moving, task, need)
         person_steps.tell_close(moving)
+    if refers:
+        await _refer(session, actor, moving.loop, task, refers, now)
     return moving.loop
+
+
+async def _evidence(moving: steps.Turn, reason: Reason | None, supervisor: Id | None) -> None:
+    """Nobody is lost on one unanswered call: every rung of the ladder was tried since the person was last reached, or a
+    supervisor says why not. Where a supervisor decides each step of contact there is no ladder to walk (domain b-3)."""
+    session, referral = moving.session, moving.loop.referral
+    if not moving.practice.lost_needs_ladder:
+        return
+    made = await store.of_referral(session, referral.id)
+    last = max((place for place, each in enumerate(made) if each.reached), default=-1)
+    since = made[last + 1 :]
+    rules = await contact_flow.rules_on(session, referral)
+    dead = [each.channel for each in since if each.result in ladder.LEADS_NOWHERE]
+    missing = ladder.left([each.channel for each in since], dead, rules, moving.practice)
+    if not missing and not rules.guarded:
+        return
+    actor = moving.actor
+    able = {supervisor} if actor.side == "hospital" else set(await directory.supervisors(session, actor.organization, local_day(moving.now)))  # fmt: skip
+    if reason and reason.text and (supervisor in able or (supervisor is None and actor.role == "supervisor")):
+        return
+    if rules.guarded:
+        text = "Of a person with whom a supervisor decides each step, a supervisor says, with a reason, that they are lost."
+    else:
+        words = ", ".join(codes.label(codes.CHANNEL, rung, "en").lower() for rung in missing)
+        text = (
+            f"Not everything was tried: {words}. Try, or let a supervisor say, with a reason, why the person is lost."
+        )
+    raise Invalid(text, at="output", key="ladder-not-walked")
+
+
+def _propose(moving: steps.Turn, task: Task, need: NewNeed) -> None:
+    """An agency found a new need: the hospital, who places referrals, confirms it and thereby refers it."""
+    by = clocks.begin(moving.practice.information, moving.now, moving.practice).due
+    duty = duties.owe(moving, "refer-new-need", task.hospital, by, about=task.id)
+    notes = ({"text": need.text},) if need.text else ()
+    moving.loop = moving.loop.with_duty(
+        msgspec.structs.replace(duty, needs=need.needs, urgency=need.urgency, notes=notes)
+    )
+
+
+async def refer_new_need(session: Session, actor: Actor, duty: Id, need: NewNeed, now: datetime) -> Loop:
+    """The hospital confirms the need that an agency's follow-up found: its duty is done, and the referral placed, as one."""
+    output = Output("referral", _reference(need), f"ServiceRequest/{need.referral}")
+    loop = await duties.complete(session, actor, duty, (output,), None, now)
+    about = next(each.about for each in loop.duties if each.id == duty)
+    found = next(task for task in loop.follow_ups if task.id == about)
+    await _refer(session, actor, loop, found, need, now)
+    return loop
+
+
+def _reference(need: NewNeed) -> dict[str, Any]:
+    return {
+        "type": {"coding": [{"system": codes.TASK_CODE, "code": "referral"}]},
+        "valueReference": {"reference": f"ServiceRequest/{need.referral}"},
+    }
+
+
+async def _refer(session: Session, actor: Actor, loop: Loop, task: Task, need: NewNeed, now: datetime) -> None:
+    """The new referral of a need that a follow-up found: of the same person, tried first with the agency that knows them."""
+    old = loop.referral
+    places = (f"ServiceRequest/{need.referral}/_history/1",)
+    digest = hashlib.sha256(need.body).digest()
+    if await referring.claim(session, actor, FOLLOW_UP_SYSTEM, str(task.id), digest, need.referral, places):
+        return
+    await referring.submit(
+        session, actor,
+        NewReferral(
+            id=need.referral, task=need.task, placer_system=FOLLOW_UP_SYSTEM, placer_value=str(task.id), patient=old.patient,
+            needs=need.needs, urgency=need.urgency, body=need.body, authored_at=now, region=old.region, language=old.language,
+            preferred=task.agency, contact_prohibited=old.contact_prohibited,
+        ),
+        now,
+    )  # fmt: skip
 
 
 def _why(code: str) -> Reason:

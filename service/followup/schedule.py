@@ -7,23 +7,16 @@ import msgspec
 from service.followup.model import FINAL
 from service.patients.model import Stay
 from service.practice import Practice
-from service.referrals import clocks
+from service.referrals import clocks, ladder
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import FollowUp, Loop, Referral, Task
+from service.safety.contact import ANY, ContactRules, on_referral
 from service.values import SHANGHAI, Id, Reason, local_day, new_id, unlinkable_id
 
 TRANSFERRED = frozenset({"2", "3"})
 AGAINST_ADVICE = "4"
 DIED = "5"
 """National codes of the way of leaving (离院方式) that change the schedule."""
-
-LADDER = ("phone", "visit", "community", "letter")
-"""The loss ladder of a county hospital rule: telephone, home visit, neighbourhood committee or police station, letter;
-after the last rung a person decides whether the outcome is `lost`."""
-
-SUPERVISED = frozenset({"N12", "N13", "N14"})
-"""Needs for which a supervisor decides each step of contact."""
-
 
 LAST_MINUTE = time(23, 59)
 """A window ends with its day, and reads as that day."""
@@ -84,11 +77,15 @@ def owner(loop: Loop) -> Task | None:
 
 def proposes(referral: Referral) -> bool:
     """Whether attempts are proposed at all: never for a person who must not be contacted or has died, nor for N12 to N14."""
-    return not (referral.contact_prohibited or referral.deceased) and SUPERVISED.isdisjoint(referral.needs)
+    held = on_referral(ANY, referral.needs, prohibited=referral.contact_prohibited)
+    return not (held.guarded or referral.deceased)
 
 
-def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Practice) -> Loop:
-    """The loop with its follow-ups as this discharge wants them: the missing ones made, those not begun moved.
+def placed(
+    loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Practice, rules: ContactRules = ANY
+) -> Loop:
+    """The loop with its follow-ups as this discharge wants them: the missing ones made, those not begun moved. `rules` say how
+    the person may safely be contacted.
 
     The same discharge again changes nothing. A referral that ended other than completed gets none, nor does one whose
     person declined, was lost or has died; nor one that names no stay and was placed after the last window had closed.
@@ -102,14 +99,15 @@ def placed(loop: Loop, stay: Stay, lace: int | None, now: datetime, practice: Pr
     if loop.referral.stay is None and all(span.closes < loop.referral.authored_at for span in wanted):
         return loop
     share = owner(loop)
+    rules = on_referral(rules, loop.referral.needs, prohibited=loop.referral.contact_prohibited)
     for span in wanted:
         old = next((task for task in reversed(loop.follow_ups) if _stands_for(task, span.code, stay.id)), None)
         visit = span.code == practice.follow_up_visit and lace is not None and lace >= practice.lace_high
         if old is None:
-            loop = loop.with_follow_up(_made(loop, share, span, visit, stay, now, practice))
+            loop = loop.with_follow_up(_made(loop, share, span, visit, stay, now, practice, rules))
         elif old.open and old.follow_up and not old.follow_up.begun:
             visit = old.follow_up.visit if lace is None else visit
-            moved = _timed(old, span, visit, stay, loop.referral, now, practice)
+            moved = _timed(old, span, visit, stay, rules, now, practice)
             if (moved.window_from, moved.window_to) != (old.window_from, old.window_to) or _kind(moved) != _kind(old):
                 loop = loop.with_follow_up(msgspec.structs.replace(moved, updated_at=now))
     if loop.follow_ups and loop.referral.stay is None:
@@ -159,8 +157,8 @@ def _kind(task: Task) -> tuple[bool, bool]:
 
 
 def _made(
-    loop: Loop, share: Task | None, span: Span, visit: bool, stay: Stay, now: datetime, practice: Practice
-) -> Task:
+    loop: Loop, share: Task | None, span: Span, visit: bool, stay: Stay, now: datetime, practice: Practice, rules: ContactRules
+) -> Task:  # fmt: skip
     referral = loop.referral
     task = Task(
         id=new_id(),
@@ -186,17 +184,16 @@ def _made(
             task, agency=share.agency, worker=share.worker, needs=share.needs, stand_in=unlinkable_id(), safety=share.safety,
             region=share.region, language=share.language, age_band=share.age_band, gender=share.gender,
         )  # fmt: skip
-    return _timed(task, span, visit, stay, referral, now, practice)
+    return _timed(task, span, visit, stay, rules, now, practice)
 
 
 def _timed(
-    task: Task, span: Span, visit: bool, stay: Stay, referral: Referral, now: datetime, practice: Practice
+    task: Task, span: Span, visit: bool, stay: Stay, rules: ContactRules, now: datetime, practice: Practice
 ) -> Task:
     assert task.follow_up is not None
     told = msgspec.structs.replace(task.follow_up, visit=visit, receiving=stay.disposition in TRANSFERRED)
-    if proposes(referral):
-        at = _in_time(clocks.add_working(max(span.opens, now), 0, practice), span.closes, now)
-        told = msgspec.structs.replace(told, proposed_at=at, proposed_channel="visit" if visit else LADDER[0])
+    at = _in_time(clocks.add_working(max(span.opens, now), 0, practice), span.closes, now)
+    told = ladder.proposing(told, ladder.next_attempt(told, rules, at, practice, visit=visit))
     return msgspec.structs.replace(
         task, window_from=span.opens, window_to=span.closes, due_at=span.closes, follow_up=told
     )
@@ -207,20 +204,25 @@ def _in_time(at: datetime, closes: datetime, now: datetime) -> datetime:
     return min(at, closes) if closes > now else at
 
 
-def attempted(task: Task, channel: str, reached: bool, referral: Referral, at: datetime, practice: Practice) -> Task:
-    """The follow-up after an attempt. Nobody reached: the next rung of the ladder that was not tried is proposed for the
-    next working day, within the window while it lasts. Reached: the outcome is what comes next."""
+def attempted(
+    task: Task, channel: str, reached: bool, referral: Referral, at: datetime, practice: Practice,
+    rules: ContactRules = ANY, result: str | None = None,
+) -> Task:  # fmt: skip
+    """The follow-up after an attempt. Nobody reached: the next safe rung of the ladder is proposed for the next working day,
+    within the window while it lasts. Reached, or refused to talk: the outcome is what comes next."""
     assert task.follow_up is not None and task.window_to is not None
-    tried = (*task.follow_up.tried, channel)
-    rung = next((rung for rung in LADDER if rung not in tried), None)
-    if reached or rung is None or not proposes(referral):
-        told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=None, proposed_channel=None)
-    else:
-        local = at.astimezone(SHANGHAI)
-        next_day = datetime.combine(_days_after(local.date(), 1, True, practice), local.time(), SHANGHAI)
-        when = _in_time(next_day, task.window_to, at)
-        told = msgspec.structs.replace(task.follow_up, tried=tried, proposed_at=when, proposed_channel=rung)
-    return msgspec.structs.replace(task, follow_up=told)
+    rules = on_referral(rules, referral.needs, prohibited=referral.contact_prohibited or referral.deceased)
+    dead = (channel,) if result in ladder.LEADS_NOWHERE else ()
+    spoken = reached or result == "refused"
+    told = msgspec.structs.replace(
+        task.follow_up, tried=(*task.follow_up.tried, channel), dead=(*task.follow_up.dead, *dead),
+        reached=task.follow_up.reached or reached,
+    )  # fmt: skip
+    local = at.astimezone(SHANGHAI)
+    next_day = datetime.combine(_days_after(local.date(), 1, True, practice), local.time(), SHANGHAI)
+    when = _in_time(next_day, task.window_to, at)
+    proposed = None if spoken else ladder.next_attempt(told, rules, when, practice)
+    return msgspec.structs.replace(task, follow_up=ladder.proposing(told, proposed))
 
 
 ENDED_AS = {"completed": "closed", "failed": "failed", "cancelled": "withdrawn"}

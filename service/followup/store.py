@@ -8,10 +8,10 @@ from service.db import Session
 from service.followup.model import Attempt
 from service.values import Id, Reason
 
-COLUMNS = "id, task_id, referral_id, patient_id, owner_id, worker_id, channel, at, reached, reason_code, reason_text, recorded_at"
+COLUMNS = "id, task_id, referral_id, patient_id, owner_id, worker_id, channel, at, reached, reason_code, reason_text, recorded_at, result, broke"
 
 ADD = f"""
-INSERT INTO contact_attempt ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO contact_attempt ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (id) DO NOTHING RETURNING true
 """
 
@@ -21,7 +21,8 @@ async def add(session: Session, a: Attempt) -> bool:
     code, text = (a.reason.code, a.reason.text) if a.reason else (None, None)
     return bool(
         await session.fetchval(
-            ADD, a.id, a.task, a.referral, a.patient, a.owner, a.worker, a.channel, a.at, a.reached, code, text, a.recorded_at
+            ADD, a.id, a.task, a.referral, a.patient, a.owner, a.worker, a.channel, a.at, a.reached, code, text, a.recorded_at,
+            a.result, a.broke,
         )
     )  # fmt: skip
 
@@ -51,9 +52,18 @@ async def of_task(session: Session, task: Id) -> list[Attempt]:
     return [_attempt(row) for row in await session.fetch(OF_TASK, task)]
 
 
+OF_REFERRAL = f"SELECT {COLUMNS} FROM contact_attempt WHERE referral_id = $1 ORDER BY at, id"
+
+
+async def of_referral(session: Session, referral: Id) -> list[Attempt]:
+    """The attempts of all follow-ups of a referral in their order, as far as the scope shows them."""
+    return [_attempt(row) for row in await session.fetch(OF_REFERRAL, referral)]
+
+
 def _attempt(row: Row) -> Attempt:
     return Attempt(
         id=row["id"], task=row["task_id"], referral=row["referral_id"], patient=row["patient_id"], owner=row["owner_id"],
         channel=row["channel"], at=row["at"], reached=row["reached"], recorded_at=row["recorded_at"], worker=row["worker_id"],
+        result=row["result"], broke=row["broke"],
         reason=Reason(row["reason_code"], row["reason_text"]) if row["reason_code"] or row["reason_text"] else None,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from service.directory import steps as directory
 from service.errors import Forbidden, Invalid, NotFound
 from service.patients import store as patients
 from service.patients.model import Patient
-from service.referrals import steps, store
+from service.referrals import ladder, steps, store
 from service.referrals.model import Loop, Referral
 from service.safety import contact, contact_store
 from service.safety.contact import ANY, ContactRules
@@ -44,7 +44,8 @@ async def state(
     session.patients.add(patient)
     for referral in await _open(session, person):
         async with steps.on_referral(session, actor, referral, now) as moving:
-            moving.loop = marked(moving.loop, rules)
+            # A next attempt that is not safe any more is not proposed any longer, and one that was decided is.
+            moving.loop = ladder.anew(marked(moving.loop, rules), rules, now, session.practice)
             known = [task for task in (*moving.loop.shares, *moving.loop.follow_ups) if task.open and task.patient]
             for task in {task.agency: task for task in known}.values() or [None]:
                 # No agency learns from it that another one works with the person.

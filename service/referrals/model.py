@@ -64,7 +64,8 @@ class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
     at the receiving institution, the channels tried so far, the next attempt as proposed, the outcome's code, and the stay
     after which it is.
 
-    Nothing is proposed where a supervisor decides each step, nor after the last channel.
+    `dead`: channels that lead nowhere (a wrong number); `reached`: two-way contact came about. Nothing is proposed where a
+    supervisor decides each step and has not, nor after the last channel.
     """
 
     window: str
@@ -75,6 +76,8 @@ class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
     proposed_channel: str | None = None
     outcome: str | None = None
     stay: Id | None = None
+    dead: tuple[str, ...] = ()
+    reached: bool = False
 
     @property
     def begun(self) -> bool:

@@ -240,7 +240,7 @@ async def test_an_attempt_that_reached_nobody_proposes_the_next(town: Town) -> N
     loop = await town.do(flow.attempt, town.a, town.call(first), b"{}", town.now)
     tried = town.window(loop, "D7")
     assert tried.version == first.version + 1
-    assert (tried.follow_up.proposed_channel, tried.follow_up.proposed_at) == ("visit", town.now + timedelta(days=1))
+    assert (tried.follow_up.proposed_channel, tried.follow_up.proposed_at) == ("phone", town.now + timedelta(days=1))
 
 
 async def test_an_attempt_is_recorded_once_with_its_channel_and_its_reason(town: Town) -> None:
@@ -294,6 +294,9 @@ async def test_an_agencys_attempts_are_its_own_to_read(town: Town) -> None:
 async def test_the_outcome_decides_the_status(town: Town, code: str, status: str) -> None:
     loop = await follow_ups(town)
     first = town.window(loop, "T2")
+    if code == "lost":
+        for channel in ("phone", "phone", "visit", "community", "letter"):
+            await town.do(flow.attempt, town.a, town.call(first, channel=channel), b"{}", town.now)
     wrong = "completed" if status != "completed" else "failed"
     with pytest.raises(Invalid):
         await outcome(town, first, code, status=wrong)

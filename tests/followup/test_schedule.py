@@ -209,11 +209,11 @@ def test_nobody_reached_proposes_the_next_rung_on_the_next_working_day() -> None
     task = windows(placed(loop(share()), stay()))["D30"]
     friday = local(2025, 4, 11, 15)
     said = []
-    for channel in ("phone", "visit", "community", "letter"):
+    for channel in ("phone", "phone", "visit", "community", "letter"):
         task = schedule.attempted(task, channel, False, REFERRAL, friday, PRACTICE)
         said.append((task.follow_up.proposed_channel, task.follow_up.proposed_at))
     monday = local(2025, 4, 14, 15)
-    assert said == [("visit", monday), ("community", monday), ("letter", monday), (None, None)]
+    assert said == [("phone", monday), ("visit", monday), ("community", monday), ("letter", monday), (None, None)]
 
 
 def test_the_proposal_stays_within_the_window_while_it_lasts() -> None:

@@ -78,6 +78,17 @@ def attempt(follow_up: dict[str, Any], *, reached: bool = True, **changes: Any) 
     return said | changes
 
 
+LADDER = ("phone", "phone", "visit", "community", "letter")
+
+
+async def tried(party: Party, follow_up: dict[str, Any], *channels: str, **changes: Any) -> Answered:
+    """Attempts that reached nobody, one a channel; the follow-up afterwards."""
+    for channel in channels or LADDER:
+        medium = [{"coding": [{"system": "urn:yuanshe:channel", "code": channel}]}]
+        done(await party.post("Communication", attempt(follow_up, reached=False, medium=medium, **changes)))
+    return await party.read(f"Task/{follow_up['id']}")
+
+
 async def discharge(
     world: World, referred: Referred, disposition: str | None = "1", at: datetime | None = None
 ) -> Answered:
