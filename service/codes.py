@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from service import case_codes, safety_codes
+from service import case_codes, contact_codes, safety_codes
 from service.values import URGENCIES, age_on
 
 
@@ -65,9 +65,8 @@ CHANNEL = "urn:yuanshe:channel"
 ACTIVITY = "urn:yuanshe:activity"
 ABSENCE_REASON = "urn:yuanshe:absence-reason"
 CO_WORK_ROLE = "urn:yuanshe:co-work-role"
-CONTACT_RULE = "urn:yuanshe:contact-rule"
-CONTACT_RESULT = "urn:yuanshe:contact-result"
-CONTACT_ASKED_BY = "urn:yuanshe:contact-asked-by"
+CONTACT_RULE, CONTACT_RESULT = contact_codes.CONTACT_RULE, contact_codes.CONTACT_RESULT
+CONTACT_ASKED_BY = contact_codes.CONTACT_ASKED_BY
 DISPOSITION = "urn:oid:2.16.156.10011.2.3.1.265"
 REGION = "urn:yuanshe:region"
 """GB/T 2260 with its streets: its concepts are the directory's region table, so it is no list here."""
@@ -392,39 +391,7 @@ LISTS: dict[str, CodeList] = {
             ("office", "来访", "Visit to the office"),
             ("other", "其他", "Other"),
         ),
-        # Why nobody may be contacted so, or why something was not told (docs/roster.md).
-        _list(
-            CONTACT_RULE, "安全联系规则", "Rules of safe contact",
-            ("contact-prohibited", "不得联系本人", "The person must not be contacted"),
-            ("supervisor-decides", "每一步由督导决定", "A supervisor decides each step"),
-            ("channel-not-safe", "此联系方式不安全", "This way of contact is not safe"),
-            ("time-not-safe", "此时段不安全", "This time is not safe"),
-            ("no-message", "不得留言", "No message may be left"),
-            ("not-disclosed", "身份已不再披露", "Identity is no longer disclosed"),
-            ("deceased", "本人已去世", "The person has died"),
-            ("sealed", "已封存", "It is sealed"),
-        ),
-        _list(
-            CONTACT_RESULT, "联系结果", "Results of trying to reach somebody",
-            ("reached", "接通/见到本人", "Reached"),
-            ("no-answer", "无人接听/无人在家", "Nobody answered"),
-            ("busy", "占线/不便交谈", "Busy, or not a good moment"),
-            ("switched-off", "关机/停机", "Switched off"),
-            ("wrong-number", "号码错误", "Wrong number"),
-            ("moved-away", "已搬走", "Moved away"),
-            ("left-message", "已留言/已托人转告", "Left word"),
-            ("refused", "拒绝交谈", "Refused to talk"),
-            ("sent", "已寄出/已发出", "Sent, without an answer yet"),
-            ("other", "其他", "Other"),
-        ),
-        _list(
-            CONTACT_ASKED_BY, "安全联系的提出者", "Who asked for safe contact",
-            ("patient", "本人", "The person"),
-            ("relative", "亲属或监护人", "A relative or guardian"),
-            ("hospital", "医院", "The hospital"),
-            ("agency", "社会工作服务机构", "The agency"),
-            ("authority", "公安或主管部门", "Police or another authority"),
-        ),
+        *(_list(system, zh, en, *rows) for system, zh, en, rows in contact_codes.LISTS),
         # Fourteen items, so that a day is written down in two keystrokes (a pick-list and minutes); our own choice (D). The last
         # three are administration, see `ADMINISTRATIVE` (domain a, row 17).
         _list(
