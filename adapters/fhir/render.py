@@ -98,6 +98,10 @@ def task(task: Task, received: Json | None = None) -> Json:
         said["restriction"] = {"period": period}
     if task.outputs:
         said["output"] = [output.element for output in task.outputs]
+    elif task.follow_up and task.follow_up.outcome:
+        # What the service knows of itself: the person is in hospital again.
+        found = concept(codes.FOLLOW_UP_OUTCOME, task.follow_up.outcome)
+        said["output"] = [{"type": concept(codes.TASK_CODE, "outcome"), "valueCodeableConcept": found}]
     if task.notes:
         said["note"] = list(task.notes)
     return _over(received, said, drop=("statusReason", "businessStatus", "restriction", "output")) if received else said

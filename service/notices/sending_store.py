@@ -303,7 +303,9 @@ async def save_outcome(
 # Of each notice, how things stand now with the person that its event is about. An agency's disclosure is asked as it was when
 # the event happened and as it is now.
 STANDINGS = """
-SELECT d.id, e.sealed, p.deceased, r.needs, r.contact_prohibited, c.prohibited, c.supervised, s.whole_network OR e.hospital_id = d.organization_id AS party,
+SELECT d.id, e.sealed, r.needs,
+       p.deceased OR EXISTS (SELECT FROM stay y WHERE y.patient_id = p.id AND y.status = 'finished' AND y.disposition = '5') AS deceased,
+       r.contact_prohibited, c.prohibited, c.supervised, s.whole_network OR e.hospital_id = d.organization_id AS party,
        EXISTS (SELECT FROM disclosure x WHERE x.referral_id = e.referral_id AND x.agency_id = d.organization_id
                AND x.opened_at <= e.at AND (x.closed_at IS NULL OR x.closed_at > e.at)) AS disclosed_then,
        EXISTS (SELECT FROM disclosure x WHERE x.referral_id = e.referral_id AND x.agency_id = d.organization_id

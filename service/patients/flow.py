@@ -27,11 +27,12 @@ async def find(
     numbers = [identity.normalised(i) for i in identifiers]
     found = await store.by_identifiers(session, actor.organization, numbers, lock=lock)
     if len(found) > 1:
+        several = ", ".join(f"Patient/{each.id}" for each in found)
         raise Conflict(
-            "These identifiers belong to different patients of this hospital; merge or correct them first.",
-            at="identifier",
-            key="identity-conflict",
-        )
+            f"These identifiers belong to different patients of this hospital: {several}. If they are one person, merge them "
+            "first: put the record that goes with active false and a link of type replaced-by to the one that stays.",
+            at="identifier", key="identity-conflict",
+        )  # fmt: skip
     known = found[0] if found else None
     if known and known.merged_into:
         # Absorbed while this waited for its lock.
