@@ -1,8 +1,11 @@
 """Screening over FHIR: a response that was kept is scored, and its sender told what it comes to, what it suggests, and what
 to do on the spot."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from adapters.fhir import intake, parameters, references, wire
 from adapters.fhir.render import concept, instant, ref
@@ -14,7 +17,7 @@ from service.followup import flow as followup
 from service.records.model import Record
 from service.referrals import screening_flow
 from service.safety import duties
-from service.safety.duties import Facts
+from service.safety.duties import Duty, Facts
 from service.safety.instruments import INSTRUMENTS, Instrument
 from service.safety.model import Screening, Suggestion
 from service.safety.scoring import Scored
@@ -30,6 +33,8 @@ async def take(
     session: Session, actor: Actor, record: Record, now: datetime, *, placed: bool = False
 ) -> tuple[Issue, ...]:
     """Score what was just kept and let follow what follows; what its sender is told. `placed`: it came with the submission."""
+    if record.type == "Condition" and not placed and actor.side == "hospital":
+        return await _diagnosed(session, actor, record, now)
     if record.type not in TYPES or record.patient is None:
         return ()
     kind = wire.Observation if record.type == "Observation" else wire.QuestionnaireResponse
@@ -48,6 +53,27 @@ async def take(
             said.append(NOT_REFERRED)
         said += on_the_spot(Facts(signs=frozenset({duties.ITEM_9})))
     return tuple(said)
+
+
+async def _diagnosed(session: Session, actor: Actor, record: Record, now: datetime) -> tuple[Issue, ...]:
+    """A diagnosis may be a signal of itself: a girl under 14 who is pregnant."""
+    found = icd10(record.body, "Condition")
+    if not found:
+        return ()
+    owed = await screening_flow.diagnosed(session, actor, record, found, now)
+    return tuple(_on_the_spot(owed))
+
+
+class Coded(msgspec.Struct, frozen=True):
+    """What a Condition says by its code."""
+
+    code: wire.Concept = wire.Concept()
+
+
+def icd10(body: bytes, at: str) -> tuple[str, ...]:
+    """The ICD-10 codes of a Condition."""
+    said = wire.decode(body, Coded, at).code.coding
+    return tuple(coding.code for coding in said if coding.code and codes.is_icd10(coding.system or ""))
 
 
 NOT_REFERRED = Issue(
@@ -131,9 +157,13 @@ def suggests(one: Suggestion) -> Issue:
 
 def on_the_spot(known: Facts) -> list[Issue]:
     """What to do there and then, by the table of duties; the platform is never the emergency channel (domain b-4)."""
+    return _on_the_spot(duties.owed(known))
+
+
+def _on_the_spot(owed: Sequence[Duty]) -> list[Issue]:
     said = [
         Issue(f"{duty.zh} / {duty.en}", code="informational", severity="information", key=f"on-the-spot:{duty.code}")
-        for duty in duties.owed(known)
+        for duty in owed
     ]
     return [HERE, *said] if said else []
 

@@ -277,23 +277,11 @@ async def submit(
 
 def _facts(parts: list[Part], new: NewReferral, who: Patient | None, now: datetime) -> duties.Facts:
     """What a submission says that bears on safety: needs, age, capacity, diagnoses, and signs of danger in its screening."""
-    diagnoses = [
-        coding.code
-        for part in parts
-        if part.type == "Condition"
-        for coding in wire.decode(part.raw, _Coded, part.at).code.coding
-        if coding.code and codes.is_icd10(coding.system or "")
-    ]
+    diagnoses = [code for part in parts if part.type == "Condition" for code in screening.icd10(part.raw, part.at)]
     return duties.facts(
         new.needs, birth=who.birth_date if who else None, today=local_day(now), gender=who.gender if who else "unknown",
         capacity=_capacity(parts), icd10=tuple(diagnoses), signs=frozenset({duties.ITEM_9}) if new.signs_crisis else frozenset(),
     )  # fmt: skip
-
-
-class _Coded(msgspec.Struct, frozen=True):
-    """What a Condition says by its code."""
-
-    code: wire.Concept = wire.Concept()
 
 
 class _Person(msgspec.Struct, frozen=True):

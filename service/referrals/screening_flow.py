@@ -8,17 +8,18 @@ from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Invalid, NotFound
+from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
 from service.referrals import crisis, crisis_flow, steps, store
 from service.referrals.model import Referral
 from service.safety import duties, scoring
 from service.safety import store as safety
-from service.safety.duties import Facts
+from service.safety.duties import Duty, Facts
 from service.safety.model import Screening, Suggestion
 from service.safety.scoring import Given, Scored
 from service.safety.screening import raises_crisis
-from service.values import Id, Reason, more_urgent, new_id
+from service.values import Id, Reason, local_day, more_urgent, new_id
 
 SCORE = "score"
 """`Record.code` of an Observation that holds a total reckoned here: nobody writes it but the service."""
@@ -110,6 +111,24 @@ async def signalled(session: Session, actor: Actor, referral: Id, patient: Id, k
         if rule.suggests and rule.suggests not in known.needs
     ]
     await safety.suggest(session, list({each.code: each for each in made}.values()))
+
+
+async def diagnosed(
+    session: Session, actor: Actor, record: Record, icd10: tuple[str, ...], now: datetime
+) -> tuple[Duty, ...]:
+    """What a hospital's diagnosis of its patient asks for by the table of duties, and put to it for each referral that the
+    diagnosis concerns what it suggests."""
+    assert record.patient is not None
+    person = await patients.get(session, record.patient)
+    if person is None:
+        return ()
+    told = duties.facts((), birth=person.birth_date, today=local_day(now), gender=person.gender, icd10=icd10)
+    owed = duties.owed(told)
+    if any(rule.suggests for rule in owed):
+        for referral in await _concerned(session, record):
+            known = msgspec.structs.replace(told, needs=referral.needs)
+            await signalled(session, actor, referral.id, referral.patient, known, now)
+    return owed
 
 
 async def keep_score(session: Session, record: Record, screening: Screening, body: bytes, now: datetime) -> None:

@@ -285,6 +285,21 @@ async def test_a_girl_under_14_who_is_pregnant_is_a_red_signal_whatever_was_aske
     assert told(woman, "ServiceRequest") == []
 
 
+async def test_a_diagnosis_that_is_written_later_signals_too(world: World) -> None:
+    hospital = world.party("his-a")
+    girl = await world.refer("N05", patient={"birthDate": "2014-06-01", "gender": "female"})
+    said = {
+        "resourceType": "Condition", "subject": {"reference": girl.patient},
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "O26.9"}]},
+    }  # fmt: skip
+    answer = await ask(hospital, said)
+    assert keys(answer) == ["on-the-spot", "on-the-spot:pregnant-under-14"]
+    (one,) = await suggestions(hospital, girl)
+    assert (one["what"]["coding"][0]["code"], one["why"]) == ("N13", "duty/pregnant-under-14")
+    cold = said | {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "J00"}]}}
+    assert keys(await ask(hospital, cold)) == []
+
+
 # ---- a suggestion is shown, a person decides ---------------------------------------------------------------------------
 
 
@@ -379,3 +394,51 @@ async def visits(world: World, referred: Referred) -> set[str]:
             referred.id,
         )  # fmt: skip
     return {row["name"] for row in rows}
+
+
+# ---- a journey ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_person_who_thinks_of_dying_is_never_out_of_sight(world: World) -> None:
+    """Given a person in a bed whose PHQ-9 is mild but for item 9, when the ward refers, then the ward knows what to do on
+    the spot, somebody must acknowledge within half an hour, and until two people have seen to it nothing closes."""
+    # Given and when.
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    referred = await world.refer("N03", extra=[phq9(*DANGER, total=0)])
+    # Then: steps on the spot; the total that was sent along is not believed; stat, and the acknowledgement is next.
+    assert {"on-the-spot", "on-the-spot:suicide"} <= set(told(referred, "ServiceRequest"))
+    assert "score-differs" in told(referred, "QuestionnaireResponse")
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] == "acknowledge"
+    assert step["who"]["reference"] == world.organizations["hospital-a"] and step["by"] < later(minutes=31).isoformat()
+    # When an agency takes it and starts, the crisis still comes first, and nothing closes.
+    share = await started(world, referred)
+    assert await what_next(world, referred) == "acknowledge"
+    done(await agency.post("Communication", crisis("acknowledged", f"Task/{share['id']}", "已到床旁")))
+    plan = crisis("safety-planned", f"Task/{share['id']}", "移除危险物品，家属陪护，精神科会诊")
+    plan["reasonCode"].append({"coding": [{"system": "urn:yuanshe:risk", "code": "high"}]})
+    async with nothing_changes(world):
+        wrong = plan | {
+            "reasonCode": [plan["reasonCode"][0], {"coding": [{"system": "urn:yuanshe:risk", "code": "very"}]}]
+        }
+        refused(await agency.post("Communication", wrong), 422, "risk")
+    done(await agency.post("Communication", plan))
+    async with world.as_owner() as connection:
+        held = await connection.fetchval(
+            "SELECT v.snapshot->'crisis'->>'risk' FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version"
+            " WHERE r.id = $1::uuid", referred.id,
+        )  # fmt: skip
+    assert held == "high"
+    # The adult may refuse a report: it is passed over with a reason. Asked again, the answers are calm.
+    calm = await ask(agency, about(phq9(*LOW), referred.patient, basedOn=[share["focus"]]))
+    assert "on-the-spot" not in keys(calm)
+    done(
+        await agency.post(
+            "Communication", crisis("stood-down", f"Task/{share['id']}", "本人拒绝报告，家属知情，复测无自杀意念")
+        )
+    )
+    assert await what_next(world, referred) == "assessment"
+    # When the thought comes back, months into the case or not, it is a crisis again.
+    await ask(agency, about(phq9(*DANGER), referred.patient, basedOn=[share["focus"]]))
+    assert await what_next(world, referred) == "acknowledge"
+    assert "不想" not in str(await hospital.get("Communication")), "its words are sealed to the other side"
