@@ -407,9 +407,15 @@ def referral(
     replaced = next(
         (references.required(r, "ServiceRequest", at=f"{at}.replaces[{n}]") for n, r in enumerate(read.replaces)), None
     )
+    # What else a request can be based on (a plan) stays as it was sent.
+    named = [references.parse(r.reference) for r in read.based_on]
+    onward = next(
+        (found for each in named if each and each[0] == "ServiceRequest" and (found := references.as_id(each[1]))), None
+    )
     new = NewReferral(
         id=id, task=task, placer_system=number.system, placer_value=number.value, patient=patient, needs=wanted, urgency=read.priority,
         body=body, authored_at=wire.instant(read.authored_on, f"{at}.authoredOn") if read.authored_on else now,
         preferred=preferred, contact_prohibited=prohibited, replaces=replaced,
+        continues=onward,
     )  # fmt: skip
     return new, warnings

@@ -8,7 +8,8 @@ from service.errors import Invalid, Issue, Malformed
 from service.values import Id, read_json, write_json
 
 Words = list[tuple[str, str]]
-Kind = Literal["reference", "code", "string", "integer", "boolean", "dateTime", "period"]
+Kind = Literal["reference", "code", "codes", "string", "integer", "boolean", "dateTime", "period"]
+"""What a parameter is; `codes` may be given several times."""
 
 
 def words(query: Sequence[tuple[str, str]], body: bytes) -> Words:
@@ -69,11 +70,14 @@ def typed(query: Sequence[tuple[str, str]], body: bytes, kinds: Mapping[str, Kin
             faults.append(
                 Issue(f"This parameter is not known here; these are: {', '.join(kinds)}.", at, "not-supported")
             )
-        elif name in found:
+        elif name in found and kinds[name] != "codes":
             faults.append(Issue("This parameter is given twice.", at, "value"))
         else:
             try:
-                found[name] = _value(value, kinds[name], at)
+                if kinds[name] == "codes":
+                    found[name] = (*found.get(name, ()), _value(value, "code", at))
+                else:
+                    found[name] = _value(value, kinds[name], at)
             except Invalid as refusal:
                 faults += refusal.issues
     if faults:

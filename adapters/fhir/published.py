@@ -208,7 +208,58 @@ CASE_FILE: list[Json] = [
 ]  # fmt: skip
 """What `$case`, `$advance` and `$approve` answer."""
 
+_ONWARD = [
+    _out("request", "Reference", "1", "The new ServiceRequest."),
+    _out("status", "code", "1", "How it stands (urn:yuanshe:business-status)."),
+    _out("offer", "", "*", "To whom it is out.",
+         _out("task", "Reference", "1", "The agency's Task.", least=1),
+         _out("status", "code", "1", "Its status.", least=1),
+         _out("agency", "Reference", "1", "The agency.")),
+]  # fmt: skip
+_SECOND = _out(
+    "second", "", "*", "Somebody who is or was second on it.",
+    _out("worker", "Reference", "1", "Who.", least=1),
+    _out("role", "code", "1", "Of urn:yuanshe:co-work-role.", least=1),
+    _out("period", "Period", "1", "From when, until when.", least=1),
+)  # fmt: skip
+
 PARAMETERS: dict[str, list[Json]] = {
+    "$transfer": [
+        _in("to", "Reference", "A PractitionerRole of one's own (the case), or another Organization (a need of it); else routing finds one."),
+        _in("reason", "string", "Why; required."),
+        _in("note", "string", "For who goes on; to a worker it is required."),
+        {"name": "need", "use": "in", "min": 0, "max": "*", "type": "code", "documentation": "What is passed on; else all of the Task's."},
+        _out("task", "Reference", "1", "The Task."),
+        _out("owner", "Reference", "1", "Who has it now."),
+        *_ONWARD,
+    ],
+    "$co-work": [
+        _in("worker", "Reference", "A PractitionerRole of one's own; required."),
+        _in("role", "code", "Of urn:yuanshe:co-work-role; else co-worker."),
+        _in("period", "Period", "From when (else at once) until when."),
+        _in("end", "boolean", "No longer."),
+        _SECOND,
+    ],
+    "$team": [
+        _out("owner", "Reference", "1", "Who has it."),
+        _SECOND,
+        _out("transfer", "", "*", "How it changed hands, in order.",
+             _out("at", "instant", "1", "When.", least=1),
+             _out("reason", "string", "1", "Why.", least=1),
+             _out("from", "Reference", "1", "Who had it."),
+             _out("to", "Reference", "1", "Who took it."),
+             _out("onward", "Reference", "1", "By which request a need was passed on."),
+             _out("note", "string", "1", "For who goes on.")),
+        _out("onward", "", "*", "What goes on from it.",
+             _out("request", "Reference", "1", "The ServiceRequest.", least=1),
+             _out("accepted", "boolean", "1", "Whether an agency has accepted it.", least=1)),
+        _out("continues", "Reference", "1", "The agency's own Task that it goes on from."),
+    ],
+    "$reopen": [
+        _in("reason", "string", "Why; required."),
+        _in("owner", "Reference", "Who takes it, where the agency asks; else it is named by the start."),
+        *_ONWARD,
+    ],
     "$hand-over": [
         _in("to", "Reference", "The colleague, a PractitionerRole of the same agency; required by POST."),
         _in("reason", "code", "Of urn:yuanshe:absence-reason; required by POST."),

@@ -227,6 +227,8 @@ def _request_alone(referral: Referral) -> Json:
     }
     if referral.contact_prohibited:
         said["orderDetail"] = [DO_NOT_CONTACT]
+    if referral.continues:
+        said["basedOn"] = [ref("ServiceRequest", referral.continues)]
     return said
 
 

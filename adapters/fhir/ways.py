@@ -305,7 +305,48 @@ TIME = (
 )
 """What time went into."""
 
-CASE_LIFE = TIME
+CASE_LIFE = (
+    *TIME,
+    Way(
+        "$transfer",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=AGENCY,
+        definition=f"{ITS}:transfer",
+        doc="The case goes to another worker; or a need of it to another agency, by an onward referral.",
+    ),
+    Way(
+        "$co-work",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=AGENCY,
+        definition=f"{ITS}:co-work",
+        doc="A second worker on the case; with `end`, no longer.",
+    ),
+    Way(
+        "$team",
+        ("instance",),
+        GET,
+        "r",
+        who=AGENCY,
+        definition=f"{ITS}:team",
+        doc="Who has the case and had it, and what goes on from it.",
+    ),
+    Way(
+        "$reopen",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=WORKERS,
+        definition=f"{ITS}:reopen",
+        doc="A closed case is needed again: a new referral that goes on from it, for the agency that had it.",
+    ),
+)
 """What is done with a case beside its moves."""
 
 MERGE = Way(

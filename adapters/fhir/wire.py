@@ -273,6 +273,7 @@ class ServiceRequest(Struct, frozen=True):
     encounter: Reference | None = None
     performer: tuple[Reference, ...] = ()
     replaces: tuple[Reference, ...] = ()
+    based_on: tuple[Reference, ...] = msgspec.field(default=(), name="basedOn")
     authored_on: Text | None = msgspec.field(default=None, name="authoredOn")
     note: tuple[Note, ...] = ()
     extension: tuple[Extension, ...] = ()

@@ -16,7 +16,7 @@ from service.errors import Conflict, Invalid, NotFound
 from service.followup import flow as follow_ups
 from service.followup import steps as followup
 from service.records import store as records
-from service.referrals import steps, transitions
+from service.referrals import onward, steps, transitions
 from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import Loop, Output, Task
@@ -41,7 +41,7 @@ async def accept(session: Session, actor: Actor, task: Id, worker: Id | None, no
         if not claims:
             steps.own_agency(moving)
         if share.status == "accepted":
-            await _named(moving, worker)
+            await named(moving, worker)
             return moving.loop
         if share.business_status == "not-selected":
             raise Conflict("Another agency has taken this offer.", key="taken")
@@ -84,7 +84,7 @@ async def assign(session: Session, actor: Actor, task: Id, worker: Id, now: date
         share = files.own_share(moving, task)
         if share.status not in LIVE:
             raise Invalid("A worker is named for an accepted share.", at="owner", key="illegal-move")
-        await _named(moving, worker)
+        await named(moving, worker)
     return moving.loop
 
 
@@ -93,7 +93,7 @@ async def start(session: Session, actor: Actor, task: Id, worker: Id | None, now
     async with steps.turn(session, actor, task, now) as moving:
         share = files.own_share(moving, task)
         if share.status == "in-progress":
-            await _named(moving, worker)
+            await named(moving, worker)
             return moving.loop
         moving.permit("start")
         who = await _fit_to_serve(moving, worker)
@@ -125,7 +125,7 @@ async def resume(session: Session, actor: Actor, task: Id, worker: Id | None, no
     async with steps.turn(session, actor, task, now) as moving:
         share = files.own_share(moving, task)
         if share.status == "in-progress":
-            await _named(moving, worker)
+            await named(moving, worker)
             return moving.loop
         moving.permit("resume")
         who = await _fit_to_serve(moving, worker)
@@ -163,6 +163,12 @@ async def complete(
             return moving.loop
         moving.permit("complete")
         why = steps.coded(reason, CLOSURE_REASON)
+        if why.code == "new-need-transfer" and not await onward.taken(session, share.referral):
+            raise Invalid(
+                "Closing as new-need-transfer needs an onward referral that somebody has accepted: pass the need on with "
+                "Task/{id}/$transfer (to an Organization), or let the hospital send a ServiceRequest that is basedOn this one.",
+                at="statusReason.coding", key="no-onward-referral",
+            )  # fmt: skip
         moving.loop = transitions.completed(moving.loop, share, why, outputs, now)
         await _give_back(moving, outputs)
         await steps.receipt(moving, moving.share, why)
@@ -315,16 +321,16 @@ def _give_up(moving: steps.Turn) -> None:
     followup.hand_over(moving, moving.actor.organization)
 
 
-async def _named(moving: steps.Turn, worker: Id | None) -> None:
+async def named(moving: steps.Turn, worker: Id | None, *, tells: str = "assign") -> None:
     """Another worker for the share; naming nobody, or the same one, changes nothing."""
     if worker is None or worker == moving.share.worker:
         return
     await _licensed(moving, moving.actor.organization, worker)
-    named = msgspec.structs.replace(moving.share, worker=worker, updated_at=moving.now)
+    theirs = msgspec.structs.replace(moving.share, worker=worker, updated_at=moving.now)
     # Another worker may have a conflict of interest, or be free of one: identity follows.
-    moving.loop = transitions.disclosed(moving.loop.with_share(named), named, moving.now, moving.session.practice)
+    moving.loop = transitions.disclosed(moving.loop.with_share(theirs), theirs, moving.now, moving.session.practice)
     await files.changed(moving)
-    moving.tell("assign", moving.share)
+    moving.tell(tells, moving.share)
 
 
 async def _licensed(moving: steps.Turn, agency: Id, worker: Id | None, *, named: bool = True) -> Id:

@@ -106,15 +106,15 @@ def licensed(worker: Worker, day: date) -> bool:
     return worker.active and begun and (worker.licensed_to is None or worker.licensed_to >= day)
 
 
-def conflicts(items: Sequence[Item], persons: Collection[Id]) -> tuple[Issue, ...]:
-    """Each item that is about a person with whom the colleague has a conflict of interest."""
+def conflicts(items: Sequence[Item], referrals: Collection[Id]) -> tuple[Issue, ...]:
+    """Each item on a referral (of these) with whose person the colleague has a conflict of interest."""
     return tuple(
         Issue(
-            "The colleague has a conflict of interest here: transfer this one to somebody else first.",
-            f"Task/{item.task.id}", "business-rule",
+            "The colleague has a conflict of interest here: name another worker for this one first.", f"Task/{item.task.id}",
+            "business-rule",
         )
         for item in items
-        if item.task.patient in persons
+        if item.task.referral in referrals
     )  # fmt: skip
 
 

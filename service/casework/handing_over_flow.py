@@ -10,10 +10,12 @@ from service.access.model import Actor
 from service.casework import handing_over as rules
 from service.casework import handing_over_store as store
 from service.casework.handing_over import Handing, HandOver, Item, Moved, NewHandOver
+from service.consent import conflicts
 from service.db import Session, as_platform
 from service.directory import store as directory
 from service.directory.model import Worker
 from service.errors import Conflict, Forbidden, Invalid, Issue, NotFound, Refusal, Stale
+from service.referrals import steps
 from service.referrals import store as referrals
 from service.referrals.model import Task
 from service.values import Id, local_day, new_id
@@ -136,7 +138,13 @@ async def _refused(
 ) -> tuple[Issue, ...]:
     colleague = await directory.worker(session, it.colleague)
     unfit = rules.fits(colleague, absent, local_day(at))
-    return (unfit,) if unfit else ()
+    if unfit:
+        return (unfit,)
+    # Only where the agency knows who the person is: a refusal must not tell it.
+    known = {item.task.referral: item.task.patient for item in items if item.task.patient}
+    since = await store.placed(session, list(known))
+    placed = {referral: (patient, since[referral]) for referral, patient in known.items()}
+    return rules.conflicts(list(items), await conflicts.of_worker(session, it.agency, it.colleague, placed))
 
 
 def _cannot(refused: tuple[Issue, ...]) -> Invalid:
@@ -190,7 +198,16 @@ async def _begin(session: Session, actor: Actor, it: HandOver, now: datetime) ->
         "hand-over", [item.task for item in second], actor, now, frm=it.absent, to=it.colleague, hand_over=it.id, second=True
     )  # fmt: skip
     await events.append_each(session, told)
+    await _opened(session, actor, given, now)
     return Handing(it, _touched(session, items))
+
+
+async def _opened(session: Session, actor: Actor, given: list[Task], now: datetime) -> None:
+    """Where the one before had a conflict of interest, the agency waited for another worker: identity follows, a turn each."""
+    for task in given:
+        if "worker" in task.clocks:
+            async with steps.on_referral(session, actor, task.referral, now, task.id) as moving:
+                moving.tell("assign", moving.share)
 
 
 async def _end(session: Session, actor: Actor, it: HandOver, now: datetime) -> HandOver:

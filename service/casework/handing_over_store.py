@@ -61,6 +61,14 @@ def _co_work(row: Row) -> CoWork:
     )  # fmt: skip
 
 
+PLACED = "SELECT referral_id, at FROM referral_version WHERE referral_id = ANY($1) AND version = 1"
+
+
+async def placed(session: Session, referrals: Sequence[Id]) -> dict[Id, datetime]:
+    """Since when these referrals are placed."""
+    return {row["referral_id"]: row["at"] for row in await session.fetch(PLACED, list(referrals))}
+
+
 MOVE_STEPS = "UPDATE next_step SET worker_id = $2 WHERE task_id = ANY($1) AND worker_id IS NOT NULL"
 MOVE_CASES = "UPDATE case_file SET worker_id = $2, version = version + 1 WHERE task_id = ANY($1) AND closed_at IS NULL"
 # What was handed over before and is handed on now goes back all the way, when its first owner is back; then it is no longer

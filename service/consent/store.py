@@ -205,6 +205,17 @@ async def around(session: Session, patient: Id) -> list[Related]:
     ]
 
 
+AROUND_EACH = "SELECT patient_id, marks FROM related WHERE patient_id = ANY ($1)"
+
+
+async def around_each(session: Session, patients: Sequence[Id]) -> dict[Id, frozenset[bytes]]:
+    """The marks of all the persons around each of these patients."""
+    found: dict[Id, frozenset[bytes]] = {}
+    for row in await session.fetch(AROUND_EACH, list(patients)):
+        found[row["patient_id"]] = found.get(row["patient_id"], frozenset()) | frozenset(row["marks"])
+    return found
+
+
 DECLARE = (
     "INSERT INTO conflict (id, agency_id, worker_id, marks, declared_by, declared_at) VALUES ($1, $2, $3, $4, $5, $6)"
 )

@@ -44,6 +44,11 @@ async def named_worker(session: Session, agency: Id, worker: Id | None, day: dat
     return await store.named_worker(session, agency, worker, day)
 
 
+async def present_worker(session: Session, agency: Id, worker: Id) -> bool:
+    """Whether the worker, licensed or not, is in the agency's service and not away; they stay until the transaction ends."""
+    return await store.present_worker(session, agency, worker)
+
+
 async def is_away(session: Session, worker: Id) -> bool:
     """Whether the worker handed their work over and is not back."""
     found = await store.worker(session, worker)

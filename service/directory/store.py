@@ -174,6 +174,14 @@ async def named_worker(session: Session, agency: Id, worker: Id | None, day: dat
     return await session.fetchval(NAMED_WORKER, agency, day, worker)
 
 
+PRESENT_WORKER = "SELECT id FROM worker WHERE id = $1 AND agency_id = $2 AND active AND away_since IS NULL FOR SHARE"
+
+
+async def present_worker(session: Session, agency: Id, worker: Id) -> bool:
+    """Whether the worker is in the agency's service and not away; until the transaction ends they cannot go away."""
+    return await session.fetchval(PRESENT_WORKER, worker, agency) is not None
+
+
 LOCK_WORKERS = "SELECT id FROM worker WHERE id = ANY ($1) ORDER BY id FOR UPDATE"
 
 

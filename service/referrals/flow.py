@@ -14,7 +14,7 @@ from service.patients import store as patients
 from service.patients.model import Patient
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import settling, steps, store, transitions
+from service.referrals import onward, settling, steps, store, transitions
 from service.referrals.crisis import raised
 from service.referrals.lifecycle import check
 from service.referrals.model import Loop, NewReferral, NextStep, Referral, Task
@@ -85,6 +85,9 @@ async def submit(
         updated_at=now, stay=new.stay, region=region, language=new.language or patient.language, preferred=new.preferred,
         contact_prohibited=new.contact_prohibited, replaces=new.replaces, deceased=patient.deceased,
     )  # fmt: skip
+    unknown: tuple[Issue, ...] = ()
+    if new.continues:
+        referral, unknown = await onward.linked(session, referral, new.continues)
     parent = Task(
         id=new.task, kind="parent", version=0, referral=new.id, hospital=actor.organization, status="requested", urgency=urgency,
         needs=new.needs, authored_at=now, updated_at=now, patient=patient.id, received=1 if new.task_body else 0,
@@ -96,14 +99,17 @@ async def submit(
     if not new.newcomer:
         loop = await steps.with_grounds(session, loop, now)
     moving = steps.Turn(session, actor, None, loop, None, now)
-    moving.tell("submit", parent, urgency=new.urgency, needs=list(new.needs))
+    if referral.continues:
+        moving.tell("submit", parent, urgency=new.urgency, needs=list(new.needs), continues=str(referral.continues))
+    else:
+        moving.tell("submit", parent, urgency=new.urgency, needs=list(new.needs))
     if new.signs_crisis or codes.is_safety(new.needs):
         moving.loop = raised(moving.loop, now, session.practice)
         moving.tell("raise", parent, Reason("raised", None), sealed=True)
     await records.keep(session, _received(new, referral, now))
     decision = await steps.dispatch(moving)
     await steps.save(moving)
-    return Submitted(moving.loop, (*warnings, *_passed_over(new, decision)))
+    return Submitted(moving.loop, (*warnings, *unknown, *_passed_over(new, decision)))
 
 
 def _passed_over(new: NewReferral, decision: Decision) -> tuple[Issue, ...]:

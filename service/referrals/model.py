@@ -232,9 +232,21 @@ class Referral(msgspec.Struct, frozen=True, omit_defaults=True):
     replaces: Id | None = None
     deceased: bool = False
     """The person has died: nobody is contacted any more, nothing is proposed."""
+    continues: Id | None = None
+    """The referral that this one goes on from: a case opened again, or a need passed on to others."""
+    passed_on_by: Id | None = None
+    """The agency that passed the need on: it is not offered to that one again."""
     crisis: Crisis | None = None
     follow_up: bool = False
     reason: Reason | None = None
+
+
+class Continued(msgspec.Struct, frozen=True):
+    """A referral that goes on from another one. `taken`: the status of the share that some agency accepted."""
+
+    id: Id
+    open: bool
+    taken: str | None
 
 
 Who = Literal["agency", "worker", "referrer", "coordinator", "hospital"]
@@ -346,6 +358,7 @@ class NewReferral(msgspec.Struct, frozen=True):
     preferred: Id | None = None
     contact_prohibited: bool = False
     replaces: Id | None = None
+    continues: Id | None = None
     signs_crisis: bool = False
     task_body: bytes | None = None
     newcomer: bool = False

@@ -280,6 +280,8 @@ def need_of(loop: Loop, wanted: tuple[str, ...] | None = None) -> Need:
         for s in loop.shares
         if s.agency and (s.open or (s.status != "entered-in-error" and set(s.needs) & set(needs)))
     )
+    if referral.passed_on_by:
+        tried |= {referral.passed_on_by}
     return Need(
         hospital=referral.hospital, needs=needs, urgency=referral.effective_urgency, region=referral.region, language=referral.language,
         age_band=referral.age_band, safety=codes.is_safety(needs), preferred=referral.preferred, exclude=tried,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from service.db import Session
-from service.referrals.model import Loop, NextStep, Referral, Task
+from service.referrals.model import Continued, Loop, NextStep, Referral, Task
 from service.safety.contact import SUPERVISED
 from service.values import URGENCIES, Id, write_json
 
@@ -147,9 +147,10 @@ WITH counter AS (
 ), referral_row AS (
     INSERT INTO referral (id, version, hospital_id, placer_system, placer_value, patient_id, stay_id, parent_id, status, needs,
         urgency, effective_urgency, region, language, age_band, gender, preferred_agency, contact_prohibited, replaces, crisis,
-        crisis_at, crisis_by, crisis_owner, follow_up, open, reason_code, reason_text, received, authored_at, updated_at)
+        crisis_at, crisis_by, crisis_owner, follow_up, open, reason_code, reason_text, received, authored_at, updated_at,
+        continues)
     VALUES ($22, 1, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44,
-        true, $45, $46, $47, $48, $49)
+        true, $45, $46, $47, $48, $49, $61)
 ), first AS (
     INSERT INTO referral_version (referral_id, version, hospital_id, at, snapshot) VALUES ($22, 1, $23, $49, $50::json)
 ), step AS (
@@ -173,8 +174,23 @@ async def insert(session: Session, r: Referral, tasks: Sequence[Task], s: NextSt
         crisis.state if crisis else None, crisis.at if crisis else None, crisis.by if crisis else None,
         crisis.owner if crisis else None, r.follow_up, reason.code if reason else None, reason.text if reason else None, r.received,
         r.authored_at, r.updated_at, msgspec.json.encode(r).decode(), s.agency, s.who, s.organization, s.worker, s.what, s.task,
-        s.since, s.warn_at, s.by, s.confirmed,
+        s.since, s.warn_at, s.by, s.confirmed, r.continues,
     )  # fmt: skip
+
+
+CONTINUED = """
+SELECT r.id, r.open, t.status FROM referral r
+LEFT JOIN LATERAL (
+    SELECT status FROM task WHERE referral_id = r.id AND kind = 'share' AND status IN ('accepted', 'in-progress', 'on-hold', 'completed')
+    ORDER BY open DESC, id LIMIT 1
+) t ON true
+WHERE r.continues = $1 AND r.status <> 'entered-in-error' ORDER BY r.id
+"""
+
+
+async def continued(session: Session, referral: Id) -> list[Continued]:
+    """The referrals that go on from this one, oldest first."""
+    return [Continued(row["id"], row["open"], row["status"]) for row in await session.fetch(CONTINUED, referral)]
 
 
 SAVE_REFERRAL = """
