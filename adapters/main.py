@@ -16,6 +16,8 @@ from service.errors import YuansheError
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Answer HTTP: the FHIR surface and the pages."),
     "work": ("work", "Run jobs and sweeps: clocks, deliveries, the event log's order."),
+    "listen": ("listen", "Take HL7 v2 ADT over MLLP."),
+    "hl7": ("hl7", "Messages of HL7 v2 that wait for a person: list, show, mend, replay, drop."),
     "demo": ("demo", "Set up the demo network, run one referral round, and keep serving."),
     "migrate": ("migrate", "Bring the database to the schema of this version."),
     "db": ("db", "Start, stop, back up or restore the database."),

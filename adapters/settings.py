@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = Rate(1000, 5000)
     cors_origins: tuple[str, ...] = ()
     practice: Practice = Practice()
+    hl7: Path | None = None
 
     @property
     def attachments(self) -> Path:
@@ -97,6 +98,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         rate=_rate(environ.get("RATE_LIMIT") or "1000/5000"),
         cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),
         practice=_practice(environ.get("YUANSHE_PRACTICE")),
+        hl7=Path(hl7).expanduser() if (hl7 := environ.get("YUANSHE_HL7")) else None,
     )
 
 

@@ -137,5 +137,7 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how long."""
     export_hours: int = 24
     """How long the files of an export in bulk are kept once it is done."""
+    hl7_kept: Limit = Limit(30 * DAY)
+    """How long the text of an HL7 v2 message is kept once it is applied or dropped; that it came is kept."""
     workdays: dict[date, bool] = {}
     """Days that an imported calendar decides, before the calendar library is asked."""

@@ -15,6 +15,7 @@ Side = Literal["hospital", "agency", "platform", "auditor"]
 ROLES: dict[str, Side] = {
     "hospital": "hospital",
     "referrer": "hospital",
+    "interface": "hospital",
     "agency": "agency",
     "social_worker": "agency",
     "supervisor": "agency",
@@ -23,7 +24,7 @@ ROLES: dict[str, Side] = {
     "administrator": "platform",
     "auditor": "auditor",
 }
-"""Every role and its side. Client roles are hospital, agency, platform, auditor; the others are people's."""
+"""Every role and its side; `interface` is a hospital's system that speaks HL7 v2. Client roles are hospital, agency, platform, auditor; the others are people's."""
 
 CLIENT_ROLES = ("hospital", "agency", "platform", "auditor")
 PERSON_ROLES = ("referrer", "social_worker", "supervisor", "coordinator", "administrator", "auditor")

@@ -48,3 +48,37 @@ class Attachment(msgspec.Struct, frozen=True):
     agency: Id | None = None
     patient: Id | None = None
     referral: Id | None = None
+
+
+InboxState = Literal["applied", "recorded", "parked", "replayed", "dropped"]
+"""What became of a message: `recorded` told nothing newer, `parked` waits for a person, `replayed` was parked once."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a message is parked: a word for programs, where in the message, and what to do; no person's data in any of it."""
+
+    key: str
+    place: str | None
+    text: str
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message of HL7 v2 as it came in. `sender`: its name in the configuration; `body` is None once it is forgotten;
+    `mends`: the parked message of which this is the mended text."""
+
+    id: Id
+    sender: str
+    hospital: Id | None
+    control_id: str
+    digest: bytes
+    event: str
+    received_at: datetime
+    state: InboxState
+    answer: bytes
+    event_at: datetime | None = None
+    fault: Fault | None = None
+    body: bytes | None = None
+    patient: Id | None = None
+    stay: Id | None = None
+    mends: Id | None = None
+    handled_at: datetime | None = None
