@@ -25,7 +25,9 @@ def blocks(page: str) -> Iterator[tuple[str, dict[str, str], str, str]]:
         yield first, dict(line.split(": ", 1) for line in lines.splitlines()), body, shown
 
 
-@pytest.mark.parametrize(("page", "least"), [("exchange.md", 16), ("fhir.md", 18)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("exchange.md", 16), ("fhir.md", 18), ("screening.md", 3), ("safety.md", 2)]
+)
 async def test_every_request_of_the_worked_exchange_is_answered_as_it_says(world: World, page: str, least: int) -> None:
     names = dict(world.organizations)
     ran = 0
