@@ -43,7 +43,7 @@ def document_of(type: str, written: Written) -> str | None:
     if type == "QuestionnaireResponse" and written.form:
         if written.form in forms.FORMS:
             return forms.FORMS[written.form].document
-        return "risk-screen" if written.form in {each.url for each in INSTRUMENTS.values()} else None
+        return next((code for code, how in phases.DOCUMENTS.items() if written.form in {INSTRUMENTS[key].url for key in how.instruments}), None)  # fmt: skip
     if type == "DocumentReference":
         return written.document
     if type == "Condition" and written.needs:

@@ -56,18 +56,19 @@ AFTERWARDS: frozenset[Phase] = frozenset({"follow-up", "archive"})
 
 class How(msgspec.Struct, frozen=True):
     """What counts as a document, and how it is supplied: `form`: a response to the service's own form of that name, or a file
-    (DocumentReference) typed with its code; `instruments`: a response to any screening instrument; else `type` of resource.
+    (DocumentReference) typed with its code; `instruments`: a response to one of these screening instruments, the agency's or
+    the referring hospital's; else `type` of resource.
     `by_supervisor`: a supervisor writes it, and nobody else changes it."""
 
     zh: str
     en: str
     form: bool = False
-    instruments: bool = False
+    instruments: tuple[str, ...] = ()
     type: str | None = None
     by_supervisor: bool = False
 
 
-def _form(zh: str = "", en: str = "", *, instruments: bool = False, by_supervisor: bool = False) -> How:
+def _form(zh: str = "", en: str = "", *, instruments: tuple[str, ...] = (), by_supervisor: bool = False) -> How:
     return How(
         f"提交该表单的 QuestionnaireResponse，或以 {CASE_DOCUMENT} 标注类型的 DocumentReference{zh}",
         f"post a QuestionnaireResponse of its form, or a DocumentReference typed with its code of {CASE_DOCUMENT}{en}",
@@ -78,7 +79,11 @@ def _form(zh: str = "", en: str = "", *, instruments: bool = False, by_superviso
 DOCUMENTS: dict[str, How] = {
     "intake-form": _form(),
     "service-consent": _form(),
-    "risk-screen": _form("，或任一筛查量表的应答", ", or a response to any screening instrument", instruments=True),
+    "risk-screen": _form(
+        "，或筛查量表（PHQ-9、GAD-7、心理痛苦温度计、PRAPARE、AHC-HRSN）的应答，医院转介时所做的亦可",
+        ", or a response to PHQ-9, GAD-7, the distress thermometer, PRAPARE or AHC-HRSN, the hospital's too",
+        instruments=("phq-9", "gad-7", "dt", "prapare", "ahc-hrsn"),
+    ),
     "needs-assessment": _form(),
     "problem-list": How(
         "提交带需求代码（urn:yuanshe:need）的 Condition，或该表单的 QuestionnaireResponse",

@@ -6,13 +6,14 @@ from datetime import datetime
 import msgspec
 
 from service.casework import agenda, file_store, linkage, phases, store
-from service.casework.model import Case, CaseFile, Ending, Phase, Step
-from service.db import Session
+from service.casework.model import Case, CaseFile, Ending, Filed, Phase, Step
+from service.db import Session, as_platform
 from service.errors import Invalid, Stale
 from service.referrals import steps as referrals
 from service.referrals import transitions
 from service.referrals.model import Task
 from service.referrals.steps import Turn
+from service.safety import store as safety
 from service.values import Id, Reason, new_id
 
 
@@ -93,16 +94,32 @@ def _step(moving: Turn, case: Case, number: int) -> Step:
 
 async def look(session: Session, case: Case, needs: tuple[str, ...], now: datetime) -> CaseFile:
     """The whole file of a case, as far as its phase is decided on it."""
+    filed = await file_store.documents(session, case, tuple(phases.DOCUMENTS))
     return CaseFile(
         case, needs, now,
         steps=await file_store.steps(session, case.id),
-        documents=await file_store.documents(session, case, tuple(phases.DOCUMENTS)),
+        documents=tuple(sorted((*filed, *await _screened(session, case)), key=lambda each: each.at)),
         goals=await file_store.goals(session, case.id),
         plans=await file_store.plans(session, case.id),
         interventions=tuple(await store.interventions(session, case.task)),
         approvals=await file_store.approvals(session, case.id),
         follow_ups=await file_store.follow_ups(session, case),
     )  # fmt: skip
+
+
+async def _screened(session: Session, case: Case) -> list[Filed]:
+    """What the referring hospital screened the person for, once the agency knows who it is: that it was done, and where the
+    answers are, which the agency reads while it may. So the file says the same after the share's end as before."""
+    if case.patient is None:
+        return []
+    async with as_platform(session, "whether the person was screened"):
+        found = await safety.of_referral(session, case.referral)
+    return [
+        Filed(code, "QuestionnaireResponse", each.response, each.version, each.computed_at)
+        for code, how in phases.DOCUMENTS.items()
+        for each in found
+        if each.instrument in how.instruments and not each.missing and each.author != case.agency
+    ]
 
 
 async def reckoned(moving: Turn, file: CaseFile) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from service.safety.instruments import INSTRUMENTS
 from tests.http.filing import advance, asked, file, filled, form, goal, plan, serving, supervisor, typed
 from tests.http.loop import DISPOSITION, discharge, done, nothing_changes, procedure, refused, started, sweep
 from tests.http.world import World, closed, output
@@ -113,6 +114,30 @@ async def test_a_screening_instrument_is_a_risk_screen_and_a_condition_with_a_ne
     }
     done(await agency.post("Condition", problem))
     assert set((await file(agency, share)).codes("document")) == {"risk-screen", "problem-list"}
+
+
+async def test_what_the_hospital_screened_for_need_not_be_asked_again(world: World) -> None:
+    """The risk screen of a referral that came with a whole PHQ-9 is there from the first."""
+    answers = [
+        {"linkId": item.code, "answer": [{"valueCoding": {"system": "http://loinc.org", "code": "LA6568-5"}}]}
+        for item in INSTRUMENTS["phq-9"].items
+        if item.scored
+    ]
+    whole = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "urn:yuanshe:questionnaire:phq-9",
+             "subject": {"reference": "PATIENT"}, "item": answers}  # fmt: skip
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05", extra=[whole]))
+    assert (await file(agency, share)).codes("document") == ["risk-screen"]
+    share = done(await agency.put(share, status="completed", output=[output()], statusReason=closed()))
+    assert "risk-screen" in (await file(agency, share)).codes("document"), "the same after the end"
+    lace = {
+        "resourceType": "QuestionnaireResponse",
+        "status": "completed",
+        "questionnaire": "urn:yuanshe:questionnaire:lace",
+    }
+    other = await started(world, await world.refer("N05"))
+    done(await agency.post("QuestionnaireResponse", lace | {"subject": other["for"], "basedOn": [other["focus"]]}))
+    assert (await file(agency, other)).codes("document") == [], "what asks nobody about danger screens for none"
 
 
 async def test_the_forms_of_the_documents_are_questionnaires(world: World) -> None:
