@@ -151,7 +151,7 @@ LOOKS = frozenset(
     {
         "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
         "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
-        "quality-orphans",
+        "quality-orphans", "quality-follow-up", "answer-look",
     }
 )  # fmt: skip
 """Executions that change no resource."""

@@ -18,3 +18,16 @@ class Orphan(msgspec.Struct, frozen=True):
     since: datetime
     subject: Id | None = None
     need: str | None = None
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """How follow-up went in one window (`T2`, `D7`, …) or in all (code None): windows due, those in which the person was
+    reached at all and in time, and lost; `plans` are the referrals that they belong to."""
+
+    code: str | None
+    due: int
+    in_time: int
+    reached: int
+    lost: int
+    plans: int
+    plans_lost: int
