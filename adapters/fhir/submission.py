@@ -25,7 +25,7 @@ from adapters.fhir import (
 from service import codes
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Conflict, Invalid, Issue, Malformed, Stale, TooLarge
+from service.errors import Conflict, Forbidden, Invalid, Issue, Malformed, Stale, TooLarge
 from service.followup import flow as followup
 from service.followup import person_flow as persons
 from service.followup import schedule
@@ -329,7 +329,14 @@ async def _known(session: Session, actor: Actor, parts: list[Part]) -> None:
                 part.kept = True
     for held in await records.written_by(session, actor.organization, list(put)) if put else ():
         if held.type == put[held.id].type:
-            put[held.id].id, put[held.id].known = held.id, held.version
+            part = put[held.id]
+            if held.code == screening_flow.SCORE:
+                raise Forbidden(
+                    "The service reckons this score from its response; correct that.", at=part.at, key="derived"
+                )
+            if held.category == "safety" and not mandatory.is_report(part.type, part.content):
+                raise Invalid("What is sealed stays so: correct it by itself.", at=part.at, key="sealed")
+            part.id, part.known = held.id, held.version
 
 
 def _again(location: str) -> Stored:

@@ -11,8 +11,8 @@ from service.errors import Invalid, NotFound
 from service.patients import store as patients
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import crisis, crisis_flow, steps, store
-from service.referrals.model import Referral
+from service.referrals import crisis, steps, store
+from service.referrals.model import CrisisOwner, Referral
 from service.safety import duties, scoring
 from service.safety import store as safety
 from service.safety.duties import Duty, Facts
@@ -66,14 +66,27 @@ async def screened(
         await safety.save_screening(session, row)
     danger = raises_crisis(given.answers) and not given.void
     concerned = await _concerned(session, record)
+    # Of a referral whose person is no longer disclosed to an agency it knows the id alone: that is enough for danger.
+    named = [record.referral] if record.referral else [each.id for each in concerned]
     if danger and not placed and not (old and old.signs_crisis):
-        for referral in concerned:
-            await crisis_flow.raise_crisis(session, actor, referral.id, SIGN, now)
+        for id in named:
+            await _raise(session, actor, id, now)
     made: list[Suggestion] = []
     if it and found:
         for referral in concerned:
             made += await _suggest(session, record, it, found, given, referral, now)
-    return Screened(danger, tuple(each.id for each in concerned), found, row, tuple(made))
+    return Screened(danger, tuple(named), found, row, tuple(made))
+
+
+async def _raise(session: Session, actor: Actor, referral: Id, now: datetime) -> None:
+    """The answers were taken, so they count: also those that an agency supplies when its share has ended."""
+    async with steps.on_referral(session, actor, referral, now) as moving:
+        if moving.loop.referral.crisis is None:
+            # As any crisis: the hospital's duty roster first; of what has ended, the coordinator.
+            owner: CrisisOwner = "hospital" if moving.loop.parent.open else "coordinator"
+            moving.loop = crisis.raised(moving.loop, now, session.practice, owner)
+            own = next((share for share in moving.loop.shares if share.agency == actor.organization), None)
+            moving.tell("raise", own, SIGN, sealed=True)
 
 
 async def _concerned(session: Session, record: Record) -> list[Referral]:

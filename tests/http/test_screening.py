@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.http.loop import crisis, discharge, done, follow_ups, later, nothing_changes, refused, started
-from tests.http.world import Answered, Party, Referred, World
+from tests.http.world import Answered, Party, Referred, World, output, submission
 
 LOINC = "http://loinc.org"
 FREQUENCY = ("LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9")
@@ -142,6 +142,14 @@ async def test_nobody_writes_a_score_but_the_service(world: World) -> None:
     (score,) = await hospital.search(f"Observation?patient={referred.patient}")
     async with nothing_changes(world):
         refused(await hospital.put(score, valueInteger=27), 403, "reckons")
+        smuggled = submission("N05", mrn="ZY-2")
+        smuggled["entry"].append(
+            {
+                "resource": score | {"valueInteger": 27},
+                "request": {"method": "PUT", "url": f"Observation/{score['id']}"},
+            }
+        )
+        refused(await hospital.post("", smuggled), 403, "reckons")
 
 
 async def test_whoever_reads_the_response_reads_the_score_and_nobody_else(world: World) -> None:
@@ -226,6 +234,22 @@ async def test_a_correction_that_changes_nothing_of_the_danger_raises_it_no_seco
         done(await hospital.post("Communication", crisis(step, referred.request)))
     done(await hospital.put(response, item=phq9(1, 0, 0, 0, 0, 0, 0, 0, 1)["item"]))
     assert await what_next(world, referred) == "accept-or-decline"
+
+
+async def test_danger_in_what_an_agency_supplies_after_its_share_has_ended_still_counts(world: World) -> None:
+    referred = await world.refer("N05")
+    share, agency = await started(world, referred), world.party("agency-a")
+    done(
+        await agency.put(
+            share, status="completed", output=[output()],
+            statusReason={"coding": [{"system": "urn:yuanshe:closure-reason", "code": "goals-met"}], "text": "目标达成"},
+        )
+    )  # fmt: skip
+    late = await agency.post("QuestionnaireResponse", about(phq9(*DANGER), referred.patient, basedOn=[share["focus"]]))
+    assert late.status == 201, late
+    _, step = await world.timeline(referred)
+    assert step is not None and step["what"] == "acknowledge"
+    assert step["who"]["reference"] == world.organizations["platform"]
 
 
 async def test_danger_in_somebody_without_an_open_referral_is_told_to_who_asks(world: World) -> None:
