@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp: Smtp | None = None
     smtp_domains: tuple[str, ...] = ()
     docs: bool = False
+    demo: Path | None = None
     rate: Rate | None = Rate(1000, 5000)
     cors_origins: tuple[str, ...] = ()
     practice: Practice = Practice()
@@ -94,6 +95,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
         smtp=_smtp(environ),
         smtp_domains=tuple(part.strip().lower() for part in environ.get("SMTP_DOMAINS", "").split(",") if part.strip()),
+        demo=Path(demo) if (demo := environ.get("YUANSHE_DEMO")) else None,
         docs=_flag("DOCS", environ.get("DOCS") or ""),
         rate=_rate(environ.get("RATE_LIMIT") or "1000/5000"),
         cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),

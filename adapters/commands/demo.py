@@ -111,6 +111,7 @@ def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[st
         "PORT": str(read.port),
         "WEBHOOK_ALLOW": os.environ.get("WEBHOOK_ALLOW") or "127.0.0.0/8,::1/128",
         "DOCS": os.environ.get("DOCS") or "1",
+        "YUANSHE_DEMO": str(read.home / "demo.json"),
     }
     watching = supervisor.Supervisor(environ, found.attached)
     watching.start()

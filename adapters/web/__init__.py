@@ -4,12 +4,14 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Response, get
+from litestar import MediaType, Response, Router, get
 from litestar.datastructures import State
+from litestar.di import Provide
 
 from adapters.settings import VERSION
-from adapters.web import answer
+from adapters.web import answer, door, files, shell, today
 from adapters.web.rendering import HEADERS, PAGES
+from service.errors import Refusal
 
 
 @get("/", media_type=MediaType.HTML, include_in_schema=False)
@@ -55,6 +57,13 @@ def _answer(said: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[s
     return {"status": status, "kinds": ", ".join(answer["content"]), "description": answer["description"]}
 
 
-route_handlers = [front, *answer.route_handlers]
+pages = Router(
+    "/",
+    route_handlers=[*door.route_handlers, *today.route_handlers, files.file],
+    dependencies={"who": Provide(shell.person)},
+    exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
+    include_in_schema=False,
+)
+route_handlers = [front, *answer.route_handlers, pages]
 docs_handlers = [reference, description]
 """Served where the setting DOCS asks for them."""

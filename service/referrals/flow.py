@@ -340,14 +340,19 @@ async def timeline(session: Session, actor: Actor, referral: Id) -> Timeline:
     if found is None:
         raise NotFound("There is no such referral, or it is not yours to see.")
     session.patients.add(found.patient)
+    return Timeline(await events_for(session, actor, referral), await store.step(session, referral))
+
+
+async def events_for(session: Session, actor: Actor, referral: Id) -> tuple[dict[str, Any], ...]:
+    """The events that the scope may see, in order; a sealed one of another's reads “restricted” to all but the platform."""
     events = await store.timeline(session, referral)
-    if actor.side != "platform":
-        sealed = {"reason_code": None, "reason_text": None, "data": "{}", "kind": "restricted"}
-        events = [
-            event | sealed if event["sealed"] and event["by_organization"] != actor.organization else event
-            for event in events
-        ]
-    return Timeline(tuple(events), await store.step(session, referral))
+    if actor.side == "platform":
+        return tuple(events)
+    sealed = {"reason_code": None, "reason_text": None, "data": "{}", "kind": "restricted"}
+    return tuple(
+        event | sealed if event["sealed"] and event["by_organization"] != actor.organization else event
+        for event in events
+    )
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -137,15 +137,15 @@ def next_step(loop: Loop, now: datetime, practice: Practice) -> NextStep | None:
         return _crisis_step(loop, practice)
     if not is_open(loop):
         return None
-    steps = [step for share in loop.shares if share.open and (step := _share_step(loop, share, now, practice))]
+    steps = [step for share in loop.shares if share.open and (step := _share_step(share, now, practice))]
     if loop.parent.open and (not steps or unplaced(loop)):
         # Nobody has it, or a part of it: the coordinator places or refuses it within the reply limit, counted from when
         # that began.
         old = loop.next
         kept = old is not None and old.what == "place" and old.task == loop.parent.id
         clock = clocks.begin(practice.reply[referral.effective_urgency], old.since if kept and old else now, practice)
-        steps.append(_step(loop, "coordinator", None, "place", loop.parent, clock, now, practice))
-    steps += [_follow_up_step(loop, task, now, practice) for task in loop.follow_ups if task.open]
+        steps.append(_step(loop.parent, "coordinator", None, "place", clock, now, practice))
+    steps += [_follow_up_step(task, now, practice) for task in loop.follow_ups if task.open]
     return min(steps, key=lambda step: (step.by, step.task))
 
 
@@ -167,7 +167,12 @@ def unplaced_needs(loop: Loop) -> set[str]:
     return set(loop.referral.needs) - placed
 
 
-def _share_step(loop: Loop, share: Task, now: datetime, practice: Practice) -> NextStep | None:
+def step_of(task: Task, now: datetime, practice: Practice) -> NextStep | None:
+    """The step that one share or follow-up waits for by itself, whatever else is up on its referral."""
+    return _share_step(task, now, practice) if task.kind == "share" else _follow_up_step(task, now, practice)
+
+
+def _share_step(share: Task, now: datetime, practice: Practice) -> NextStep | None:
     found = running(share)
     if found is None:
         return None
@@ -182,15 +187,15 @@ def _share_step(loop: Loop, share: Task, now: datetime, practice: Practice) -> N
     )
     if share.agency is None and name == "reply":
         # An offer that nobody owns waits for a claim; the coordinator answers for it.
-        return _step(loop, "coordinator", None, "claim", share, clock, now, practice)
-    return _step(loop, who, share, what, share, clock, now, practice)
+        return _step(share, "coordinator", None, "claim", clock, now, practice)
+    return _step(share, who, share, what, clock, now, practice)
 
 
-def _follow_up_step(loop: Loop, task: Task, now: datetime, practice: Practice) -> NextStep:
+def _follow_up_step(task: Task, now: datetime, practice: Practice) -> NextStep:
     due = task.window_to or now
     clock = Clock(max(int((due - (task.window_from or due)).total_seconds() // 60), 0), task.window_from or due, due)
     who: Who = "worker" if task.worker else "agency" if task.agency else "hospital"
-    return _step(loop, who, task, "follow-up", task, clock, now, practice)
+    return _step(task, who, task, "follow-up", clock, now, practice)
 
 
 def _crisis_step(loop: Loop, practice: Practice) -> NextStep:
@@ -202,23 +207,19 @@ def _crisis_step(loop: Loop, practice: Practice) -> NextStep:
     who: Who = "agency" if share else "coordinator" if crisis.owner != "hospital" else "hospital"
     minutes = int((crisis.by - crisis.at).total_seconds() // 60)
     clock = Clock(minutes, crisis.at, crisis.by)
-    return _step(loop, who, share, crisis.waits_for, share or loop.parent, clock, crisis.at, practice)
+    return _step(share or loop.parent, who, share, crisis.waits_for, clock, crisis.at, practice)
 
 
 def _step(
-    loop: Loop, who: Who, owner: Task | None, what: str, task: Task, clock: Clock, now: datetime, practice: Practice
+    task: Task, who: Who, owner: Task | None, what: str, clock: Clock, now: datetime, practice: Practice
 ) -> NextStep:
     agency = owner.agency if owner else None
     organization = (
-        loop.referral.hospital
-        if who in ("referrer", "hospital")
-        else agency
-        if who in ("agency", "worker")
-        else PLATFORM
+        task.hospital if who in ("referrer", "hospital") else agency if who in ("agency", "worker") else PLATFORM
     )
     assert organization is not None
     return NextStep(
-        referral=loop.referral.id, hospital=loop.referral.hospital, agency=agency, who=who, organization=organization,
+        referral=task.referral, hospital=task.hospital, agency=agency, who=who, organization=organization,
         worker=owner.worker if owner and who == "worker" else None, what=what, task=task.id, since=clock.since,
         warn_at=clocks.warn_at(clock, clock.since, practice), by=clock.due,
         confirmed=clocks.confirmed(clock, practice),

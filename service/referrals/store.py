@@ -16,6 +16,12 @@ _task = msgspec.json.Decoder(Task, float_hook=Decimal)
 _tasks = msgspec.json.Decoder(list[Task], float_hook=Decimal)
 _referral = msgspec.json.Decoder(Referral)
 _step = msgspec.json.Decoder(NextStep)
+read_task, read_referral, read_step = _task.decode, _referral.decode, _step.decode
+
+STEP_OF = """json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
+    'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
+    'warn_at', n.warn_at, 'by', n.by, 'confirmed', n.confirmed)"""
+"""A row `n` of next_step as JSON of the Struct."""
 
 LOCK = "SELECT referral_id FROM referral_counter WHERE referral_id = $1 FOR UPDATE"
 
@@ -38,14 +44,11 @@ async def lock_of(session: Session, id: Id) -> None:
 
 
 # Read after the lock, in a statement of its own, so that the snapshot is newer than whoever held the lock before.
-LOOP = """
+LOOP = f"""
 SELECT v.snapshot AS referral,
        (SELECT json_agg(tv.snapshot ORDER BY t.id) FROM task t JOIN task_version tv ON tv.task_id = t.id AND tv.version = t.version
         WHERE t.referral_id = r.id) AS tasks,
-       (SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
-               'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
-               'warn_at', n.warn_at, 'by', n.by, 'confirmed', n.confirmed)
-        FROM next_step n WHERE n.referral_id = r.id) AS step
+       (SELECT {STEP_OF} FROM next_step n WHERE n.referral_id = r.id) AS step
 FROM referral r JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version
 WHERE r.id = $1
 """
@@ -514,11 +517,7 @@ async def timeline(session: Session, referral: Id) -> list[dict[str, Any]]:
     return [dict(row) for row in await session.fetch(TIMELINE, referral)]
 
 
-STEP = """
-SELECT json_build_object('referral', n.referral_id, 'hospital', n.hospital_id, 'agency', n.agency_id, 'who', n.who,
-    'organization', n.organization_id, 'worker', n.worker_id, 'what', n.what, 'task', n.task_id, 'since', n.since,
-    'warn_at', n.warn_at, 'by', n.by, 'confirmed', n.confirmed) FROM next_step n WHERE n.referral_id = $1
-"""
+STEP = f"SELECT {STEP_OF} FROM next_step n WHERE n.referral_id = $1"
 
 
 async def step(session: Session, referral: Id) -> NextStep | None:

@@ -32,3 +32,7 @@ COMMENT ON COLUMN account.totp_used IS 'The 30-second step of the last code that
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON web_session, sign_in_failure TO yuanshe_app;
 GRANT UPDATE (totp_secret, totp_used) ON account TO yuanshe_app;
+
+-- What is open, soonest due first, as each side of a referral looks at it.
+CREATE INDEX next_step_hospital ON next_step (hospital_id, by, referral_id);
+CREATE INDEX next_step_agency ON next_step (agency_id, by, referral_id) WHERE agency_id IS NOT NULL;

@@ -1,0 +1,143 @@
+"""Signing in and out, and the language of the pages."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, cast
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import State
+
+from adapters.pace import Pace, Rate
+from adapters.web import shell
+from adapters.web.shell import Page, Person
+from adapters.web.speech import LANGUAGES, Speech, noted
+from service.access import session_flow
+from service.errors import Refusal, TooMany, Unauthenticated, Unavailable
+
+TRIES = Rate(0.2, 30)
+"""Attempts that one address may make, whatever the logins: a lock of one login does not stop who tries many."""
+
+ROLES = {
+    "referrer": noted("病房转介人员"),
+    "social_worker": noted("社工"),
+    "supervisor": noted("督导"),
+    "coordinator": noted("协调员"),
+    "administrator": noted("管理员"),
+    "auditor": noted("审计员"),
+}
+"""A person's role, in words."""
+
+WRONG = {
+    "wrong-password": noted("账号或密码不对。请检查后再试。"),
+    "wrong-code": noted("验证码不对，或已经用过。请等下一个验证码。"),
+    "code-needed": noted("这个账号还需要验证码：请打开验证器，输入六位数字。"),
+}
+"""Why one is not let in, and what to do."""
+
+
+@get("/sign-in", media_type=MediaType.HTML)
+async def door(request: Request[Any, Any, Any], state: State) -> Page:
+    """The page to sign in at; in a demo it offers the demo's people."""
+    return _door(request, state, shell.spoken(request))
+
+
+@post("/sign-in", media_type=MediaType.HTML, status_code=200, request_max_body_size=shell.LONGEST_FORM)
+async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
+    """Let a person in, and lead them on to where they wanted to go."""
+    speech = shell.spoken(request)
+    said = await shell.form(request, signed_in=False)
+    try:
+        _slow(request, state)
+        offered = _offered(state).get(said.get("demo", ""))
+        login, password = (
+            (offered["login"], offered["password"]) if offered else (said.get("login", ""), said.get("password", ""))
+        )
+        made = await session_flow.sign_in(state.database, login, password, said.get("code") or None, speech.language)
+    except Unauthenticated as refused:
+        return _door(request, state, speech, said, wrong=_wrong(refused, speech), code=refused.key != "wrong-password")  # fmt: skip
+    except TooMany as refused:
+        wrong = speech.gettext("尝试次数太多，请在 %(time)s 后再试。") % {
+            "time": speech.lasting(math.ceil(refused.wait / 60) * 60)
+        }
+        return _door(request, state, speech, said, wrong=wrong, status=429)
+    return shell.to(shell.local(said.get("next")), [shell.cookie(request, state, made)])
+
+
+def _wrong(refused: Unauthenticated, speech: Speech) -> str:
+    return speech.gettext(WRONG.get(refused.key or "", next(iter(WRONG.values()))))
+
+
+def _slow(request: Request[Any, Any, Any], state: State) -> None:
+    pace = state.get("tries") or Pace(TRIES)
+    state["tries"] = pace
+    pace.take(request.client.host if request.client else "")
+
+
+def _door(
+    request: Request[Any, Any, Any], state: State, speech: Speech, said: dict[str, str] | None = None, *,
+    wrong: str | None = None, code: bool = False, status: int = 200,
+) -> Page:  # fmt: skip
+    said = said or {}
+    return shell.page(
+        request, "sign-in.html", None, speech, status=422 if wrong and status == 200 else status, title=speech.gettext("登录"),
+        offered=_offered(state), roles=ROLES, wrong=wrong, code=code, login=said.get("login", ""),
+        next=shell.local(said.get("next") or request.query_params.get("next")), ended="ended" in request.query_params,
+    )  # fmt: skip
+
+
+def _offered(state: State) -> dict[str, dict[str, str]]:
+    """The demo's people by login; nobody anywhere else."""
+    file = cast("Path | None", state.settings.demo)
+    if file is None:
+        return {}
+    try:
+        return json.loads(file.read_text())["people"]
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+@post("/sign-out", status_code=303)
+async def sign_out(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+    """End this session."""
+    await shell.form(request)
+    await session_flow.sign_out(state.database, request.cookies[shell.COOKIE])
+    return shell.to("/sign-in", [shell.cookie(request, state, None)])
+
+
+@get("/session", media_type=MediaType.JSON)
+async def session(who: Person) -> Response[dict[str, int]]:
+    """When this session ends if nothing is done from now on, in seconds since 1970; asking is doing something."""
+    return Response({"ends": int(who.ends_at.timestamp())}, headers={"Cache-Control": "no-store"})
+
+
+@post("/language", status_code=303)
+async def language(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+    """Let the pages speak another language, and go back to the page."""
+    said = await shell.form(request)
+    wanted = said.get("language")
+    if wanted in LANGUAGES:
+        await session_flow.speak(state.database, request.cookies[shell.COOKIE], wanted)
+    return shell.to(shell.local(said.get("next")))
+
+
+def failed(request: Request[Any, Any, Any], fault: Refusal) -> Page:
+    """A page that could not be shown: what happened, and what to do. Nothing of what was asked is repeated."""
+    speech = shell.spoken(request)
+    status = {"not-found": 404, "forbidden": 403, "transient": 503, "throttled": 429, "too-long": 413, "structure": 400}.get(fault.code, 422)  # fmt: skip
+    answer = shell.page(
+        request,
+        "failed.html",
+        None,
+        speech,
+        status=status,
+        title=speech.gettext("打不开这个页面"),
+        why=str(fault),
+        status_=status,
+    )
+    if isinstance(fault, Unavailable):
+        answer.headers["Retry-After"] = "5"
+    return answer
+
+
+route_handlers = [door, sign_in, sign_out, session, language]

@@ -1,0 +1,98 @@
+"""What happened to a referral, an entry an event: who, when, what, why."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.web.shell import Person
+from adapters.web.speech import Speech, noted
+from service import codes
+from service.referrals.lifecycle import MOVES
+from service.referrals.overview_flow import Told
+
+HAPPENED = {
+    "submit": noted("提交转介"),
+    "unplaced": noted("没有可派的机构，转协调员"),
+    "assign": noted("指定社工"),
+    "amend": noted("补充记录"),
+    "record": noted("开始记录服务"),
+    "consent": noted("取得同意"),
+    "withdraw-consent": noted("撤回同意"),
+    "consent-ended": noted("同意到期"),
+    "legal-duty": noted("记录法定依据"),
+    "emergency": noted("记录紧急依据"),
+    "disclose": noted("身份已向机构开放"),
+    "conceal": noted("身份不再向机构开放"),
+    "discharge": noted("出院"),
+    "follow-up": noted("安排随访"),
+    "move": noted("调整随访时间"),
+    "attempt": noted("尝试联系"),
+    "outcome": noted("随访结果"),
+    "cancel": noted("取消"),
+    "close": noted("随访结束，转介闭环"),
+    "hand-over": noted("交接"),
+    "remind": noted("提醒"),
+    "escalate": noted("升级提醒"),
+    "overdue": noted("答复超时，同时另派机构"),
+    "refuse": noted("不受理"),
+    "give-up": noted("终止派单"),
+    "raise": noted("上报危机"),
+    "acknowledged": noted("确认危机"),
+    "safety-planned": noted("已制定安全计划"),
+    "reported": noted("已报告"),
+    "stood-down": noted("解除危机"),
+    "restricted": noted("受限内容"),
+    "offer-bereavement": noted("提示丧亲关怀"),
+    "safe-contact": noted("更新安全联系方式"),
+    "owe": noted("待办"),
+    "see-to": noted("待办已完成"),
+}
+"""Events that are no moves of a share, in words; moves have theirs in the table of moves."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event in words."""
+
+    number: int
+    kind: str
+    what: str
+    who: str
+    agency: str
+    when: str
+    exact: str
+    at: datetime
+    why: str
+    sealed: bool
+
+
+def entry(event: dict[str, Any], told: Told, who: Person, now: datetime) -> Entry:
+    """One event as this reader may read it."""
+    speech, kind = who.speech, event["kind"]
+    agency = told.names.organizations.get(event["agency_id"]) if event["agency_id"] else None
+    by = told.names.organizations.get(event["by_organization"])
+    return Entry(
+        number=event["number"],
+        kind=kind,
+        what=_what(kind, speech),
+        who=speech.name(by) if by else event["by_name"],
+        agency=speech.name(agency) if agency and agency is not by else "",
+        when=speech.when(event["at"], now),
+        exact=speech.exact(event["at"]),
+        at=event["at"],
+        why=_why(event, speech),
+        sealed=kind == "restricted",
+    )
+
+
+def _what(kind: str, speech: Speech) -> str:
+    if kind in MOVES:
+        return MOVES[kind].zh if speech.language == "zh" else MOVES[kind].en
+    return speech.gettext(HAPPENED[kind]) if kind in HAPPENED else kind
+
+
+def _why(event: dict[str, Any], speech: Speech) -> str:
+    code, text = event["reason_code"], event["reason_text"]
+    lists = (codes.DECLINE_REASON, codes.CLOSURE_REASON, codes.FOLLOW_UP_OUTCOME)
+    system = next((system for system in lists if code and codes.known(system, code)), None)
+    return " · ".join(filter(None, [speech.code(system, code) if system else "", text or ""]))

@@ -1,0 +1,116 @@
+"""The first page of everybody's day: what is open, whose turn it is, and until when; and one referral with all that happened."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, get
+from litestar.datastructures import State
+from litestar.params import FromPath
+
+from adapters.web import shell, story
+from adapters.web.sentence import Sentence, sentence
+from adapters.web.shell import Page, Person
+from service.access import flow as access
+from service.patients.model import Patient
+from service.referrals import overview_flow
+from service.referrals.model import Referral, Task
+from service.referrals.overview_flow import Names
+from service.referrals.overview_store import Open
+from service.values import Id
+
+AT_A_TIME = 30
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One open referral as the list shows it: `person` only where the reader may know them, else what an offer shows."""
+
+    id: Id
+    urgency: str
+    needs: tuple[str, ...]
+    person: Patient | None
+    age_band: str | None
+    gender: str | None
+    region: str | None
+    language: str | None
+    says: str | None
+    sentence: Sentence
+    flagged: bool
+
+
+@get("/today", media_type=MediaType.HTML)
+async def today(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+    """What is open for the reader's side, soonest due first."""
+    if who.actor.side == "auditor":
+        return shell.page(request, "nothing.html", who, who.speech, title=who.speech.gettext("审计"))
+    async with access.open(state.database, who.actor, shell.call(request, "page-today")) as session:
+        found = await overview_flow.overview(
+            session, who.actor, session.began, after=_place(request.query_params.get("after")), limit=AT_A_TIME
+        )
+        now = session.began
+    rows = [_row(each, found.names, who, now) for each in found.rows]
+    return shell.page(
+        request, "today.html", who, who.speech, title=shell.NAVIGATION[who.actor.side][0][2], rows=rows, next=_written(found.after),
+        later="after" in request.query_params,
+    )  # fmt: skip
+
+
+def _row(open: Open, named: Names, who: Person, now: datetime) -> Row:
+    about: Referral | Task | None = open.referral or open.task
+    assert about is not None
+    step, task = open.step, open.task
+    return Row(
+        id=step.referral,
+        urgency=open.referral.effective_urgency if open.referral else task.urgency if task else "routine",
+        needs=about.needs,
+        person=named.patients.get(open.patient) if open.patient else None,
+        age_band=about.age_band,
+        gender=about.gender,
+        region=who.speech.name(named.regions.get(about.region)) or about.region if about.region else None,
+        language=about.language,
+        says=task.business_status if task else None,
+        sentence=sentence(
+            step, who.actor, named.organizations.get(step.organization),
+            named.workers.get(step.worker) if step.worker else None, who.speech, now,
+        ),
+        flagged=about.contact_prohibited,
+    )  # fmt: skip
+
+
+def _place(written: str | None) -> tuple[datetime | None, Id] | None:
+    """Where a page begins, as a link carries it; a link that is none of ours begins at the beginning."""
+    try:
+        raw = base64.urlsafe_b64decode((written or "").encode())
+        return EPOCH + timedelta(microseconds=int.from_bytes(raw[:8], "big")), Id(bytes=raw[8:])
+    except (ValueError, OverflowError):
+        return None
+
+
+def _written(after: tuple[datetime | None, Id] | None) -> str | None:
+    if after is None:
+        return None
+    at, id = after
+    micros = ((at or EPOCH) - EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(micros.to_bytes(8, "big") + id.bytes).decode()
+
+
+@get("/referrals/{referral:uuid}", media_type=MediaType.HTML)
+async def referral(request: Request[Any, Any, Any], state: State, who: Person, referral: FromPath[Id]) -> Page:
+    """One referral: who must act next, and everything that happened, newest first."""
+    async with access.open(
+        state.database,
+        who.actor,
+        shell.call(request, "page-referral", resource_type="ServiceRequest", resource_id=referral),
+    ) as session:
+        told = await overview_flow.one(session, who.actor, referral)
+        now = session.began
+    row = _row(told.open, told.names, who, now) if told.open else None
+    return shell.page(
+        request, "referral.html", who, who.speech, title=who.speech.gettext("转介"), row=row, told=told,
+        events=[story.entry(event, told, who, now) for event in reversed(told.events)],
+    )  # fmt: skip
+
+
+route_handlers = [today, referral]
