@@ -10,7 +10,7 @@ from litestar.datastructures import State
 
 from adapters.pace import Pace, Rate
 from adapters.web import shell
-from adapters.web.shell import Page, Person
+from adapters.web.shell import Page, Signed
 from adapters.web.speech import LANGUAGES, Speech, noted
 from service.access import session_flow
 from service.errors import Refusal, TooMany, Unauthenticated, Unavailable
@@ -57,7 +57,7 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
     except Unauthenticated as refused:
         return _door(request, state, speech, said, wrong=_wrong(refused, speech), code=refused.key != "wrong-password")  # fmt: skip
     except TooMany as refused:
-        wrong = speech.gettext("尝试次数太多，请在 %(time)s 后再试。") % {
+        wrong = speech.gettext("尝试次数太多，请在 %(time)s后再试。") % {
             "time": speech.lasting(math.ceil(refused.wait / 60) * 60)
         }
         return _door(request, state, speech, said, wrong=wrong, status=429)
@@ -98,7 +98,7 @@ def _offered(state: State) -> dict[str, dict[str, str]]:
 
 
 @post("/sign-out", status_code=303)
-async def sign_out(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+async def sign_out(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """End this session."""
     await shell.form(request)
     await session_flow.sign_out(state.database, request.cookies[shell.COOKIE])
@@ -106,13 +106,13 @@ async def sign_out(request: Request[Any, Any, Any], state: State, who: Person) -
 
 
 @get("/session", media_type=MediaType.JSON)
-async def session(who: Person) -> Response[dict[str, int]]:
+async def session(who: Signed) -> Response[dict[str, int]]:
     """When this session ends if nothing is done from now on, in seconds since 1970; asking is doing something."""
     return Response({"ends": int(who.ends_at.timestamp())}, headers={"Cache-Control": "no-store"})
 
 
 @post("/language", status_code=303)
-async def language(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+async def language(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """Let the pages speak another language, and go back to the page."""
     said = await shell.form(request)
     wanted = said.get("language")

@@ -13,6 +13,7 @@ import jinja2
 import msgspec
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie, State
+from litestar.di import NamedDependency
 
 from adapters.web.speech import SPEECH, Language, Speech, asked, noted
 from service import codes
@@ -45,6 +46,10 @@ class Person(msgspec.Struct, frozen=True):
     speech: Speech
     form_token: str
     ends_at: datetime
+
+
+Signed = NamedDependency[Person]
+"""Of a handler: the person that `person` finds."""
 
 
 class Elsewhere(Exception):

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from adapters.web import shell, story
 from adapters.web.sentence import Sentence, sentence
-from adapters.web.shell import Page, Person
+from adapters.web.shell import Page, Person, Signed
 from service.access import flow as access
 from service.patients.model import Patient
 from service.referrals import overview_flow
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @get("/today", media_type=MediaType.HTML)
-async def today(request: Request[Any, Any, Any], state: State, who: Person) -> Page:
+async def today(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """What is open for the reader's side, soonest due first."""
     if who.actor.side == "auditor":
         return shell.page(request, "nothing.html", who, who.speech, title=who.speech.gettext("审计"))
@@ -97,7 +97,7 @@ def _written(after: tuple[datetime | None, Id] | None) -> str | None:
 
 
 @get("/referrals/{referral:uuid}", media_type=MediaType.HTML)
-async def referral(request: Request[Any, Any, Any], state: State, who: Person, referral: FromPath[Id]) -> Page:
+async def referral(request: Request[Any, Any, Any], state: State, who: Signed, referral: FromPath[Id]) -> Page:
     """One referral: who must act next, and everything that happened, newest first."""
     async with access.open(
         state.database,

@@ -1,0 +1,88 @@
+"""Signing in: who may, who may not, and that nothing of it can be done for somebody else."""
+
+import re
+
+from tests.http.world import BASE, World
+from tests.web.conftest import Browser
+
+
+async def test_whoever_is_not_signed_in_is_led_to_the_door_and_back(browser) -> None:
+    nobody: Browser = await browser()
+    asked = await nobody.get("/today?after=x")
+    assert asked.status_code == 200 and str(asked.url) == f"{BASE}/sign-in?next=/today%3Fafter%3Dx"
+    nurse = nobody.world.said["people"]["nurse-a"]
+    back = re.search(r'name="next" value="([^"]*)"', asked.text)
+    assert back and back[1] == "/today?after=x"
+    said = {"login": "nurse-a", "password": nurse["password"], "next": back[1]}
+    assert str((await nobody.post("/sign-in", said)).url) == f"{BASE}/today?after=x"
+
+
+async def test_a_wrong_password_says_what_to_do_and_keeps_the_login(browser) -> None:
+    nobody: Browser = await browser()
+    await nobody.get("/sign-in")
+    page = await nobody.post("/sign-in", {"login": "nurse-a", "password": "wrong"})
+    assert page.status_code == 422 and "账号或密码不对" in page.text and 'value="nurse-a"' in page.text
+    assert "wrong" not in page.text
+    for _ in range(4):
+        page = await nobody.post("/sign-in", {"login": "nurse-a", "password": "wrong"})
+    assert page.status_code == 429 and "15 分钟后再试" in page.text
+
+
+async def test_no_other_address_is_gone_to_after_signing_in(browser) -> None:
+    for elsewhere in ("//evil.test/x", "https://evil.test", "/\\evil.test", "javascript:alert(1)"):
+        visitor: Browser = await browser()
+        assert str((await visitor.sign_in("nurse-a", elsewhere)).url) == f"{BASE}/today", elsewhere
+
+
+async def test_who_leaves_is_gone_and_the_back_button_shows_nothing(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    assert nurse.page.headers["cache-control"] == "no-store"
+    assert str((await nurse.post("/sign-out", {})).url) == f"{BASE}/sign-in"
+    assert str((await nurse.get("/today")).url).startswith(f"{BASE}/sign-in")
+
+
+async def test_a_form_of_another_site_or_session_is_refused(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    for said, headers in (({}, {}), ({"token": "0" * 64}, {}), (None, {"sec-fetch-site": "cross-site"})):
+        await nurse.get("/today")
+        page = await nurse.post("/sign-out", said or {}, token=said is None, **headers)
+        assert page.status_code == 403, (said, headers)
+    assert (await nurse.get("/today")).status_code == 200, "still signed in"
+
+
+async def test_the_cookie_is_no_scripts_and_goes_nowhere_else(world: World, browser) -> None:
+    nobody: Browser = await browser()
+    await nobody.get("/sign-in")
+    person = world.said["people"]["nurse-a"]
+    answer = await nobody._http.post(
+        f"{BASE}/sign-in", data={"login": "nurse-a", "password": person["password"]}, follow_redirects=False
+    )
+    said = answer.headers["set-cookie"].lower()
+    assert answer.status_code == 303 and "httponly" in said and "samesite=lax" in said and "path=/" in said
+
+
+async def test_the_language_is_chosen_at_the_door_by_the_browser_and_by_the_person(browser) -> None:
+    english: Browser = await browser(None, **{"accept-language": "en-GB,en;q=0.9"})
+    assert '<html lang="en">' in (await english.get("/sign-in")).text
+    assert '<html lang="zh-CN">' in (await english.get("/sign-in?lang=zh")).text
+    nurse: Browser = await browser("nurse-a")
+    assert '<html lang="zh-CN">' in nurse.page.text
+    page = await nurse.post("/language", {"language": "en", "next": "/today"})
+    assert '<html lang="en">' in page.text and "My referrals" in page.text
+
+
+async def test_the_demos_people_stand_at_the_demos_door_alone(demo: World, browser) -> None:
+    offered = await demo.http.get(f"{BASE}/sign-in")
+    assert "林护士" in offered.text and "演示" in offered.text
+    assert not any(person["password"] in offered.text for person in demo.said["people"].values())
+    inside = await demo.http.post(f"{BASE}/sign-in", data={"demo": "nurse-a"}, follow_redirects=True)
+    assert str(inside.url) == f"{BASE}/today" and "我的转介" in inside.text
+    nobody: Browser = await browser()
+    assert "演示" not in (await nobody.get("/sign-in")).text
+    assert (await nobody.post("/sign-in", {"demo": "nurse-a"})).status_code == 422
+
+
+async def test_a_page_says_when_the_session_ends_and_asking_lets_it_go_on(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    assert re.search(r'<body data-ends="\d{10}">', nurse.page.text)
+    assert (await nurse.get("/session")).json()["ends"] > 0
