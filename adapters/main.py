@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("import_", "Load the directory from plain files."),
     "export": ("export", "Write the data out as plain files."),
     "client": ("client", "Add, list or revoke clients of the API."),
+    "account": ("account", "Add, list or put away people's accounts, and set their passwords."),
     "replay": ("replay", "Send a file to a running service; each refusal is explained beside an example."),
     "delivery": ("delivery", "List notices that were not delivered, and send them again."),
     "roster": ("roster", "Say where the crisis rosters are short of people, and how pages fared."),

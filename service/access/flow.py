@@ -363,18 +363,23 @@ async def add_account(session: Session, actor: Actor, new: NewAccount, password:
     _permit_administration(actor)
     if new.role not in PERSON_ROLES:
         raise Invalid(f"A person's role is one of {', '.join(PERSON_ROLES)}.", at="role")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", at="password")
     login = login_of(new.login)
     if not login:
         raise Invalid("A login is not empty.", at="login")
     account = Account(new_id(), login, new.role, new.organization, new.worker, new.name, active=True)
-    password_hash = await asyncio.to_thread(_hasher.hash, password)
+    password_hash = await hashed(password)
     async with as_platform(session, "add an account"):
         added = await store.add_account(session, account, password_hash, now)
     if not added:
         raise Conflict("This login is taken.", key="taken", at="login")
     return account
+
+
+async def hashed(password: str) -> str:
+    """What is kept of a password. Raises Invalid for one too short or too long."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", at="password")
+    return await asyncio.to_thread(_hasher.hash, password)
 
 
 async def fits(password_hash: str | None, password: str) -> tuple[bool, str | None]:

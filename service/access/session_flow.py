@@ -15,7 +15,7 @@ from pyotp import random_base32
 from pyotp.totp import TOTP
 
 from service.access import flow, session_store, store
-from service.access.model import Actor, Call
+from service.access.model import Account, Actor, Call
 from service.db import Database, Scope, Session, as_platform
 from service.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from service.practice import Limit
@@ -155,9 +155,44 @@ async def ask_for_code(session: Session, actor: Actor, login: str) -> str:
     return TOTP(secret).provisioning_uri(name=flow.login_of(login), issuer_name="Yuanshe")
 
 
-async def _account(session: Session, actor: Actor, login: str) -> Id:
+async def ask_for_no_code(session: Session, actor: Actor, login: str) -> None:
+    """The account asks for its password alone again."""
+    account = await _account(session, actor, login)
+    async with as_platform(session, "change an account"):
+        await session_store.set_totp(session, account, None)
+
+
+async def set_password(session: Session, actor: Actor, login: str, password: str) -> None:
+    """Another password; every session of the account ends. Invalid for one too short or too long."""
+    account = await _account(session, actor, login)
+    hashed = await flow.hashed(password)
+    async with as_platform(session, "change an account"):
+        await store.rehash(session, account, hashed)
+    await session_store.end_all(session, account)
+
+
+async def put_away(session: Session, actor: Actor, login: str) -> None:
+    """The account signs in no more, and its sessions end."""
+    account = await _account(session, actor, login)
+    async with as_platform(session, "change an account"):
+        await session_store.put_away(session, account)
+    await session_store.end_all(session, account)
+
+
+async def list_accounts(session: Session, actor: Actor) -> list[tuple[Account, bool]]:
+    """Every account, and whether it asks for a code."""
+    _permit(actor)
+    async with as_platform(session, "list accounts"):
+        return await session_store.list_accounts(session)
+
+
+def _permit(actor: Actor) -> None:
     if actor.role != "administrator":
         raise Forbidden("Accounts are the administrator's.", key="wrong-role")
+
+
+async def _account(session: Session, actor: Actor, login: str) -> Id:
+    _permit(actor)
     async with as_platform(session, "change an account"):
         found = await store.find_account(session, flow.login_of(login))
     if found is None:

@@ -63,6 +63,23 @@ async def spend_totp(session: Session, account: Id, step: int) -> bool:
     return bool(await session.fetchval(SPEND_TOTP, account, step))
 
 
+PUT_AWAY = "UPDATE account SET active = false WHERE id = $1"
+
+
+async def put_away(session: Session, account: Id) -> None:
+    await session.execute(PUT_AWAY, account)
+
+
+LIST = """
+SELECT id, login, role, organization_id, worker_id, name, active, totp_secret IS NOT NULL AS code FROM account ORDER BY login
+"""
+
+
+async def list_accounts(session: Session) -> list[tuple[Account, bool]]:
+    """Every account that the scope may see, and whether it asks for a code."""
+    return [(_account(row), row["code"]) for row in await session.fetch(LIST)]
+
+
 class Seen(msgspec.Struct, frozen=True):
     """A session as found: whose it is, since when it is idle, when it ends."""
 
@@ -96,11 +113,14 @@ async def find(session: Session, digest: bytes) -> Seen | None:
 
 
 def _seen(row: Row) -> Seen:
-    account = Account(
+    return Seen(row["session_id"], _account(row), row["language"], row["seen_at"], row["ends_at"])
+
+
+def _account(row: Row) -> Account:
+    return Account(
         id=row["id"], login=row["login"], role=row["role"], organization=row["organization_id"], worker=row["worker_id"],
         name=row["name"], active=row["active"],
     )  # fmt: skip
-    return Seen(row["session_id"], account, row["language"], row["seen_at"], row["ends_at"])
 
 
 TOUCH = "UPDATE web_session SET seen_at = $2 WHERE id = $1 AND seen_at < $2"
