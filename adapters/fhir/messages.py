@@ -47,12 +47,15 @@ async def create(session: Session, actor: Actor, body: bytes, id: Id, now: datet
             raise Invalid("A question says what is asked.", at="Communication.payload", code="required")
         await messaging.ask(session, actor, _needed(task), id, now)
     elif kind == "answer":
-        questions = [
+        questions = tuple(
             found
             for r in asked.in_response_to
             if (found := references.ours(r, "Communication", at="Communication.inResponseTo[0]"))
-        ]
-        await messaging.answer(session, actor, _needed(task), tuple(questions), now)
+        )
+        if actor.side == "agency" and questions and await messaging.replies_to_others(session, actor, questions):
+            kind = "message"
+        else:
+            await messaging.answer(session, actor, _needed(task), questions, now)
     await messaging.keep(session, actor, referral, task, kind, id, body, asked.status, now)
     return ()
 

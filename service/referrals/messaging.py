@@ -49,6 +49,13 @@ async def answer(session: Session, actor: Actor, task: Id, questions: tuple[Id, 
     return moving.loop
 
 
+async def replies_to_others(session: Session, actor: Actor, messages: Iterable[Id]) -> bool:
+    """Whether all of these messages were written by somebody else, and none of them is a question of one's own: then what is
+    said to them is a message back, and no answer that the clocks wait for."""
+    found = [await records.current(session, "Communication", message) for message in dict.fromkeys(messages)]
+    return all(each is not None and each.author != actor.organization for each in found)
+
+
 async def names_nobody(session: Session, share: Task, words: Iterable[str]) -> None:
     """Raise Invalid when what is written to an agency before disclosure holds the patient's own name, number or phone."""
     if share.patient is not None:
