@@ -26,6 +26,9 @@ def write(of: Patient | Stay, before: bytes | None, shown: Mapping[str, Any]) ->
             body["identifier"] = _with(body.get("identifier", []), (of.number,))
     for path, element in shown.items():
         put(body, path, element)
+    if before and shown:
+        # What somebody wrote in words of the resource as it was may be wrong of it as it is.
+        put(body, "text", None)
     if isinstance(of, Stay):
         body.setdefault("class", {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"})
     return write_json(body)

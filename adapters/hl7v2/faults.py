@@ -32,6 +32,13 @@ _OF = {
     "which-stay": "unknown-key",
     "stay-ended": "duplicate-key",
     "event-time": "data-type",
+    "receiving-required": "required-field",
+    "required": "required-field",
+    "value": "data-type",
+    "business-rule": "data-type",
+    "code-invalid": "table-value",
+    "conflict": "duplicate-key",
+    "not-found": "unknown-key",
 }
 
 _PLACES = {
@@ -40,6 +47,8 @@ _PLACES = {
     "stay": "PV1^1^19",
     "period.end": "PV1^1^45",
     "period.start": "PV1^1^44",
+    "hospitalization.destination": "PV1^1^37",
+    "link.other": "MRG^1^1",
 }
 """Where in a message stands what a verb calls so."""
 

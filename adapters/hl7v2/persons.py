@@ -194,8 +194,10 @@ def _deceased(pid: Segment, sender: Sender) -> Fact | None:
         moment = moment_of(pid, 29, sender)
         assert moment is not None
         return Fact({"deceased": True}, {"deceasedDateTime": moment.fhir, "deceasedBoolean": None})
-    if pid.null(30) or pid.text(30).upper() == "N":
+    if pid.null(29) or pid.null(30):
         return Fact({"deceased": False}, alive)
+    if pid.text(30).upper() == "N":
+        return Fact({"deceased": False}, alive, retracts=True)
     if pid.text(30).upper() == "Y":
         return Fact({"deceased": True}, {"deceasedBoolean": True, "deceasedDateTime": None})
     return None

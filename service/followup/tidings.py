@@ -17,10 +17,12 @@ from service.values import Id
 
 class Fact(msgspec.Struct, frozen=True):
     """One thing told: `fields` of the person or stay (None: deleted), and the elements by which it is `shown` in the
-    resource, in its protocol's own words."""
+    resource, in its protocol's own words. `retracts`: it only takes back what was told before, as “not dead”, which systems
+    send of everybody, is no word against a death that came by another way."""
 
     fields: dict[str, Any]
     shown: dict[str, Any] = {}
+    retracts: bool = False
 
 
 class ToldStay(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ Times = dict[str, datetime]
 
 def newer(told: Times, facts: Mapping[str, Fact], at: datetime) -> dict[str, Fact]:
     """Those of these facts that nothing newer was told of. At the same time, what comes later is newer."""
-    return {name: fact for name, fact in facts.items() if name not in told or told[name] <= at}
+    return {name: fact for name, fact in facts.items() if (told[name] <= at if name in told else not fact.retracts)}
 
 
 END = ("state", "end", "disposition")

@@ -8,13 +8,14 @@ import argparse
 import asyncio
 import time
 
-from tests.bench import exports, lag, processes, queue, routes, submissions, surface
+from tests.bench import adt, exports, lag, processes, queue, routes, submissions, surface
 from tests.bench.ground import Ground, ground, machine, say
 
 LEAST_RATIO, GOAL_RATIO = 0.25, 0.35
 MOST_BUFFERS = 1.5
 MOST_MEMORY = 1.5
-PARTS = ("submissions", "queue", "routing", "processes", "surface", "notices", "exports")
+LEAST_MESSAGES = 200
+PARTS = ("submissions", "queue", "routing", "processes", "surface", "notices", "exports", "adt")
 
 
 def main() -> int:
@@ -78,6 +79,11 @@ def _run(part: str, on: Ground, asked: argparse.Namespace) -> list[str]:
             found = exports.measure(on, 10_000, 100_000 if quick else 1_000_000)
             say(f"promised: at most {MOST_MEMORY} times the memory")
             return [] if found["growth"] <= MOST_MEMORY else [f"an export's memory grows by {found['growth']:.2f}"]
+        case "adt":
+            found = adt.measure(on, asked.seconds, asked.rounds)
+            say(f"promised: {LEAST_MESSAGES} a second, and nothing lost")
+            wrong = [] if found["rate"] >= LEAST_MESSAGES else [f"{found['rate']:.0f} ADT messages a second"]
+            return wrong + ([f"{found['lost']} acknowledged messages are lost"] if found["lost"] else [])
         case _:
             processes.measure(on, 100 if quick else 500)
     return []

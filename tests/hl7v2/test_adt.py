@@ -104,6 +104,40 @@ async def test_a_death_is_told_of_the_person(world: World, his: Line) -> None:
     pid = "PID|1||MR1^^^HIS^MR||陈^素芬||19520315|F" + "|" * 21 + "20261121090000|Y"
     assert (await his.send(adt("A31", "1", pid=pid, pv1=""))).code == "AA"
     assert (await patient(world))["deceasedDateTime"] == "2026-11-21T09:00:00+08:00"
+    await his.send(adt("A31", "2", at="20261121110000", pid=pid.replace("|20261121090000|Y", "||N"), pv1=""))
+    assert (await patient(world))["deceasedBoolean"] is False
+
+
+async def test_that_somebody_is_not_dead_is_no_word_against_a_death_told_otherwise(world: World, his: Line) -> None:
+    referred = await world.refer("N05", mrn="MR1", patient={"deceasedBoolean": True})
+    pid = "PID|1||MR1^^^HIS^MR||陈^素芬||19520315|F" + "|" * 22 + "N"
+    assert (await his.send(adt("A31", "1", pid=pid, pv1=""))).code == "AA"
+    assert (await world.party("his-a").read(referred.patient))["deceasedBoolean"] is True
+
+
+async def test_what_is_stored_is_sound_fhir_and_may_be_sent_back(world: World, his: Line) -> None:
+    full = "PID|1||MR1^^^HIS^MR||陈^素芬^^^^^L~Chen^Sufen^^^^^A^A||19520315|F|||示例街道&x&1 号^2 单元^毕节市^贵州省^551700^CHN^C^^520502001||^PRN^CP^^86^^13800000001~^NET^Internet^a@example.org|(010)1^^FX|zh"
+    pv1 = stay_line(disposition="2", to="CHC1", began="202611200930", ended="20261121")
+    assert (await his.send(adt("A03", "1", pid=full, pv1=pv1, more=("PV2|||||||||20261130",)))).code == "AA"
+    for resource in (await patient(world), await stay(world)):
+        again = await world.party("his-a").put(resource)
+        assert again.status == 200, again
+        assert {k: v for k, v in again.items() if k != "meta"} == {k: v for k, v in resource.items() if k != "meta"}
+
+
+async def test_several_merges_in_one_message_are_done_together_or_not_at_all(world: World, his: Line) -> None:
+    for n in (1, 2, 3, 4):
+        await his.send(adt("A28", str(n), mr=f"MR{n}", pv1=""))
+    pids = [f"PID|1||MR{n}^^^HIS^MR" for n in (1, 3)]
+    half = adt("A40", "5", at="20261121120000", pid=pids[0], pv1="", more=("MRG|MR2^^^HIS^MR", pids[1], "MRG|9^^^X^XX"))
+    assert (await his.send(half)).code == "AE"
+    assert (await patient(world, "MR2"))["id"] != (await patient(world, "MR1"))["id"]
+    both = half.replace("MRG|9^^^X^XX", "MRG|MR4^^^HIS^MR").replace("|5|P|", "|6|P|")
+    assert (await his.send(both)).code == "AA"
+    async with world.as_owner() as connection:
+        rows = await connection.fetch("SELECT value, patient_id FROM patient_identifier WHERE value LIKE 'MR%'")
+    of = {row["value"]: row["patient_id"] for row in rows}
+    assert of["MR1"] == of["MR2"] != of["MR3"] == of["MR4"]
 
 
 async def test_where_somebody_goes_is_read_by_the_configured_destination(world: World, his: Line) -> None:

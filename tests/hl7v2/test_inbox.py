@@ -119,6 +119,7 @@ PARKED = {
     "an end before the beginning": (
         adt("A03", "1", pv1=stay_line(disposition="1", began="20261120", ended="20261119")), "business-rule", "PV1^1^45",
     ),
+    "a transfer to nowhere": (adt("A03", "1", pv1=stay_line(disposition="2")), "receiving-required", "PV1^1^37"),
     "a sex that nobody knows": (adt("A01", "1", pid="PID|1||MR1^^^HIS^MR||陈^素芬||19520315|Q"), "table-value", "PID^1^8"),
 }  # fmt: skip
 
