@@ -10,7 +10,8 @@ ALTER TABLE stay
     ADD COLUMN fit_at timestamptz,
     ADD COLUMN admitted_from text,
     ADD COLUMN receiving text,
-    ADD COLUMN readmission_of uuid;
+    ADD COLUMN readmission_of uuid,
+    ADD COLUMN elective boolean;
 COMMENT ON COLUMN stay.class IS 'In-patient, out-patient or emergency; empty: not said';
 COMMENT ON COLUMN stay.ward IS 'Where the person lies, as the hospital calls it; never in an event, a notice or an offer';
 COMMENT ON COLUMN stay.expected_end IS 'When the hospital expects the discharge';
@@ -18,6 +19,8 @@ COMMENT ON COLUMN stay.fit_at IS 'From when the person was medically fit for dis
 COMMENT ON COLUMN stay.admitted_from IS 'Where the person came from, a code as received';
 COMMENT ON COLUMN stay.receiving IS 'The institution that the person was discharged to; named where the way of leaving is 2 or 3';
 COMMENT ON COLUMN stay.readmission_of IS 'The stay after which this one is a readmission, found by the service';
+COMMENT ON COLUMN stay.elective IS 'The admission was planned; empty: not said';
+CREATE INDEX stay_ended ON stay (hospital_id, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX stay_readmission ON stay (readmission_of) WHERE readmission_of IS NOT NULL;
 
 -- ---- merging --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from litestar import Request, Response
@@ -23,7 +23,7 @@ from service.errors import (
     Unauthenticated,
     Unavailable,
 )
-from service.values import Id, utc_now
+from service.values import Id, local_day, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -86,3 +86,16 @@ def id(query: Any, name: str) -> Id | None:
         return Id(text) if text else None
     except ValueError:
         raise Malformed(f"{name} is an id.", at=name) from None
+
+
+LONGEST = timedelta(days=366)
+
+
+def period(query: Any) -> tuple[date, date]:
+    """From the first of this month to today, unless the query says otherwise."""
+    today = local_day(utc_now())
+    last = day(query, "to", today)
+    first = day(query, "from", last.replace(day=1))
+    if not first <= last <= first + LONGEST:
+        raise Malformed("A period has at least one day, and at most a year.", at="from")
+    return first, last

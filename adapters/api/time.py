@@ -1,6 +1,5 @@
 """`GET /quality/time`: how much of each worker's time was administration; `GET /quality/time/entries`: what that is made of."""
 
-from datetime import date, timedelta
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
@@ -11,11 +10,8 @@ from adapters.api import door
 from service.access.model import Call
 from service.casework import time_flow as flow
 from service.casework.timekeeping import Ratio, Spent
-from service.errors import Malformed
-from service.values import local_day, utc_now
 
 PAGE = 200
-LONGEST = timedelta(days=366)
 
 
 @get("/quality/time", media_type=MediaType.JSON)
@@ -23,7 +19,7 @@ async def measured(request: Request[Any, Any, State]) -> Response[Any]:
     """Each worker's minutes by kind, and who is over the threshold; for one's own agency."""
 
     async def run() -> Any:
-        first, last = _period(request.query_params)
+        first, last = door.period(request.query_params)
         worker = door.id(request.query_params, "worker")
         async with door.opened(request, Call("E", "quality-time"), "Task") as (session, actor):
             found = await flow.measured(session, actor, first, last, worker)
@@ -41,7 +37,7 @@ async def entries(request: Request[Any, Any, State]) -> Response[Any]:
     """The entries and the interventions whose minutes are counted, in pages: `after` is the last id of the one before."""
 
     async def run() -> Any:
-        first, last = _period(request.query_params)
+        first, last = door.period(request.query_params)
         worker, after = (door.id(request.query_params, name) for name in ("worker", "after"))
         async with door.opened(request, Call("E", "quality-time-entries"), "Task") as (session, actor):
             found = await flow.spent(session, actor, first, last, worker, after, PAGE)
@@ -49,16 +45,6 @@ async def entries(request: Request[Any, Any, State]) -> Response[Any]:
         return {"entries": [_spent(each) for each in found]} | more
 
     return await door.answered(run)
-
-
-def _period(query: Any) -> tuple[date, date]:
-    """From the first of this month to today, unless the query says otherwise."""
-    today = local_day(utc_now())
-    last = door.day(query, "to", today)
-    first = door.day(query, "from", last.replace(day=1))
-    if not first <= last <= first + LONGEST:
-        raise Malformed("A period has at least one day, and at most a year.", at="from")
-    return first, last
 
 
 def _ratio(it: Ratio) -> dict[str, Any]:

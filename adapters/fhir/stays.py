@@ -72,6 +72,7 @@ class Encounter(Struct, frozen=True):
     class_: wire.Coding | None = msgspec.field(default=None, name="class")
     identifier: tuple[wire.Identifier, ...] = ()
     period: wire.Period | None = None
+    priority: wire.Concept | None = None
     service_type: wire.Concept | None = msgspec.field(default=None, name="serviceType")
     location: tuple[Located, ...] = ()
     hospitalization: Hospitalization | None = None
@@ -106,8 +107,17 @@ def stay(
         ward=_lies(read.location, WARD, known), room=_lies(read.location, ROOM, known), bed=_lies(read.location, BED, known),
         department=_said(read.service_type), admitted_from=_code_or_words(going.admit_source) if going else None,
         receiving=_called(going.destination, known) if going and going.destination else None,
-        expected_end=_at(read.extension, EXPECTED_DISCHARGE, at), fit_at=_at(read.extension, FIT_FOR_DISCHARGE, at),
+        elective=_elective(read.priority), expected_end=_at(read.extension, EXPECTED_DISCHARGE, at), fit_at=_at(read.extension, FIT_FOR_DISCHARGE, at),
     )  # fmt: skip
+
+
+ACT_PRIORITY = "http://terminology.hl7.org/CodeSystem/v3-ActPriority"
+
+
+def _elective(priority: wire.Concept | None) -> bool | None:
+    """Whether the admission was planned, where its priority says so."""
+    said = priority.code(ACT_PRIORITY) if priority else None
+    return None if said is None else said == "EL"
 
 
 def _lies(given: tuple[Located, ...], kind: str, places: Mapping[str, Place]) -> str | None:

@@ -333,7 +333,7 @@ async def _procedure(session: Session, actor: Actor, body: bytes, id: Id, now: d
     )
     ended = wire.instant(period.end, "Procedure.performedPeriod.end") if period and period.end else None
     new = NewIntervention(
-        id=id, task=share.id, about=references.required(read.subject, "Patient", at="Procedure.subject"), service_type=code, status=read.status, started_at=started, ended_at=ended,
+        id=id, task=share.id, about=await patient_rows.answering(session, references.required(read.subject, "Patient", at="Procedure.subject")), service_type=code, status=read.status, started_at=started, ended_at=ended,
         worker=next((w for p in read.performer if (f := references.parse(p.actor.reference)) and f[0] == "PractitionerRole" and (w := references.as_id(f[1]))), None),
         method=(read.category.code(codes.METHOD) if read.category else None) or "casework",
         minutes=next((e.value_integer for e in read.extension if e.url == "urn:yuanshe:minutes"), None),
@@ -381,6 +381,7 @@ async def _record(
     read = wire.decode(body, wire.Subject, type)
     named = read.subject or read.patient
     about = references.ours(named, "Patient", at=f"{type}.subject")
+    about = await patient_rows.answering(session, about) if about else None
     if about is None and (actor.side == "hospital" or (named and named.reference)):
         raise Invalid("The subject is not a patient that is known here.", at=f"{type}.subject", code="not-found")
     if actor.side == "agency":

@@ -104,6 +104,7 @@ async def undo(session: Session, actor: Actor, merge: Id, reason: Reason, now: d
         theirs = await referrals.of_patients(session, [made.survivor])
         await referrals.lock_many(session, [referral for referral, _ in theirs])
         await merging_store.move_back(session, made.absorbed, made.survivor, made.id)
+        await merging_store.keep_suspects(session, made.absorbed, made.survivor)
         await merging_store.set_undone(session, made.id, now, actor.id, reason.text)
         # Whether the survivor is said to have died since is not the merge's to take back.
         died = kept.deceased and (made.survivor_deceased or not gone.deceased)

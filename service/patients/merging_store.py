@@ -91,6 +91,20 @@ async def move_back(session: Session, absorbed: Id, survivor: Id, merge: Id) -> 
     await session.execute(MOVE_BACK, absorbed, survivor, merge)
 
 
+# What was suspected of somebody around either record keeps them from signing for both: the stricter of two seals is kept.
+KEEP_SUSPECTS = """
+INSERT INTO related (id, hospital_id, patient_id, suspected, marks, at)
+SELECT gen_random_uuid(), r.hospital_id, CASE r.patient_id WHEN $1 THEN $2 ELSE $1 END, true, r.marks, r.at
+FROM related r WHERE r.patient_id IN ($1, $2) AND r.suspected AND NOT EXISTS (
+    SELECT 1 FROM related k WHERE k.patient_id = CASE r.patient_id WHEN $1 THEN $2 ELSE $1 END AND k.suspected AND k.marks = r.marks)
+"""
+
+
+async def keep_suspects(session: Session, one: Id, other: Id) -> None:
+    """After the undo of a merge whoever was suspected on one record is so on the other as well."""
+    await session.execute(KEEP_SUSPECTS, one, other)
+
+
 REFERRALS = "SELECT row_id FROM patient_merge_row WHERE merge_id = $1 AND kind = 'referral' ORDER BY row_id"
 
 

@@ -91,3 +91,5 @@ class Stay(msgspec.Struct, frozen=True):
     admitted_from: str | None = None
     receiving: str | None = None
     readmission_of: Id | None = None
+    elective: bool | None = None
+    """The admission was planned; None: nobody said."""

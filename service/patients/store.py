@@ -66,6 +66,14 @@ async def living(session: Session, id: Id) -> Id:
     return await living(session, row["merged_into"])
 
 
+ANSWERING = "SELECT coalesce(merged_into, id) FROM patient WHERE id = $1"
+
+
+async def answering(session: Session, id: Id) -> Id:
+    """The record that answers for this one, as the scope sees it; an id that it does not know stays what it is."""
+    return await session.fetchval(ANSWERING, id) or id
+
+
 # A number that another transaction gives to another patient meanwhile raises UniqueViolationError: the request is
 # tried again and finds that patient. The deferred reference lets both rows go in one statement.
 SAVE = f"""
@@ -112,7 +120,7 @@ async def died(session: Session, patient: Id) -> bool:
 
 
 STAY = """id, hospital_id, patient_id, version, status, number_system, number, started_at, ended_at, disposition, destination_region,
- received, updated_at, class, ward, room, bed, department, expected_end, fit_at, admitted_from, receiving, readmission_of"""
+ received, updated_at, class, ward, room, bed, department, expected_end, fit_at, admitted_from, receiving, readmission_of, elective"""
 
 GET_STAY = f"SELECT {STAY} FROM stay WHERE id = $1"
 
@@ -170,18 +178,19 @@ def _stay(row: Row) -> Stay:
         ended_at=row["ended_at"], disposition=row["disposition"], region=row["destination_region"], received=row["received"],
         updated_at=row["updated_at"], class_=row["class"], ward=row["ward"], room=row["room"], bed=row["bed"],
         department=row["department"], expected_end=row["expected_end"], fit_at=row["fit_at"], admitted_from=row["admitted_from"],
-        receiving=row["receiving"], readmission_of=row["readmission_of"],
+        receiving=row["receiving"], readmission_of=row["readmission_of"], elective=row["elective"],
     )  # fmt: skip
 
 
 SAVE_STAY = f"""
-INSERT INTO stay ({STAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+INSERT INTO stay ({STAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, number_system = excluded.number_system,
     number = excluded.number, started_at = excluded.started_at, ended_at = excluded.ended_at, disposition = excluded.disposition,
     destination_region = excluded.destination_region, received = excluded.received, updated_at = excluded.updated_at,
     class = excluded.class, ward = excluded.ward, room = excluded.room, bed = excluded.bed, department = excluded.department,
     expected_end = excluded.expected_end, fit_at = excluded.fit_at, admitted_from = excluded.admitted_from,
-    receiving = excluded.receiving, readmission_of = excluded.readmission_of
+    receiving = excluded.receiving, readmission_of = excluded.readmission_of,
+    elective = excluded.elective
     WHERE stay.version = excluded.version - 1
 RETURNING version
 """
@@ -194,6 +203,6 @@ async def save_stay(session: Session, stay: Stay) -> bool:
         SAVE_STAY, stay.id, stay.hospital, stay.patient, stay.version, stay.status, number.system if number else None,
         number.value if number else None, stay.started_at, stay.ended_at, stay.disposition, stay.region, stay.received, stay.updated_at,
         stay.class_, stay.ward, stay.room, stay.bed, stay.department, stay.expected_end, stay.fit_at, stay.admitted_from, stay.receiving,
-        stay.readmission_of,
+        stay.readmission_of, stay.elective,
     )  # fmt: skip
     return stored is not None

@@ -31,3 +31,19 @@ class Followed(msgspec.Struct, frozen=True):
     lost: int
     plans: int
     plans_lost: int
+
+
+class Readmissions(msgspec.Struct, frozen=True):
+    """Of a hospital's live discharges of a period whose time is over: how many were followed by an admission that nobody said
+    was planned, and by one that was. `pending`: discharges of which the time is not over, in neither count."""
+
+    hospital: Id
+    discharges: int
+    unplanned: int
+    planned: int
+    pending: int
+
+    @property
+    def rate(self) -> float | None:
+        """The unplanned ones among all (domain e)."""
+        return round(self.unplanned / self.discharges, 4) if self.discharges else None

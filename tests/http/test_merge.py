@@ -319,6 +319,7 @@ async def test_a_merge_and_a_move_at_once_leave_nothing_behind(world: World, way
 STAYING = {
     "referral": "moves with a version of its own", "task": "moves with its referral", "record": "moves, but for the Patient itself",
     "patient_identifier": "moves, journalled by number", "contact_rule": "is stated anew, the stricter of both",
+    "hl7_message": "the inbox says which record a message was about when it came",
     "audit_patient": "what was done then was done to that record",
 }  # fmt: skip
 """Tables with a person that a merge does not move by `patient_id`, each with why."""
