@@ -134,6 +134,8 @@ async def _known(database: Database, headers: dict[str, str]) -> Actor:
 
 
 def _permit(actor: Actor) -> None:
+    if actor.side == "volunteer":
+        raise Forbidden("The stream is for the parties to referrals.", key="wrong-actor")
     if not may(actor, "Task", "r"):
         raise Forbidden("The token's scopes do not allow reading Task.", key="insufficient-scope")
 

@@ -111,6 +111,7 @@ CREATE POLICY conflict_own ON conflict USING (
 
 CREATE TABLE reveal (
     id uuid PRIMARY KEY,
+    referral_id uuid NOT NULL,
     patient_id uuid NOT NULL,
     hospital_id uuid NOT NULL,
     agency_id uuid NOT NULL,

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from service import case_codes, contact_codes, safety_codes
+from service import case_codes, contact_codes, disclosure_codes, safety_codes
 from service.values import URGENCIES, age_on
 
 
@@ -49,10 +49,9 @@ CRISIS = "urn:yuanshe:crisis"
 MESSAGE = "urn:yuanshe:message"
 NO_IDENTIFIER_REASON = "urn:yuanshe:no-identifier-reason"
 CONSENT_KIND = "urn:yuanshe:consent-kind"
-DATA_CATEGORY = "urn:yuanshe:data-category"
-PURPOSE = "urn:yuanshe:purpose"
-LEGAL_CAPACITY = "urn:yuanshe:legal-capacity"
-ACCESS_REVIEW = "urn:yuanshe:access-review"
+DATA_CATEGORY, PURPOSE = disclosure_codes.DATA_CATEGORY, disclosure_codes.PURPOSE
+LEGAL_CAPACITY, ACCESS_REVIEW = disclosure_codes.LEGAL_CAPACITY, disclosure_codes.ACCESS_REVIEW
+DIAGNOSIS_CHAPTER = disclosure_codes.DIAGNOSIS_CHAPTER
 CAPACITY_STATUS = "urn:yuanshe:capacity-status"
 POPULATION = "urn:yuanshe:population"
 GRADE = "urn:yuanshe:grade"
@@ -286,31 +285,7 @@ LISTS: dict[str, CodeList] = {
             ("break-glass", "紧急查阅", "Break-glass"),
         ),
         # The four words of SDOHCC HealthcareService capacity status.
-        # Domain f-6 and f-7, our own words: what a consent can leave out, and what it can name besides a referral's purposes.
-        _list(
-            DATA_CATEGORY, "数据类别", "Categories of data",
-            ("contact", "身份与联系方式", "Identity and contact"),
-            ("need", "需求", "Needs"),
-            ("stay", "住院经过", "Hospital stay"),
-            ("screening", "筛查与评估", "Screening and assessment"),
-            ("clinical", "诊断与病情", "Diagnoses and findings"),
-            ("documents", "文件资料", "Documents"),
-        ),
-        _list(
-            PURPOSE, "其他目的", "Further purposes",
-            ("volunteer", "志愿者探访", "Visits by a volunteer"),
-        ),
-        _list(
-            LEGAL_CAPACITY, "民事行为能力", "Legal capacity",
-            ("full", "完全民事行为能力", "Full capacity"),
-            ("limited", "限制民事行为能力", "Limited capacity"),
-            ("none", "无民事行为能力", "No capacity"),
-        ),
-        _list(
-            ACCESS_REVIEW, "紧急查阅复核结论", "Outcome of an access review",
-            ("justified", "有正当理由", "Justified"),
-            ("not-justified", "无正当理由", "Not justified"),
-        ),
+        *(_list(*each) for each in disclosure_codes.LISTS),
         _list(
             CAPACITY_STATUS, "名额状态", "Capacity status",
             ("capacity", "有名额", "Has capacity"),
@@ -501,6 +476,11 @@ _FROM_ICD10: dict[str, tuple[str, ...]] = {
 }
 _ICD10_OIDS = ("urn:oid:2.16.840.1.113883.6.3", "urn:oid:2.16.840.1.113883.6.90")
 _ICD10_SHAPE = re.compile(r"[A-Z][0-9][0-9A-Z]{1,10}")
+
+
+def diagnosis_chapter(system: str, code: str) -> str | None:
+    """The number of the ICD-10 chapter that a code belongs to; None for codes of other systems."""
+    return disclosure_codes.chapter(code) if is_icd10(system) else None
 
 
 def known(system: str, code: str) -> bool:

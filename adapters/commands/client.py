@@ -15,7 +15,13 @@ from service.directory import store as directory
 from service.directory.model import PLACERS, TAKERS
 from service.errors import SetupError
 
-ACTS_FOR = {"hospital": PLACERS, "agency": TAKERS, "platform": ("platform",), "auditor": ("platform",)}
+ACTS_FOR = {
+    "hospital": PLACERS,
+    "agency": TAKERS,
+    "platform": ("platform",),
+    "auditor": ("platform",),
+    "volunteer": TAKERS,
+}
 """Role of a client → the kinds of organisation that it may act for."""
 
 

@@ -1,5 +1,6 @@
 """Persons as FHIR Patients: the stand-in of an offer, and what an agency may see of somebody disclosed to it."""
 
+import re
 from typing import Any
 
 from service import codes
@@ -81,6 +82,49 @@ def absorbed(patient: Patient) -> Json:
         return {}
     other = {"reference": f"Patient/{patient.merged_into}"}
     return {"active": False, "link": [{"other": other, "type": "replaced-by"}]}
+
+
+_NUMBERS = re.compile(r"(?<![0-9])[1-8][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx](?![0-9])")
+"""Citizen numbers wherever they were written."""
+
+
+def without_numbers(value: Any) -> Any:
+    """The same with every citizen number in it masked: in identifiers, and in words that somebody wrote."""
+    if isinstance(value, str):
+        return _NUMBERS.sub(lambda found: mask(found[0]), value) if len(value) >= 18 else value
+    if isinstance(value, dict):
+        return {key: without_numbers(inner) for key, inner in value.items()}
+    return [without_numbers(inner) for inner in value] if isinstance(value, list) else value
+
+
+NECESSARY = "urn:yuanshe:necessary"
+"""Extension of a Condition, valueBoolean: the hospital says that the agency must know the diagnosis itself."""
+DIAGNOSIS_PARTS = (
+    "clinicalStatus",
+    "verificationStatus",
+    "category",
+    "severity",
+    "subject",
+    "encounter",
+    "recordedDate",
+)
+
+
+def diagnosis(body: Json) -> Json:
+    """A hospital's Condition as an agency reads it: of which chapter of ICD-10 (domain f-7). What is a need and no disease (a
+    code of chapter XXI that we map) is read as it is, and what the hospital says is necessary."""
+    if any(e.get("url") == NECESSARY and e.get("valueBoolean") is True for e in body.get("extension") or ()):
+        return body
+    said = {name: body[name] for name in DIAGNOSIS_PARTS if name in body}
+    codings = [c for c in (body.get("code") or {}).get("coding") or () if isinstance(c, dict) and c.get("code")]
+    if any(codes.needs_of(c.get("system") or "", c["code"]) for c in codings):
+        return said | {"code": body["code"]}
+    found = [chapter for c in codings if (chapter := codes.diagnosis_chapter(c.get("system") or "", c["code"]))]
+    if not found:
+        return said | {"code": {"text": "诊断"}}
+    coding = [{"system": codes.DIAGNOSIS_CHAPTER, "code": code, "display": codes.label(codes.DIAGNOSIS_CHAPTER, code)}
+              for code in dict.fromkeys(found)]  # fmt: skip
+    return said | {"code": {"coding": coding}}
 
 
 def mask(number: str) -> str:

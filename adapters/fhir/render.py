@@ -204,7 +204,7 @@ def placer_request(referral: Referral, received: Json | None, reader: Reader) ->
     if received is None:
         return base | status | _request_alone(referral) | {"subject": person}
     if reader == "agency":
-        return base | status | {"intent": "order"} | _disclosed_request(received) | {
+        return base | status | {"intent": "order"} | persons.without_numbers(_disclosed_request(received)) | {
             "priority": received.get("priority", referral.urgency), "subject": person,
             "requester": ref("Organization", referral.hospital),
         }  # fmt: skip
@@ -332,6 +332,8 @@ def record(record: Record, reader: Reader = "hospital") -> Json:
         return receipt(record, msgspec.convert(body, Receipt))
     if record.type == "Communication" and reader == "agency" and record.author != record.agency:
         return _message(record, body)
+    if reader == "agency" and record.category == "supporting":
+        body = persons.without_numbers(persons.diagnosis(body) if record.type == "Condition" else body)
     return body | {
         "resourceType": record.type,
         "id": str(record.id),
@@ -367,7 +369,7 @@ def _message(record: Record, body: Json) -> Json:
 
 def _plain_payload(value: Json) -> Json | None:
     if isinstance(value.get("contentString"), str):
-        return {"contentString": value["contentString"]}
+        return {"contentString": persons.without_numbers(value["contentString"])}
     reference = _plain_reference(value.get("contentReference"), "DocumentReference", "Binary", "Task")
     return {"contentReference": reference} if reference else None
 

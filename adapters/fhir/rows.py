@@ -61,7 +61,9 @@ class Type(msgspec.Struct, frozen=True):
         return (*offered, *self.operations, *ON_EVERY_TYPE)
 
     def sides(self, way: Way) -> Sides:
-        """The sides that may use this way on the type."""
+        """The sides that may use this way on the type. What is a volunteer's is theirs, though they read no type as such."""
+        if "volunteer" in way.who:
+            return way.who
         allowed = {"create": self.creates, "update": self.updates, "patch": self.updates}.get(way.name, self.who)
         return tuple(side for side in way.who if side in allowed)
 

@@ -208,6 +208,58 @@ SAFE_CONTACT = (
 )
 
 ITS = "urn:yuanshe:operation"
+VOLUNTEER: Sides = ("volunteer",)
+DISCLOSURES = Way(
+    "$disclosures",
+    ("instance",),
+    GET,
+    "r",
+    who=("hospital", "platform"),
+    definition=f"{ITS}:disclosures",
+    doc="Who saw what about this person: every opening, every look, every whole number shown; without what is sealed.",
+)
+REVEAL = Way(
+    "$reveal",
+    ("instance",),
+    ("POST",),
+    "r",
+    affects=True,
+    who=AGENCY,
+    definition=f"{ITS}:reveal",
+    doc="The whole citizen number of somebody disclosed to the agency, for a `reason`; logged, and told to the hospital.",
+)
+DECLARE_CONFLICT = Way(
+    "$declare-conflict",
+    ("instance",),
+    ("POST",),
+    "u",
+    affects=True,
+    who=AGENCY,
+    definition=f"{ITS}:declare-conflict",
+    doc="Whom this worker may not serve (`number`, `phone`, `name` with `birthDate`): kept as marks that nobody can read.",
+)
+VOLUNTEERING = (
+    Way(
+        "$volunteer",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=AGENCY,
+        definition=f"{ITS}:volunteer",
+        doc="Matches a `volunteer` to the person of this share `for` a type of service `at` a time; `callOff` ends a visit.",
+    ),
+    Way(
+        "$visits",
+        ("type",),
+        GET,
+        "r",
+        who=VOLUNTEER,
+        definition=f"{ITS}:visits",
+        doc="A volunteer's own visits: given name, address, time, what for, and the social worker; all that a volunteer reads.",
+    ),
+)
+"""A volunteer works under a named social worker, on a Task, with the person's consent."""
 HAND_OVER = (
     Way(
         "$hand-over",

@@ -9,8 +9,9 @@ import msgspec
 from service.db import Scope
 from service.values import Id
 
-Side = Literal["hospital", "agency", "platform", "auditor"]
-"""Which side of a referral an actor stands on; `platform` is the coordinator."""
+Side = Literal["hospital", "agency", "platform", "auditor", "volunteer"]
+"""Which side of a referral an actor stands on; `platform` is the coordinator. A volunteer stands on none: the visits that are
+matched to them are all they see."""
 
 ROLES: dict[str, Side] = {
     "hospital": "hospital",
@@ -23,11 +24,13 @@ ROLES: dict[str, Side] = {
     "coordinator": "platform",
     "administrator": "platform",
     "auditor": "auditor",
+    "volunteer": "volunteer",
 }
-"""Every role and its side; `interface` is a hospital's system that speaks HL7 v2. Client roles are hospital, agency, platform, auditor; the others are people's."""
+"""Every role and its side; `interface` is a hospital's system that speaks HL7 v2. Client roles are hospital, agency, platform,
+auditor, volunteer; the others are people's."""
 
-CLIENT_ROLES = ("hospital", "agency", "platform", "auditor")
-PERSON_ROLES = ("referrer", "social_worker", "supervisor", "coordinator", "administrator", "auditor")
+CLIENT_ROLES = ("hospital", "agency", "platform", "auditor", "volunteer")
+PERSON_ROLES = ("referrer", "social_worker", "supervisor", "coordinator", "administrator", "auditor", "volunteer")
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -51,6 +54,8 @@ class Actor(msgspec.Struct, frozen=True):
     @property
     def scope(self) -> Scope:
         # The coordinator's own work is every referral; an auditor sees no patient rows at all, only the audit.
+        if self.side == "volunteer":
+            return Scope(None, self.role)
         return Scope(self.organization, self.role, platform=self.side == "platform")
 
 
@@ -150,7 +155,7 @@ class Kept(msgspec.Struct, frozen=True):
 LOOKS = frozenset(
     {
         "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
-        "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
+        "visits", "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
         "quality-orphans", "quality-follow-up", "answer-look",
     }
 )  # fmt: skip
@@ -198,6 +203,19 @@ class AuditLine(msgspec.Struct, frozen=True):
     patients: tuple[Id, ...]
     referrals: tuple[Id, ...]
     platform_reasons: tuple[str, ...]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One request that touched a person: by which organisation, in which role, of which type of resource, when."""
+
+    position: int
+    at: datetime
+    organization: Id
+    role: str
+    action: str
+    interaction: str
+    resource_type: str | None
+    referrals: tuple[Id, ...]
 
 
 class Link(msgspec.Struct, frozen=True):

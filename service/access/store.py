@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from service.access.model import Account, AuditLine, Client, Kept, Link, Named
+from service.access.model import Account, AuditLine, Client, Kept, Link, Look, Named
 from service.db import Session
 from service.values import Id
 
@@ -361,3 +361,33 @@ COUNT_UNCHAINED = "SELECT count(*) FROM audit WHERE position IS NULL"
 async def count_unchained(session: Session) -> int:
     """How many committed lines wait for their place."""
     return await session.fetchval(COUNT_UNCHAINED)
+
+
+LOOKS = """
+SELECT a.position, a.at, a.organization_id, a.actor_role, a.action, a.interaction, a.resource_type, a.referrals
+FROM audit_patient p JOIN audit a ON a.position = p.position
+WHERE p.patient_id = $1 AND ($3::bigint IS NULL OR p.position < $3) AND a.outcome = 'success' AND a.actor_kind <> 'system'
+ORDER BY p.position DESC LIMIT $2
+"""
+
+
+async def looks(session: Session, patient: Id, limit: int, before: int | None) -> list[Look]:
+    """What somebody did with this person's data, latest first."""
+    return [
+        Look(
+            row["position"], row["at"], row["organization_id"], row["actor_role"], row["action"], row["interaction"],
+            row["resource_type"], tuple(row["referrals"]),
+        )
+        for row in await session.fetch(LOOKS, patient, limit, before)
+    ]  # fmt: skip
+
+
+VOLUNTEERS = """
+SELECT EXISTS (SELECT 1 FROM client WHERE id = $1 AND organization_id = $2 AND role = 'volunteer' AND revoked_at IS NULL
+               UNION ALL SELECT 1 FROM account WHERE id = $1 AND organization_id = $2 AND role = 'volunteer' AND active)
+"""
+
+
+async def volunteers_for(session: Session, id: Id, organization: Id) -> bool:
+    """Whether this is a volunteer of the organisation: an account, or a program of theirs."""
+    return bool(await session.fetchval(VOLUNTEERS, id, organization))

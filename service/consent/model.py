@@ -74,6 +74,7 @@ class Reveal(msgspec.Struct, frozen=True):
     """A full citizen number was shown to an agency, and why."""
 
     id: Id
+    referral: Id
     patient: Id
     hospital: Id
     agency: Id

@@ -239,22 +239,23 @@ async def declared(session: Session, agencies: Sequence[Id]) -> list[Conflict]:
 
 
 REVEAL = """
-INSERT INTO reveal (id, patient_id, hospital_id, agency_id, actor_id, actor_role, reason, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO reveal (id, referral_id, patient_id, hospital_id, agency_id, actor_id, actor_role, reason, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 
 async def keep_reveal(session: Session, r: Reveal) -> None:
-    await session.execute(REVEAL, r.id, r.patient, r.hospital, r.agency, r.actor, r.role, r.reason, r.at)
+    await session.execute(REVEAL, r.id, r.referral, r.patient, r.hospital, r.agency, r.actor, r.role, r.reason, r.at)
 
 
 REVEALED = """
-SELECT id, patient_id, hospital_id, agency_id, actor_id, actor_role, reason, at FROM reveal WHERE patient_id = $1 ORDER BY at
+SELECT id, referral_id, patient_id, hospital_id, agency_id, actor_id, actor_role, reason, at FROM reveal WHERE patient_id = $1 ORDER BY at
 """
 
 
 async def revealed(session: Session, patient: Id) -> list[Reveal]:
     """Each time an agency was shown the whole number of this person."""
     return [
-        Reveal(row["id"], row["patient_id"], row["hospital_id"], row["agency_id"], row["actor_id"], row["actor_role"], row["reason"], row["at"])
+        Reveal(row["id"], row["referral_id"], row["patient_id"], row["hospital_id"], row["agency_id"], row["actor_id"], row["actor_role"], row["reason"], row["at"])
         for row in await session.fetch(REVEALED, patient)
     ]  # fmt: skip

@@ -428,6 +428,14 @@ async def lock_many(session: Session, referrals: Sequence[Id]) -> None:
 
 
 # After a readmission the referrals of the stay before are concerned too, unless the new one was referred from itself.
+OF_NEEDS = "SELECT referral_id FROM task WHERE patient_id = $1 AND kind = 'parent' AND needs && $2::text[]"
+
+
+async def of_needs(session: Session, patient: Id, needs: Sequence[str]) -> list[Id]:
+    """The person's referrals, ended ones too, for one of these needs."""
+    return [row["referral_id"] for row in await session.fetch(OF_NEEDS, patient, list(needs))]
+
+
 OF_STAY = """
 SELECT id FROM referral WHERE stay_id = $1
 UNION
