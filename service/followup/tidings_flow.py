@@ -65,7 +65,7 @@ async def _stay(session: Session, actor: Actor, told: ToldStay, person: Patient 
         stay = await store.locked_stay_by_number(session, actor.organization, told.number)
         if stay is not None and (person is None or stay.patient != person.id):
             raise Conflict("The stay with this number is another patient's.", at="stay", key="other-patient")
-        return stay
+        return stay if stay or person is None else await _unnumbered(session, actor, told, person)
     if person is None:
         return None
     found = await tidings_store.open_stays(session, person.id, actor.organization)
@@ -74,6 +74,16 @@ async def _stay(session: Session, actor: Actor, told: ToldStay, person: Patient 
     if not found and not told.begins:
         raise NotFound("The person has no open stay here, and the message names none.", at="stay", key="which-stay")
     return await store.get_stay(session, found[0], lock=True) if found else None
+
+
+async def _unnumbered(session: Session, actor: Actor, told: ToldStay, person: Patient) -> Stay | None:
+    """The stay that a referral brought without a number: the person's only open one of that kind, of no other class."""
+    found = await tidings_store.open_stays(session, person.id, actor.organization, unnumbered=True)
+    stay = await store.get_stay(session, found[0], lock=True) if len(found) == 1 else None
+    of_class = told.facts.get("class")
+    if stay is None or (of_class and stay.class_ and of_class.fields["class_"] != stay.class_):
+        return None
+    return stay
 
 
 async def _follow_person(
@@ -113,6 +123,7 @@ async def _follow_stay(
     facts = tidings.of_stay(stay, seen.told, told, news.at)
     made = Stay(new_id(), actor.organization, person.id, 0, "in-progress", now, number=told.number)
     after = tidings.laid(stay or made, facts)
+    after = msgspec.structs.replace(after, number=after.number or told.number)
     newly = seen.told | dict.fromkeys(facts, news.at)
     if newly != seen.told:
         times[after.id] = newly

@@ -52,10 +52,10 @@ async def tell(session: Session, hospital: Id, times: Mapping[Id, Times]) -> Non
 
 OPEN_STAYS = """
 SELECT id FROM stay WHERE patient_id = $1 AND hospital_id = $2 AND status NOT IN ('finished', 'cancelled', 'entered-in-error')
-ORDER BY id LIMIT 2
+AND ($3 IS FALSE OR number IS NULL) ORDER BY id LIMIT 2
 """
 
 
-async def open_stays(session: Session, patient: Id, hospital: Id) -> list[Id]:
-    """The person's stays that have not ended: none, one, or two of several."""
-    return [row["id"] for row in await session.fetch(OPEN_STAYS, patient, hospital)]
+async def open_stays(session: Session, patient: Id, hospital: Id, *, unnumbered: bool = False) -> list[Id]:
+    """The person's stays that have not ended, or those of them that have no number: none, one, or two of several."""
+    return [row["id"] for row in await session.fetch(OPEN_STAYS, patient, hospital, unnumbered)]
