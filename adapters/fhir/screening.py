@@ -20,7 +20,8 @@ from service.safety import duties
 from service.safety.duties import Duty, Facts
 from service.safety.instruments import INSTRUMENTS, Instrument
 from service.safety.model import Screening, Suggestion
-from service.safety.scoring import Scored
+from service.safety.scoring import Given, Scored
+from service.safety.screening import raises_crisis
 from service.values import Id, write_json
 
 TYPES = frozenset({"Observation", "QuestionnaireResponse"})
@@ -37,8 +38,20 @@ async def take(
         return await _diagnosed(session, actor, record, now)
     if record.type not in TYPES or record.patient is None:
         return ()
-    kind = wire.Observation if record.type == "Observation" else wire.QuestionnaireResponse
-    given = intake.given(wire.decode(record.body, kind, record.type))
+    if record.type == "Observation":
+        read = wire.decode(record.body, wire.Observation, "Observation")
+        given, said = intake.given(read), await _compared(session, read)
+        if placed or not raises_crisis(given.answers):
+            return said
+    else:
+        given, said = intake.given(wire.decode(record.body, wire.QuestionnaireResponse, record.type)), ()
+    return said + await _screened(session, actor, record, given, now, placed)
+
+
+async def _screened(
+    session: Session, actor: Actor, record: Record, given: Given, now: datetime, placed: bool
+) -> tuple[Issue, ...]:
+    assert record.patient is not None
     done = await screening_flow.screened(session, actor, record, given, now, placed=placed)
     said: list[Issue] = []
     if done.scored and done.screening:
@@ -53,6 +66,33 @@ async def take(
             said.append(NOT_REFERRED)
         said += on_the_spot(Facts(signs=frozenset({duties.ITEM_9})))
     return tuple(said)
+
+
+TOTALS = {it.total.code for it in INSTRUMENTS.values() if it.total and it.total.loinc}
+
+
+async def _compared(session: Session, read: wire.Observation) -> tuple[Issue, ...]:
+    """A total that is sent by itself, beside what its answers come to; without answers nobody here knows whether it is right."""
+    said = {c.code for c in read.code.coding if (c.system or "").endswith("loinc.org")} & TOTALS
+    value = read.value_integer if read.value_integer is not None else read.value_quantity and read.value_quantity.value
+    if not said or value is None:
+        return ()
+    for reference in read.derived_from:
+        found = references.parse(reference.reference)
+        id = references.as_id(found[1]) if found and found[0] == "QuestionnaireResponse" else None
+        if id and (known := await screening_flow.score_of(session, id)):
+            return () if known.score == value else (DIFFERS,)
+    return (UNVERIFIED,)
+
+
+DIFFERS = Issue(
+    "随附的总分与答案不符，未被采用。 / The total that came along is not what the answers come to; it is not used.",
+    "item", "value", "warning", "score-differs",
+)  # fmt: skip
+UNVERIFIED = Issue(
+    "没有答案的总分仅存档，不据以判断。 / A total without its answers is kept, and decides nothing.",
+    code="informational", severity="information", key="score-unverified",
+)  # fmt: skip
 
 
 async def _diagnosed(session: Session, actor: Actor, record: Record, now: datetime) -> tuple[Issue, ...]:
@@ -139,10 +179,7 @@ def told(it: Instrument, found: Scored) -> list[Issue]:
                   "item", "informational", "warning", "incomplete")
         )  # fmt: skip
     if found.differs:
-        said.append(
-            Issue("随附的总分与答案不符，未被采用。 / The total that came along is not what the answers come to; it is not used.",
-                  "item", "value", "warning", "score-differs")
-        )  # fmt: skip
+        said.append(DIFFERS)
     return said
 
 

@@ -260,7 +260,8 @@ async def submit(
         if part.type == "Binary":
             with wire.entry(f"Bundle.entry[{part.position}]", "Binary"):
                 await binary.create(session, actor, references.rewritten(part.raw, names), {}, part.id, now)
-    for kept in supporting:
+    # Answers first: a total that came along is compared with them.
+    for kept in sorted(supporting, key=lambda each: each.type, reverse=True):
         told[kept.id] = await screening.take(session, actor, kept, now, placed=True)
     if stay and stay.status == "finished":
         await followup.catch_up(session, actor, new.id, now)

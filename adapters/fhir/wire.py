@@ -215,6 +215,7 @@ class Observation(Struct, frozen=True):
     value_quantity: Quantity | None = msgspec.field(default=None, name="valueQuantity")
     value_concept: Concept | None = msgspec.field(default=None, name="valueCodeableConcept")
     component: tuple[Component, ...] = ()
+    derived_from: tuple[Reference, ...] = msgspec.field(default=(), name="derivedFrom")
 
 
 class Answer(Struct, frozen=True):

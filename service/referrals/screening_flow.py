@@ -155,6 +155,11 @@ async def keep_score(session: Session, record: Record, screening: Screening, bod
     await safety.save_screening(session, msgspec.structs.replace(screening, observation_version=version))
 
 
+async def score_of(session: Session, response: Id) -> Screening | None:
+    """What a response came to, if it is of a known instrument and the reader may see it."""
+    return await safety.screening(session, response)
+
+
 async def suggestions(session: Session, actor: Actor, referral: Id) -> list[Suggestion]:
     """What screening has suggested for a referral to the actor's organisation, decided or not. NotFound where it may not
     know of the referral."""

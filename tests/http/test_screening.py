@@ -116,6 +116,24 @@ async def test_a_total_that_differs_is_reported_and_decides_nothing(world: World
     assert await suggestions(hospital, referred) == []
 
 
+async def test_a_total_that_is_sent_as_an_observation_is_compared_with_the_answers_or_decides_nothing(
+    world: World,
+) -> None:
+    referred, hospital = await world.refer("N05", extra=[phq9(*MILD)]), world.party("his-a")
+    (response,) = await hospital.search(f"QuestionnaireResponse?patient={referred.patient}")
+    total: dict[str, Any] = {
+        "resourceType": "Observation", "status": "final", "code": {"coding": [{"system": LOINC, "code": "44261-6"}]},
+        "subject": {"reference": referred.patient}, "derivedFrom": [{"reference": f"QuestionnaireResponse/{response['id']}"}],
+    }  # fmt: skip
+    assert keys(await ask(hospital, total | {"valueInteger": 10})) == []
+    assert keys(await ask(hospital, total | {"valueQuantity": {"value": 26}})) == ["score-differs"]
+    assert keys(await ask(hospital, total | {"valueInteger": 26, "derivedFrom": [{"display": "纸质量表"}]})) == [
+        "score-unverified"
+    ]
+    assert await what_next(world, referred) == "accept-or-decline"
+    assert codes(await suggestions(hospital, referred)) == {("N03", "open")}
+
+
 async def test_an_incomplete_form_has_no_total_and_says_what_is_missing(world: World) -> None:
     referred = await world.refer("N05")
     answer = await ask(world.party("his-a"), about(phq9(*GRAVE[:7]), referred.patient))
