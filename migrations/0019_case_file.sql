@@ -4,10 +4,14 @@ ALTER TABLE case_file DROP CONSTRAINT case_file_phase_check;
 ALTER TABLE case_file ADD CONSTRAINT case_file_phase_check
     CHECK (phase IN ('intake', 'assessment', 'plan', 'intervention', 'evaluation', 'closure', 'follow-up', 'archive'));
 ALTER TABLE case_file ADD COLUMN source text;
+ALTER TABLE case_file ADD COLUMN domain text;
+ALTER TABLE case_file ADD COLUMN populations text[] NOT NULL DEFAULT '{}';
 ALTER TABLE case_file ADD COLUMN required smallint NOT NULL DEFAULT 0 CHECK (required >= 0);
 ALTER TABLE case_file ADD COLUMN present smallint NOT NULL DEFAULT 0 CHECK (present BETWEEN 0 AND required);
 ALTER TABLE case_file ADD COLUMN lacks text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN case_file.source IS 'How the person came to it (urn:yuanshe:source), from the intake form';
+COMMENT ON COLUMN case_file.domain IS 'Domain of service (urn:yuanshe:domain), from the intake form';
+COMMENT ON COLUMN case_file.populations IS 'Populations that the person belongs to (urn:yuanshe:population), from the intake form: a filter for lists, nothing is decided by it';
 COMMENT ON COLUMN case_file.required IS 'Documents that the phases behind it ask for; with present and lacks reckoned anew with every change of the file';
 COMMENT ON COLUMN case_file.lacks IS 'Which of them are missing: codes of urn:yuanshe:case-document';
 

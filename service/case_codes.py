@@ -7,6 +7,7 @@ CLIENT_UNIT = "urn:yuanshe:client-unit"
 CONTACT_TYPE = "urn:yuanshe:contact-type"
 COORDINATION = "urn:yuanshe:coordination"
 BENEFIT = "urn:yuanshe:benefit"
+DOMAIN = "urn:yuanshe:domain"
 
 Row = tuple[str, str, str]
 
@@ -81,6 +82,15 @@ LISTS: tuple[tuple[str, str, str, *tuple[Row, ...]], ...] = (
         ("applied", "已申请", "Applied for"),
         ("approved", "已批准", "Approved"),
         ("refused", "未批准", "Refused"),
+    ),
+    # Domain row 36.
+    (
+        DOMAIN, "服务领域", "Domains of service",
+        ("social-assistance", "社会救助", "Social assistance"),
+        ("elder-care", "养老", "Care of the elderly"),
+        ("children", "儿童", "Children"),
+        ("social-affairs", "社会事务", "Social affairs"),
+        ("community-governance", "社区治理", "Community governance"),
     ),
 )  # fmt: skip
 """System, name in Chinese, name in English, then the concepts."""

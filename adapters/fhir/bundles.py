@@ -35,7 +35,8 @@ from service.values import Id, new_id, read_json
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """FHIR: the order in which a transaction's entries take effect, whatever their order in the Bundle."""
-FIRST = ("Patient", "Encounter")
+FIRST = ("Patient", "Encounter", "Condition", "Goal")
+"""What is made first, in this order: the rest is about it."""
 MAKING = next(way for way in INTERACTIONS if way.name == "create")
 
 
@@ -65,7 +66,7 @@ class Entry(msgspec.Struct):
 
     @property
     def turn(self) -> tuple[int, int]:
-        """By method, as FHIR says; of what is made, first the persons and their stays, which the rest is about."""
+        """By method, as FHIR says; of what is made, first the persons, stays, problems and goals that the rest is about."""
         type = self.place.type
         # A file last: what it belongs to may come along.
         return ORDER.index(self.asked.method), FIRST.index(type) if type in FIRST else len(FIRST) + (type == "Binary")

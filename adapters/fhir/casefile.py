@@ -107,6 +107,12 @@ async def _goal(session: Session, content: Json) -> Written:
 
 
 def _plan(content: Json) -> Written:
+    for place, each in enumerate(content.get("contained", [])):
+        if each.get("resourceType") == "Goal" and not any(
+            _code(c, case_codes.GOAL_TYPE) for c in each.get("category", [])
+        ):
+            raise Invalid(f"A goal of a plan says what kind of goal it is: a category of {case_codes.GOAL_TYPE}.",
+                          at=f"contained[{place}].category", code="required", key="goal-type")  # fmt: skip
     review = next(iter(_extensions(content, REVIEW)), None) or content.get("period", {}).get("end")
     goals = [references.parse(each.get("reference")) for each in content.get("goal", [])]
     return Written(
@@ -208,6 +214,9 @@ def shown(file: CaseFile, practice: Practice) -> Json:
     ]
     if case.source:
         given.append({"name": "source", "valueCoding": _coding(codes.SOURCE, case.source)})
+    if case.domain:
+        given.append({"name": "domain", "valueCoding": _coding(case_codes.DOMAIN, case.domain)})
+    given += [{"name": "population", "valueCoding": _coding(codes.POPULATION, each)} for each in case.populations]
     for step in file.steps:
         given.append(_part("step", phase=("Code", step.phase), at=("Instant", instant(step.at)), reason=("String", step.reason),
                            approvedBy=("Reference", _ref("PractitionerRole", step.approved_by)), waived=("Boolean", step.waived or None),

@@ -164,6 +164,8 @@ CASE_FILE: list[Json] = [
     _out("missing", "", "*", "A document that a phase behind it asks for.", *_LACKS),
     _out("needed", "", "*", "What the case needs to go on to the next phase.", *_LACKS),
     _out("source", "Coding", "1", "How the person came to it, from the intake form."),
+    _out("domain", "Coding", "1", "The domain of service, from the intake form."),
+    _out("population", "Coding", "*", "A population that the person belongs to, from the intake form."),
     _out("step", "", "*", "Its history.",
          _out("phase", "code", "1", "The phase that it entered.", least=1),
          _out("at", "instant", "1", "When.", least=1),

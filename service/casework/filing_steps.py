@@ -70,9 +70,7 @@ async def taken(
     elif kept.type == "Goal":
         await _goal(moving, own, case, kept, written)
     if document == "intake-form" and counts:
-        source = next((answer.code for answer in written.answers if answer.item == "source"), None)
-        if source and source != case.source:
-            case = await files.sourced(moving, case, source)
+        case = await files.told(moving, case, written.answers)
     return msgspec.structs.replace(kept, code=document if counts else None), case
 
 

@@ -33,7 +33,10 @@ class Case(msgspec.Struct, frozen=True):
     ending: Ending | None = None
     reason: Reason | None = None
     source: str | None = None
-    """How the person came to it: a code of urn:yuanshe:source, from the intake form."""
+    """How the person came to it: a code of urn:yuanshe:source, from the intake form, as are the next two."""
+    domain: str | None = None
+    populations: tuple[str, ...] = ()
+    """A filter for lists; nothing is decided by it."""
 
 
 class NewIntervention(msgspec.Struct, frozen=True):

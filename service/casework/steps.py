@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from service.casework import agenda, file_store, linkage, phases, store
-from service.casework.model import Case, CaseFile, Ending, Filed, Phase, Step
+from service.casework.model import Answered, Case, CaseFile, Ending, Filed, Phase, Step
 from service.db import Session, as_platform
 from service.errors import Invalid, Stale
 from service.referrals import steps as referrals
@@ -73,9 +73,16 @@ async def entered(moving: Turn, file: CaseFile, step: Step) -> CaseFile:
     return msgspec.structs.replace(file, case=case, steps=(*file.steps, step))
 
 
-async def sourced(moving: Turn, case: Case, source: str) -> Case:
-    """The intake form says how the person came to it."""
-    return await _saved(moving, msgspec.structs.replace(case, version=case.version + 1, source=source))
+async def told(moving: Turn, case: Case, answers: Sequence[Answered]) -> Case:
+    """The case with what its intake form says of how the person came to it, and where they belong."""
+    said = {item: [each.code for each in answers if each.item == item and each.code] for item in ("source", "domain", "population")}  # fmt: skip
+    new = msgspec.structs.replace(
+        case,
+        source=next(iter(said["source"]), None),
+        domain=next(iter(said["domain"]), None),
+        populations=tuple(dict.fromkeys(said["population"])),
+    )
+    return case if new == case else await _saved(moving, msgspec.structs.replace(new, version=case.version + 1))
 
 
 async def _enter(moving: Turn, case: Case) -> None:

@@ -9,13 +9,14 @@ from service.casework.model import Case, Ending, Intervention
 from service.db import Session
 from service.values import Id, Reason
 
-CASE = "id, version, referral_id, task_id, agency_id, patient_id, worker_id, phase, opened_at, closed_at, ending, reason_code, reason_text, source"
+CASE = "id, version, referral_id, task_id, agency_id, patient_id, worker_id, phase, opened_at, closed_at, ending, reason_code, reason_text, source, domain, populations"
 
 SAVE_CASE = f"""
-INSERT INTO case_file ({CASE}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO case_file ({CASE}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, patient_id = excluded.patient_id, worker_id = excluded.worker_id,
     phase = excluded.phase, closed_at = excluded.closed_at, ending = excluded.ending, reason_code = excluded.reason_code,
-    reason_text = excluded.reason_text, source = excluded.source
+    reason_text = excluded.reason_text, source = excluded.source,
+    domain = excluded.domain, populations = excluded.populations
     WHERE case_file.version = excluded.version - 1
 RETURNING version
 """
@@ -26,7 +27,7 @@ async def save_case(session: Session, c: Case) -> bool:
     code, text = (c.reason.code, c.reason.text) if c.reason else (None, None)
     stored = await session.fetchval(
         SAVE_CASE, c.id, c.version, c.referral, c.task, c.agency, c.patient, c.worker, c.phase, c.opened_at, c.closed_at, c.ending,
-        code, text, c.source,
+        code, text, c.source, c.domain, list(c.populations),
     )  # fmt: skip
     return stored is not None
 
@@ -82,7 +83,7 @@ def _case(row: Row) -> Case:
         opened_at=row["opened_at"], phase=row["phase"], patient=row["patient_id"], worker=row["worker_id"],
         closed_at=row["closed_at"], ending=row["ending"],
         reason=Reason(row["reason_code"], row["reason_text"]) if row["reason_code"] or row["reason_text"] else None,
-        source=row["source"],
+        source=row["source"], domain=row["domain"], populations=tuple(row["populations"]),
     )  # fmt: skip
 
 

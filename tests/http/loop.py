@@ -177,7 +177,7 @@ async def sweep(world: World, name: str, now: datetime) -> int:
 
 STORED = (
     "referral", "referral_version", "task", "task_version", "event", "record", "consent", "disclosure", "patient", "patient_identifier",
-    "stay", "case_file", "intervention", "contact_attempt", "next_step", "place", "agency_service", "open_offer", "routing_decision",
+    "stay", "case_file", "case_step", "case_goal", "case_plan", "case_approval", "case_orphan", "intervention", "contact_attempt", "next_step", "place", "agency_service", "open_offer", "routing_decision",
     "submission", "screening", "suggestion", "mandatory_report",
 )  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from service.safety.instruments import INSTRUMENTS
-from tests.http.filing import advance, asked, file, filled, form, goal, plan, serving, supervisor, typed
+from tests.http.filing import PERTAINS, advance, asked, file, filled, form, goal, plan, serving, supervisor, typed
 from tests.http.loop import DISPOSITION, discharge, done, nothing_changes, procedure, refused, started, sweep
 from tests.http.world import World, closed, output
 
@@ -436,12 +437,69 @@ async def test_a_goal_closes_only_when_what_is_coordinated_with_others_is_settle
     done(await agency.put(aim, lifecycleStatus="completed"))
 
 
-async def test_the_intake_form_says_how_the_person_came_to_it(world: World) -> None:
+async def test_the_intake_form_says_how_the_person_came_to_it_and_where_they_belong(world: World) -> None:
     agency = world.party("agency-a")
     share = await started(world, await world.refer("N05"))
-    found = {"source": {"valueCoding": {"system": "urn:yuanshe:source", "code": "proactive"}}}
-    done(await agency.post("QuestionnaireResponse", form("intake-form", share, answers=found)))
-    assert (await file(agency, share)).one("source")["code"] == "proactive"
+    said = {"source": "proactive", "domain": "elder-care", "population": "living-alone"}
+    answers = {item: {"valueCoding": {"system": f"urn:yuanshe:{item}", "code": code}} for item, code in said.items()}
+    done(await agency.post("QuestionnaireResponse", form("intake-form", share, answers=answers)))
+    seen = await file(agency, share)
+    assert {item: seen.one(item)["code"] for item in said} == said
+    assert seen.one("source")["display"] == "主动发现"
+
+
+async def test_a_plan_comes_with_its_goals_in_one_transaction_in_any_order(world: World) -> None:
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05"))
+    names = {
+        "goal": "urn:uuid:0b3d0f4e-6c4f-4d6e-9d0a-0d5b0e1c0001",
+        "note": "urn:uuid:0b3d0f4e-6c4f-4d6e-9d0a-0d5b0e1c0002",
+    }
+    drawn = plan(share) | {"goal": [{"reference": names["goal"]}]}
+    served = procedure(share, extension=[{"url": PERTAINS, "valueReference": {"reference": names["goal"]}}])
+    entries = [
+        {"fullUrl": url, "resource": body, "request": {"method": "POST", "url": body["resourceType"]}}
+        for url, body in ((None, drawn), (names["note"], served), (names["goal"], goal(share)))
+    ]
+    entries[0].pop("fullUrl")
+    done(await agency.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}))
+    seen = await file(agency, share)
+    assert set(seen.codes("document")) == {"service-plan", "process-note"} and seen.orphans == []
+
+
+async def test_a_goal_within_a_plan_says_its_type_too(world: World) -> None:
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05"))
+    within = goal(share, id="g1", category=None)
+    async with nothing_changes(world):
+        body = plan(share) | {"contained": [within], "goal": [{"reference": "#g1"}]}
+        refused(await agency.post("CarePlan", body), 422, "urn:yuanshe:goal-type")
+
+
+async def test_what_is_kept_of_a_file_is_what_the_file_says(world: World) -> None:
+    """Lists and figures read rows that are reckoned with every change."""
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05"))
+    made = await filled(world, share, *INTAKE, *ASSESSED)
+
+    async def rows() -> tuple[int, int, list[str]]:
+        async with world.as_owner() as connection:
+            row = await connection.fetchrow(
+                "SELECT required, present, lacks FROM case_file WHERE task_id = $1", UUID(share["id"])
+            )
+        return row["required"], row["present"], row["lacks"]
+
+    assert await rows() == (3, 3, [])
+    done(await advance(agency, share, "plan"))
+    done(await agency.put(made["risk-screen"], status="entered-in-error"))
+    assert await rows() == (5, 4, ["risk-screen"])
+    done(
+        await agency.put(
+            await agency.read(f"Task/{share['id']}"), status="completed", output=[output()], statusReason=closed()
+        )
+    )
+    seen = await file(agency, share)
+    assert await rows() == (seen.one("required"), seen.one("present"), seen.codes("missing"))
 
 
 async def test_a_follow_up_that_was_the_agencys_leaves_its_record_in_the_file(world: World) -> None:
