@@ -104,7 +104,7 @@ async def discharge(
 
 async def follow_ups(party: Party, referred: Referred) -> list[dict[str, Any]]:
     """The follow-ups of a referral that the party sees, first window first."""
-    found = await party.search(f"Task?based-on={referred.request}")
+    found = await party.search(f"Task?based-on={referred.request}&code=urn:yuanshe:task-code|follow-up")
     return sorted(found, key=lambda task: task["restriction"]["period"]["start"])
 
 

@@ -1,5 +1,7 @@
 """Answering an offer without an account: a link in a mail, for one act, once, in time; opening it changes nothing."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -129,6 +131,9 @@ async def test_the_page_is_closed_to_everything_else(world: World) -> None:
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "form-action 'self'" in policy and "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy and "script" not in page.text
+        style = re.search(r"<style>(.*?)</style>", page.text, re.S)[1]
+        allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{allowed}'" in policy, "its own style, and no other"
         assert page.headers["referrer-policy"] == "no-referrer" and page.headers["cache-control"] == "no-store"
         assert not re.findall(r'(?:src|href|action)=["\'](?:https?:)?//', page.text)
         assert 'name="viewport"' in page.text and "noindex" in page.headers["x-robots-tag"]
