@@ -1,6 +1,6 @@
 """The verb of a mandatory report: it is put on record, sealed, and the crisis stands as reported from then on."""
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 
 from service.access.model import Actor
 from service.db import Session
@@ -11,10 +11,12 @@ from service.referrals import crisis, steps
 from service.referrals.model import CrisisOwner, Task
 from service.safety import reporting
 from service.safety import store as safety
-from service.safety.model import MandatoryReport
+from service.safety.model import MandatoryReport, Timeliness
 from service.safety.reporting import NewReport
-from service.values import Id, Reason
+from service.values import SHANGHAI, Reason
 
+READERS = frozenset({"hospital", "referrer", "agency", "supervisor", "platform", "coordinator"})
+"""Roles that may read reports at all: of their own organisation, or the platform's of all."""
 ON_RECORD = Reason("reported", "A mandatory report was made and is on record.")
 
 
@@ -84,8 +86,9 @@ def _reported(moving: steps.Turn, share: Task | None) -> None:
     moving.tell("reported", share, ON_RECORD, sealed=True)
 
 
-async def reports(session: Session, referral: Id) -> list[MandatoryReport]:
-    """The reports on a referral that the reader's organisation made, or all of them for the platform."""
-    found = await safety.reports(session, referral)
-    session.patients.update(each.patient for each in found)
-    return found
+async def timeliness(session: Session, actor: Actor, first: date, last: date) -> Timeliness:
+    """How soon reports were made, of the days from `first` to `last`: the platform's of all, an organisation's of its own."""
+    if actor.role not in READERS:
+        raise Forbidden("These figures are for who may read the reports.", key="wrong-actor")
+    since, until = (datetime.combine(day, time(0), SHANGHAI) for day in (first, last + timedelta(days=1)))
+    return await safety.timeliness(session, since, until, session.practice.crisis_report.minutes)

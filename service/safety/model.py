@@ -77,3 +77,12 @@ class MandatoryReport(msgspec.Struct, frozen=True):
     def minutes(self) -> int:
         """From knowing to reporting."""
         return int((self.reported_at - self.known_at).total_seconds() // 60)
+
+
+class Timeliness(msgspec.Struct, frozen=True):
+    """How soon reports were made: how many, the median of the minutes from knowing to reporting, how many within the limit."""
+
+    reports: int
+    median_minutes: float | None
+    within: int
+    limit_minutes: int

@@ -7,7 +7,7 @@ import msgspec
 from asyncpg import Record as Row
 
 from service.db import Session
-from service.safety.model import MandatoryReport, Screening, Suggestion
+from service.safety.model import MandatoryReport, Screening, Suggestion, Timeliness
 from service.values import Id
 
 _SCREENING = """response_id, version, hospital_id, author_id, agency_id, patient_id, referral_id, task_id, instrument, score, band, answers,
@@ -163,23 +163,6 @@ async def save_report(session: Session, r: MandatoryReport) -> None:
     )  # fmt: skip
 
 
-REPORTS = f"SELECT {_REPORT} FROM mandatory_report WHERE referral_id = $1 ORDER BY recorded_at, record_id"
-
-
-async def reports(session: Session, referral: Id) -> list[MandatoryReport]:
-    """The reports on a referral that the scope may see."""
-    return [_report(row) for row in await session.fetch(REPORTS, referral)]
-
-
-def _report(row: Row) -> MandatoryReport:
-    return MandatoryReport(
-        record=row["record_id"], version=row["version"], referral=row["referral_id"], patient=row["patient_id"],
-        hospital=row["hospital_id"], author=row["author_id"], situation=row["situation"], known_at=row["known_at"],
-        reported_at=row["reported_at"], channel=row["channel"], receiver=row["receiver"], reporter=row["reporter"],
-        recorded_at=row["recorded_at"], receipt=row["receipt"], preserved=tuple(row["preserved"]), void=row["void"],
-    )  # fmt: skip
-
-
 TIMELINESS = """
 SELECT count(*) AS reports,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM reported_at - known_at) / 60) AS median_minutes,
@@ -188,9 +171,9 @@ FROM mandatory_report WHERE NOT void AND reported_at >= $1 AND reported_at < $2
 """
 
 
-async def timeliness(session: Session, since: datetime, until: datetime, minutes: int) -> tuple[int, float | None, int]:
-    """Of the reports of a time: how many, the median of the minutes from knowing to reporting, how many within a limit."""
+async def timeliness(session: Session, since: datetime, until: datetime, minutes: int) -> Timeliness:
+    """Of the reports of a time that the scope may see: how many, and how soon they were made."""
     row = await session.fetchrow(TIMELINESS, since, until, minutes)
     assert row is not None
     median = row["median_minutes"]
-    return row["reports"], None if median is None else float(median), row["within"]
+    return Timeliness(row["reports"], None if median is None else round(float(median), 1), row["within"], minutes)

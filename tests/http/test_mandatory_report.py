@@ -4,12 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.access.model import Actor
-from service.db import Scope
-from service.safety import store as safety
 from service.values import Id, new_id
 from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused
 from tests.http.test_screening import ask, keys, located, told
-from tests.http.world import Party, Referred, World
+from tests.http.world import BASE, Party, Referred, World
 
 URL = "urn:yuanshe:questionnaire:mandatory-report"
 OFFICER, NUMBER, REPORTER = "城东派出所 王示例", "A20261122001", "儿科护士 工号0457"
@@ -124,14 +122,24 @@ async def test_corrections_are_new_versions_and_who_records_first_is_kept(world:
     refused(await world.party("his-b").put(held), 404)
 
 
-async def test_it_is_timely_or_not_and_that_is_measured(world: World) -> None:
+async def figures(world: World, party: str) -> Any:
+    token = world.said["clients"][party]["access_token"]
+    return await world.http.get(f"{BASE}/quality/mandatory-reports", headers={"authorization": f"Bearer {token}"})
+
+
+async def test_how_soon_it_was_reported_is_counted_for_who_may_read_it_and_the_platform(world: World) -> None:
     referred, hospital = await abused(world), world.party("his-a")
     for known, reported in ((30, 10), (200, 20), (15, 10)):
         await ask(hospital, report(referred.request, known=ago(known), reported=ago(reported)))
-    now = datetime.now(UTC)
-    async with world.database.transaction(Scope(Id(int=0), "platform", platform=True)) as session:
-        count, median, within = await safety.timeliness(session, now - timedelta(days=1), now, 60)
-    assert (count, within) == (3, 2) and median is not None and 19.9 < median < 20.1
+    wrong = located(await ask(hospital, report(referred.request)))
+    done(await hospital.put(await hospital.read(wrong), status="entered-in-error"))
+    for party, counted in (("his-a", 3), ("platform", 3), ("his-b", 0), ("agency-a", 0)):
+        said = (await figures(world, party)).json()
+        assert said["reports"] == counted, party
+        if counted:
+            assert said["within-limit"] == {"n": 2, "d": 3} and said["limit-minutes"] == 60
+            assert said["median-minutes"] == 20.0
+    assert (await figures(world, "auditor")).status_code == 403
 
 
 async def readable(party: Party, name: str) -> bool:
