@@ -27,6 +27,7 @@ from service.values import Id, local_day, utc_now
 
 log = logging.getLogger(__name__)
 
+LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
 PROBLEM = "application/problem+json"
 STATUS: dict[type[Refusal], int] = {
     Malformed: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404, Conflict: 409, TooMany: 429, Unavailable: 503,
@@ -79,6 +80,25 @@ def day(query: Any, name: str, otherwise: date) -> date:
         raise Malformed(f"{name} is a day, as 2026-11-22.", at=name) from None
 
 
+def lately(last: date) -> date:
+    """The last 30 days."""
+    return last - USUAL
+
+
+def this_month(last: date) -> date:
+    """From the first of the month."""
+    return last.replace(day=1)
+
+
+def period(query: Any, usual: Callable[[date], date] = lately) -> tuple[date, date]:
+    """The days `from` and `to` of the query; from when `usual` says, to today, unless it says otherwise. Raises Malformed."""
+    last = day(query, "to", local_day(utc_now()))
+    first = day(query, "from", usual(last))
+    if not first <= last <= first + LONGEST:
+        raise Malformed("A period has at least one day, and at most a year.", at="from")
+    return first, last
+
+
 def id(query: Any, name: str) -> Id | None:
     """An id of the query. Raises Malformed."""
     text = query.get(name)
@@ -86,16 +106,3 @@ def id(query: Any, name: str) -> Id | None:
         return Id(text) if text else None
     except ValueError:
         raise Malformed(f"{name} is an id.", at=name) from None
-
-
-LONGEST = timedelta(days=366)
-
-
-def period(query: Any) -> tuple[date, date]:
-    """From the first of this month to today, unless the query says otherwise."""
-    today = local_day(utc_now())
-    last = day(query, "to", today)
-    first = day(query, "from", last.replace(day=1))
-    if not first <= last <= first + LONGEST:
-        raise Malformed("A period has at least one day, and at most a year.", at="from")
-    return first, last

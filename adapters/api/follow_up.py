@@ -1,6 +1,5 @@
 """`GET /quality/follow-up`: in how many windows after discharge the person was reached in time, and how many were lost."""
 
-from datetime import date, timedelta
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
@@ -9,12 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from adapters.api import door
 from service.access.model import Call
-from service.errors import Malformed
 from service.quality import follow_up_flow as flow
 from service.quality.model import Followed
-from service.values import local_day, utc_now
-
-LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
 
 
 @get("/quality/follow-up", media_type=MediaType.JSON)
@@ -22,7 +17,7 @@ async def followed(request: Request[Any, Any, State]) -> Response[Any]:
     """Of windows that closed from `from` to `to` (the last 30 days unless said otherwise), each with n and d."""
 
     async def run() -> Any:
-        first, last = _period(request.query_params)
+        first, last = door.period(request.query_params)
         async with door.opened(request, Call("E", "quality-follow-up"), "Task") as (session, actor):
             found = await flow.followed(session, actor, first, last, session.began)
         order = {window.code: place for place, window in enumerate(request.app.state.settings.practice.follow_up)}
@@ -36,14 +31,6 @@ async def followed(request: Request[Any, Any, State]) -> Response[Any]:
         }  # fmt: skip
 
     return await door.answered(run)
-
-
-def _period(query: Any) -> tuple[date, date]:
-    last = door.day(query, "to", local_day(utc_now()))
-    first = door.day(query, "from", last - USUAL)
-    if not first <= last <= first + LONGEST:
-        raise Malformed("A period has at least one day, and at most a year.", at="from")
-    return first, last
 
 
 def _said(it: Followed) -> dict[str, Any]:

@@ -17,7 +17,7 @@ async def readmissions(request: Request[Any, Any, State]) -> Response[Any]:
     """Counts and rate by hospital; the hospital's own, or for the platform each."""
 
     async def run() -> Any:
-        first, last = door.period(request.query_params)
+        first, last = door.period(request.query_params, door.this_month)
         async with door.opened(request, Call("E", "quality-readmissions"), "Encounter") as (session, actor):
             found = await flow.readmissions(session, actor, first, last, session.began)
             days = session.practice.readmission_days

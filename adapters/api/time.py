@@ -19,7 +19,7 @@ async def measured(request: Request[Any, Any, State]) -> Response[Any]:
     """Each worker's minutes by kind, and who is over the threshold; for one's own agency."""
 
     async def run() -> Any:
-        first, last = door.period(request.query_params)
+        first, last = door.period(request.query_params, door.this_month)
         worker = door.id(request.query_params, "worker")
         async with door.opened(request, Call("E", "quality-time"), "Task") as (session, actor):
             found = await flow.measured(session, actor, first, last, worker)
@@ -37,7 +37,7 @@ async def entries(request: Request[Any, Any, State]) -> Response[Any]:
     """The entries and the interventions whose minutes are counted, in pages: `after` is the last id of the one before."""
 
     async def run() -> Any:
-        first, last = door.period(request.query_params)
+        first, last = door.period(request.query_params, door.this_month)
         worker, after = (door.id(request.query_params, name) for name in ("worker", "after"))
         async with door.opened(request, Call("E", "quality-time-entries"), "Task") as (session, actor):
             found = await flow.spent(session, actor, first, last, worker, after, PAGE)

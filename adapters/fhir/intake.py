@@ -412,10 +412,19 @@ def referral(
     onward = next(
         (found for each in named if each and each[0] == "ServiceRequest" and (found := references.as_id(each[1]))), None
     )
+    groups: dict[str, None] = {}
+    for position, extension in enumerate(read.extension):
+        if extension.url == codes.POPULATION:
+            said = extension.value_coding.code if extension.value_coding else extension.value_code
+            if not said or not codes.known(codes.POPULATION, said):
+                raise Invalid(
+                    f"A group is a code of {codes.POPULATION}.", at=f"{at}.extension[{position}]", code="code-invalid"
+                )
+            groups[said] = None
     new = NewReferral(
         id=id, task=task, placer_system=number.system, placer_value=number.value, patient=patient, needs=wanted, urgency=read.priority,
         body=body, authored_at=wire.instant(read.authored_on, f"{at}.authoredOn") if read.authored_on else now,
         preferred=preferred, contact_prohibited=prohibited, replaces=replaced,
-        continues=onward,
+        continues=onward, populations=tuple(sorted(groups)),
     )  # fmt: skip
     return new, warnings

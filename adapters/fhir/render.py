@@ -204,6 +204,8 @@ def placer_request(referral: Referral, received: Json | None, reader: Reader) ->
     if received is None:
         return base | status | _request_alone(referral) | {"subject": person}
     if reader == "agency":
+        if referral.populations:
+            status["extension"] = [*status.get("extension", []), *_groups(referral.populations)]
         return base | status | {"intent": "order"} | persons.without_numbers(_disclosed_request(received)) | {
             "priority": received.get("priority", referral.urgency), "subject": person,
             "requester": ref("Organization", referral.hospital),
@@ -229,7 +231,15 @@ def _request_alone(referral: Referral) -> Json:
         said["orderDetail"] = [DO_NOT_CONTACT]
     if referral.continues:
         said["basedOn"] = [ref("ServiceRequest", referral.continues)]
+    if referral.populations:
+        said["extension"] = _groups(referral.populations)
     return said
+
+
+def _groups(populations: tuple[str, ...]) -> list[Json]:
+    return [
+        {"url": codes.POPULATION, "valueCoding": concept(codes.POPULATION, each)["coding"][0]} for each in populations
+    ]
 
 
 def _disclosed_request(received: Json) -> Json:

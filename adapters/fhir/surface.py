@@ -120,6 +120,13 @@ SURFACE: dict[str, Type] = {
             SUBJECT,
             reference("based-on", "based-on", "ServiceRequest"),
             reference("replaces", "replaces", "ServiceRequest"),
+            Param(
+                "population",
+                "token",
+                "population",
+                definition="Groups in special hardship that the hospital named with its request.",
+                expression="ServiceRequest.extension('urn:yuanshe:population').value",
+            ),
             reference("requester", "requester", "Organization"),
             reference("performer", "performer", "Organization"),
             Param("authored", "date", "authored"),

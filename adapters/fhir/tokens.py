@@ -14,6 +14,7 @@ OWN_SYSTEMS = {
     "business-status": codes.BUSINESS_STATUS,
     "type": codes.SERVICE_TYPE,
     "need": codes.NEED,
+    "population": codes.POPULATION,
     "grade": codes.GRADE,
 }
 """Of tokens that are columns of ours: the system of their codes."""

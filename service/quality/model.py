@@ -47,3 +47,12 @@ class Readmissions(msgspec.Struct, frozen=True):
     def rate(self) -> float | None:
         """The unplanned ones among all (domain e)."""
         return round(self.unplanned / self.discharges, 4) if self.discharges else None
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """A region of a service area, and how many contacts its people had; names are empty where the directory knows none."""
+
+    code: str
+    name_zh: str | None
+    name_en: str | None
+    contacts: int

@@ -217,6 +217,11 @@ PLACED: dict[str, Field] = {
     "requester": column("r.hospital_id", "uuid"),
     "performer": column("r.preferred_agency", "uuid"),
     "replaces": column("r.replaces", "uuid"),
+    "population": Field(
+        "r.id = ANY(ARRAY(SELECT p.referral_id FROM referral_population p WHERE p.code = ANY($1)))",
+        ("text",),
+        missing="NOT EXISTS (SELECT 1 FROM referral_population p WHERE p.referral_id = r.id)",
+    ),
     "based-on": Field("false AND $1 IS NULL", missing="true"),
     "number": Field(
         # By index for a hospital's own number; by looking through them all for the platform, or for a system alone.
@@ -267,6 +272,7 @@ FILLED: dict[str, Field] = {
     "requester": column(f"'{PLATFORM}'::uuid", "uuid"),
     "performer": column("t.agency_id", "uuid"),
     "replaces": Field("false AND $1 IS NULL", missing="true"),
+    "population": Field("false AND $1 IS NULL", ("text",), missing="true"),
     # Only to whom the placer's request is open: to an agency it is while identity is disclosed.
     "based-on": Field(
         "t.referral_id = ANY(ARRAY(SELECT r.id FROM referral r WHERE r.id = ANY($1)))",

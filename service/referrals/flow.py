@@ -84,6 +84,7 @@ async def submit(
         age_band=codes.age_band(patient.birth_date, local_day(now)), gender=patient.gender, received=1, authored_at=new.authored_at,
         updated_at=now, stay=new.stay, region=region, language=new.language or patient.language, preferred=new.preferred,
         contact_prohibited=new.contact_prohibited, replaces=new.replaces, deceased=patient.deceased,
+        populations=new.populations,
     )  # fmt: skip
     unknown: tuple[Issue, ...] = ()
     if new.continues:
@@ -109,6 +110,7 @@ async def submit(
     await records.keep(session, _received(new, referral, now))
     decision = await steps.dispatch(moving)
     await steps.save(moving)
+    await store.add_populations(session, moving.loop.referral)
     return Submitted(moving.loop, (*warnings, *unknown, *_passed_over(new, decision)))
 
 

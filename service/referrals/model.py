@@ -230,6 +230,8 @@ class Referral(msgspec.Struct, frozen=True, omit_defaults=True):
     preferred: Id | None = None
     contact_prohibited: bool = False
     replaces: Id | None = None
+    populations: tuple[str, ...] = ()
+    """Groups in special hardship that the hospital named (domain row 37): to find and count by, never a reason to refuse."""
     deceased: bool = False
     """The person has died: nobody is contacted any more, nothing is proposed."""
     continues: Id | None = None
@@ -359,6 +361,8 @@ class NewReferral(msgspec.Struct, frozen=True):
     contact_prohibited: bool = False
     replaces: Id | None = None
     continues: Id | None = None
+    populations: tuple[str, ...] = ()
+    """Groups in special hardship (urn:yuanshe:population)."""
     signs_crisis: bool = False
     task_body: bytes | None = None
     newcomer: bool = False

@@ -181,6 +181,15 @@ async def insert(session: Session, r: Referral, tasks: Sequence[Task], s: NextSt
     )  # fmt: skip
 
 
+ADD_POPULATIONS = "INSERT INTO referral_population (referral_id, hospital_id, code) SELECT $1, $2, unnest($3::text[])"
+
+
+async def add_populations(session: Session, r: Referral) -> None:
+    """Let a new referral be found by the groups that it names."""
+    if r.populations:
+        await session.execute(ADD_POPULATIONS, r.id, r.hospital, list(r.populations))
+
+
 CONTINUED = """
 SELECT r.id, r.open, t.status FROM referral r
 LEFT JOIN LATERAL (

@@ -272,7 +272,9 @@ async def test_behaviour_26_a_task_is_found_by_each_parameter(world: World) -> N
 
 async def test_behaviour_26_a_request_is_found_by_each_parameter(world: World) -> None:
     replaced, _ = await world.refer("N05", number="R-0")
-    referral, _ = await world.refer("N05", replaces=replaced.id, preferred=world.a.organization)
+    referral, _ = await world.refer(
+        "N05", replaces=replaced.id, preferred=world.a.organization, populations=("elder", "living-alone")
+    )
     share = await world.offer(referral, world.a)
     names = {
         "patient": world.patient.id,
@@ -286,6 +288,7 @@ async def test_behaviour_26_a_request_is_found_by_each_parameter(world: World) -
             "replaces": (["{replaced}", "ServiceRequest/{replaced}"], [OTHER, "Task/{replaced}"]), "requester": (["{hospital}"], ["{agency}"]),
             "performer": (["Organization/{agency}"], ["{hospital}"]), "authored": (["2026-03-02", "ge2026-03"], ["2026-03-03"]),
             "identifier": (["R-1", f"{PLACER}|R-1", f"{PLACER}|"], ["R-0", "urn:o|R-1", "|R-1"]),
+            "population": (["elder", "urn:yuanshe:population|living-alone"], ["disabled", "urn:o|elder"]),
             "supporting-info": (["Consent/00000000-0000-4000-8000-000000000000"], [f"Consent/{OTHER}"]),
         }  # fmt: skip
     params = {param.name for param in SURFACE["ServiceRequest"].params}

@@ -100,6 +100,7 @@ class World:
         async with self.database.transaction(self.hospital.scope) as session:
             await store.claim_number(session, self.hospital.organization, PLACER, number, b"x" * 32, id, ())
             await store.insert(session, referral, [whole], step)
+            await store.add_populations(session, referral)
             await records.keep(
                 session,
                 [Record(one, 1, type, "request", self.hospital.organization, body(**content), at, hospital=self.hospital.organization,
