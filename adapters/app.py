@@ -75,7 +75,12 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
         async with relay.Relay(dsn).running() as ringing, stream.listening(dsn, news):
             app.state.news = news
             app.state.database = await db.connect(
-                dsn, size=size, practice=settings.practice, on_commit=ringing.ring, attachments=settings.attachments
+                dsn,
+                size=size,
+                practice=settings.practice,
+                on_commit=ringing.ring,
+                attachments=settings.attachments,
+                scanner=settings.scanner,
             )
             try:
                 yield

@@ -2,6 +2,8 @@
 
 import ipaddress
 import os
+import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -46,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     owner_database_url: str | None = None
     home: Path = Path(".yuanshe")
     files: Path | None = None
+    scanner: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8080
     public_url: str | None = None
@@ -87,6 +90,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         owner_database_url=_url(environ, "YUANSHE_OWNER_DATABASE_URL"),
         home=Path(environ.get("YUANSHE_HOME") or ".yuanshe").expanduser(),
         files=Path(files).expanduser() if (files := environ.get("YUANSHE_ATTACHMENTS")) else None,
+        scanner=_command("ATTACHMENT_SCAN", environ.get("ATTACHMENT_SCAN") or ""),
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ.get("PORT") or "8080"),
         public_url=_address(environ.get("YUANSHE_URL")),
@@ -263,6 +267,17 @@ def _practice(file: str | None) -> Practice:
         raise SetupError(f"YUANSHE_PRACTICE: {file} cannot be read ({error.strerror}).") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise SetupError(f"YUANSHE_PRACTICE: {file}: {error}") from None
+
+
+def _command(name: str, text: str) -> tuple[str, ...]:
+    """A command as a shell would take it apart, but no shell runs it."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise SetupError(f"{name} is a command such as 'clamdscan --fdpass --no-summary {{}}': {error}.") from None
+    if words and shutil.which(words[0]) is None:
+        raise SetupError(f"{name}: there is no program {words[0]} that could be run.")
+    return words
 
 
 def _flag(name: str, text: str) -> bool:

@@ -135,6 +135,12 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Failures in a row under one login that lock it."""
     sign_in_lock: Limit = Limit(15)
     """For how long."""
+    scan_seconds: int = 30
+    """How long the scanner may take for one file."""
+    scan_again: tuple[Limit, ...] = (Limit(1), Limit(5), Limit(30), Limit(HOUR))
+    """After how long a file of which the scanner could not say anything is scanned again; the last one for ever after."""
+    orphans_after: Limit = Limit(DAY)
+    """How old a file is that no row names, before it is swept out."""
     export_hours: int = 24
     """How long the files of an export in bulk are kept once it is done."""
     hl7_kept: Limit = Limit(30 * DAY)

@@ -13,6 +13,7 @@ from adapters.fhir import bulk, telling
 from adapters.lifeline import hold
 from service import db
 from service.db import address, migrate
+from service.referrals import attachment_flow
 
 
 @click.command("work")
@@ -39,7 +40,9 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
     if lifeline is not None:
         hold(loop, lifeline, stop.set)
     async with relay.Relay(dsn).running() as ringing:
-        database = await db.connect(dsn, practice=read.practice, on_commit=ringing.ring)
+        database = await db.connect(
+            dsn, practice=read.practice, on_commit=ringing.ring, attachments=read.attachments, scanner=read.scanner
+        )
         try:
             await worker.work(
                 worker.Work(
@@ -50,7 +53,7 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
                         "fhir": telling.telling(f"{settings.base_url(read, read.port)}/fhir"),
                     },
                     sweeps=worker.SWEEPS,
-                    jobs={"export": bulk.step},
+                    jobs={"export": bulk.step, "scan": attachment_flow.rescan},
                     networks=read.webhook_allow,
                     mail=mailing(read.smtp, read.reach, read.webhook_timeout),
                     schedule=read.webhook_retry,

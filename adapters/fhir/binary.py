@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,10 +12,11 @@ from adapters.fhir import media, references, validation, wire
 from adapters.fhir.render import Json, meta
 from service.access.model import Actor
 from service.db import Session
-from service.errors import Invalid, Malformed, NotFound
+from service.errors import Invalid, Issue, Malformed, NotFound, Refusal
 from service.practice import Practice
 from service.records.media import SUFFIXES
 from service.records.model import Attachment
+from service.records.scanning import Verdict
 from service.referrals import attachment_flow as attachments
 from service.values import Id, read_json
 
@@ -42,16 +43,47 @@ def largest(practice: Practice) -> int:
     return practice.attachment_octets * 4 // 3 + 10_000
 
 
-async def create(session: Session, actor: Actor, body: bytes, headers: dict[str, str], id: Id, now: datetime) -> None:
+async def create(
+    session: Session, actor: Actor, body: bytes, headers: dict[str, str], id: Id, now: datetime, verdict: Verdict | None
+) -> Attachment:
     """Keep a file, sent as it is (its type and what it belongs to stand in the headers) or as FHIR JSON."""
-    if comes_raw(headers):
-        content, declared, named = body, headers["content-type"], wire.Reference(reference=headers.get(CONTEXT))
-    else:
-        validation.check("Binary", read_json(body))
-        sent = wire.decode(body, Sent, "Binary")
-        content, declared, named = octets(sent.data, "Binary.data"), sent.content_type, sent.security_context
+    content, declared, named = _sent(body, headers)
     with wire.within("Binary"):
-        await attachments.attach(session, actor, id, content, declared, _context(named), now)
+        return await attachments.attach(session, actor, id, content, declared, _context(named), now, verdict)
+
+
+async def examined(
+    scanner: tuple[str, ...], practice: Practice, body: bytes, headers: dict[str, str]
+) -> Verdict | None:  # fmt: skip
+    """What the scanner says of a file that is sent; None for what is refused anyway."""
+    try:
+        content, declared, _ = _sent(body, headers)
+    except Refusal:
+        return None
+    return await attachments.examined(scanner, practice, content, declared)
+
+
+def _sent(body: bytes, headers: dict[str, str]) -> tuple[bytes, str, wire.Reference | None]:
+    """The content, what its sender calls it, and what it belongs to."""
+    if comes_raw(headers):
+        return body, headers["content-type"], wire.Reference(reference=headers.get(CONTEXT))
+    validation.check("Binary", read_json(body))
+    sent = wire.decode(body, Sent, "Binary")
+    return octets(sent.data, "Binary.data"), sent.content_type, sent.security_context
+
+
+WAITING = Issue(
+    "The file is kept and has not been scanned yet: nobody reads it before that (scan-pending).", "Binary", "informational", "warning"
+)  # fmt: skip
+
+
+def warnings(kept: Attachment) -> tuple[Issue, ...]:
+    """What whoever sent a file has to know: that nobody can read it yet, themselves included."""
+    return (WAITING,) if kept.scan == "pending" else ()
+
+
+def waits(told: Sequence[Issue]) -> bool:
+    return WAITING in told
 
 
 def octets(text: str, at: str) -> bytes:

@@ -31,6 +31,7 @@ from service.access.model import Actor
 from service.access.scopes import may
 from service.db import Session
 from service.errors import Forbidden, Invalid, Issue, Refusal, Stale, UnsupportedMedia
+from service.records.scanning import Verdict
 from service.values import Id, new_id, read_json
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
@@ -98,6 +99,8 @@ def asked_by(whole: Asked, entry: wire.Entry, at: str) -> Asked:
         bytes(entry.resource),
         whole.reach,
         request_id=whole.request_id,
+        practice=whole.practice,
+        scanner=whole.scanner,
     )
 
 
@@ -175,19 +178,23 @@ def reply(type: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": type} | ({"entry": answers} if answers else {})
 
 
-async def prepared(actor: Actor, bundle: wire.Bundle, whole: Asked) -> dict[int, tuple[str, ...]]:
+Known = dict[int, tuple[tuple[str, ...], Verdict | None]]
+"""By position: what the host of an entry's endpoint stands for, and what the scanner says of its file."""
+
+
+async def prepared(actor: Actor, bundle: wire.Bundle, whole: Asked) -> Known:
     """What entries have to know before a transaction begins, by their position; whatever is wrong is said in it."""
-    known: dict[int, tuple[str, ...]] = {}
+    known: Known = {}
     for position, said in enumerate(bundle.entry):
-        if said.request and said.request.url.lstrip("/").startswith("Subscription"):
+        if said.request and said.request.url.lstrip("/").startswith(("Subscription", "Binary")):
             with suppress(Refusal):
                 asked = asked_by(whole, said, "")
                 await interactions.prepared(actor, asked, addresses.find(asked.method, asked.path))
-                known[position] = asked.resolved
+                known[position] = asked.resolved, asked.verdict
     return known
 
 
-def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ...]]) -> list[Entry]:
+def entries_of(bundle: wire.Bundle, whole: Asked, known: Known) -> list[Entry]:
     """The entries of a transaction, each looked up in the table. Raises a Refusal that names the first which is not of it,
     or which says what another one says already. `known` as `prepared`."""
     preferring = "return" not in whole.headers.get("prefer", "")
@@ -202,7 +209,7 @@ def entries_of(bundle: wire.Bundle, whole: Asked, known: dict[int, tuple[str, ..
         if preferring:
             # Of a transaction only what became of each entry is told, unless more is asked for.
             asked.headers["prefer"] = ", ".join(filter(None, (asked.headers.get("prefer"), "return=minimal")))
-        asked.resolved = known.get(position, ())
+        asked.resolved, asked.verdict = known.get(position, ((), None))
         with placed(f"{at}.request.url"):
             place = _looked_up(asked, placing)
         with placed(f"{at}.resource"):
@@ -325,7 +332,8 @@ async def _submitted(
 ) -> dict[int, dict[str, Any]]:
     """A hospital's submission. `names` learns what its entries are stored as."""
     parts = submission.parts_of((entry.position, entry.said) for entry in entries)
-    stored = await submission.submit(session, actor, parts, now, names)
+    verdicts: dict[int, Verdict | None] = {entry.position: entry.asked.verdict for entry in entries}
+    stored = await submission.submit(session, actor, parts, now, names, verdicts)
     answers: dict[int, dict[str, Any]] = {}
     for part, one in zip(parts, stored, strict=True):
         for url in submission.urls(part):
@@ -341,7 +349,7 @@ async def _submitted(
         elif wants == "OperationOutcome":
             told["outcome"] = outcomes.information([STORED])
         answer: dict[str, Any] = {"response": told}
-        if wants == "representation" and may(actor, one.type, "r"):
+        if wants == "representation" and may(actor, one.type, "r") and not binary.waits(one.warnings):
             answer["resource"] = (await reading.read(session, actor, one.type, one.id)).body
         answers[part.position] = answer
     return answers

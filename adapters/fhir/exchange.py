@@ -33,6 +33,8 @@ from service.errors import (
     UnsupportedMedia,
 )
 from service.notices.reach import Reach
+from service.practice import Practice
+from service.records.scanning import Verdict
 from service.values import Id, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,11 @@ class Asked(msgspec.Struct):
     """Where notices may go."""
     resolved: tuple[str, ...] = ()
     """What the host of a subscription's endpoint stands for: looked up before any transaction begins."""
+    practice: Practice = Practice()
+    scanner: tuple[str, ...] = ()
+    """What says of a file whether it is harmful."""
+    verdict: Verdict | None = None
+    """What it said of the file that is sent: asked before any transaction begins."""
     new: Id | None = None
     """What a create is to be stored as, where that is known before: other entries of the Bundle name it."""
     request_id: str | None = None

@@ -79,12 +79,14 @@ async def _permitted(session: Session, actor: Actor, place: Place) -> None:
 
 
 async def prepared(actor: Actor, asked: Asked, place: Place) -> None:
-    """What has to be known before a transaction begins: what the host of an endpoint stands for, asked for those alone who
-    may have it (the others are refused anyway)."""
+    """What has to be known before a transaction begins: what the host of an endpoint stands for, and what the scanner says of
+    a file; asked for those alone who may have it (the others are refused anyway)."""
     if place.type == "Subscription" and place.way.name in ("create", "update"):
         assert place.way.letter
         allowed = may(actor, place.type, place.way.letter) and actor.side in place.sides
         asked.resolved = await subscriptions.addresses(asked.body) if allowed else ()
+    if place.type == "Binary" and place.way.name == "create" and asked.scanner and may(actor, "Binary", "c"):
+        asked.verdict = await binary.examined(asked.scanner, asked.practice, asked.body, asked.headers)
 
 
 def identified(place: Place) -> Id:
@@ -214,7 +216,11 @@ async def _create(session: Session, actor: Actor, asked: Asked, place: Place, no
         return Answer(201, body, headers, stored)
     id = asked.new or new_id()
     if type == "Binary":
-        await binary.create(session, actor, asked.body, asked.headers, id, now)
+        kept = await binary.create(session, actor, asked.body, asked.headers, id, now, asked.verdict)
+        if told := binary.warnings(kept):
+            stored = Stored(type, id, 1, warnings=told)
+            headers = {"location": f"{asked.base}/{stored.location}", **_versioned(1, now)}
+            return Answer(201, outcomes.information(told, type), headers, stored)
         # Nobody needs what they have just sent: a file comes back to who asks for it.
         asked.headers.setdefault("prefer", "return=minimal")
         return await written(session, actor, asked, Stored(type, id, 1))

@@ -63,6 +63,7 @@ def handler(
         asked = head(scope, base_url())
         asked.reach, asked.shared = reach or asked.reach, shared
         try:
+            asked.scanner, asked.practice = database().scanner, database().practice
             answer = await _answer(database(), asked, receive, pace)
         except Refusal as refusal:
             answer = refused(refusal, asked)

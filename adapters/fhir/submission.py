@@ -35,6 +35,7 @@ from service.patients import store as patient_rows
 from service.patients.model import Patient, Stay
 from service.records import store as records
 from service.records.model import Record
+from service.records.scanning import Verdict
 from service.referrals import flow, screening_flow
 from service.referrals.model import NewReferral
 from service.safety import duties
@@ -167,10 +168,11 @@ def digest(parts: list[Part]) -> bytes:
 
 
 async def submit(
-    session: Session, actor: Actor, parts: list[Part], now: datetime, found: Mapping[str, str] | None = None
-) -> list[Stored]:
+    session: Session, actor: Actor, parts: list[Part], now: datetime, found: Mapping[str, str] | None = None,
+    verdicts: Mapping[int, Verdict | None] | None = None,
+) -> list[Stored]:  # fmt: skip
     """Store the submission and answer per entry, in its order. The same again answers 200 with what is stored. `found`:
-    what its conditional references mean."""
+    what its conditional references mean; `verdicts`: what the scanner says of its files, by position."""
     request_part = request_of(parts)
     asked = wire.decode(request_part.raw, wire.ServiceRequest, request_part.at)
     number = intake.placer(asked, request_part.at)
@@ -259,7 +261,9 @@ async def submit(
     for part in parts:
         if part.type == "Binary":
             with wire.entry(f"Bundle.entry[{part.position}]", "Binary"):
-                await binary.create(session, actor, references.rewritten(part.raw, names), {}, part.id, now)
+                body, verdict = references.rewritten(part.raw, names), (verdicts or {}).get(part.position)
+                file = await binary.create(session, actor, body, {}, part.id, now, verdict)
+                told[part.id] = binary.warnings(file)
     # Answers first: a total that came along is compared with them.
     for kept in sorted(supporting, key=lambda each: each.type, reverse=True):
         told[kept.id] = await screening.take(session, actor, kept, now, placed=True)

@@ -40,7 +40,8 @@ class Session:
     """One open transaction. Verbs hand it down; nobody commits but `transaction`."""
 
     __slots__ = (
-        "attachments", "began", "connection", "patients", "platform_reasons", "practice", "referrals", "scope", "stirred", "writes"
+        "attachments", "began", "connection", "patients", "platform_reasons", "practice", "referrals", "scanner", "scope", "stirred",
+        "writes",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Session:
         began: datetime,
         writes: bool,
         attachments: Path,
+        scanner: tuple[str, ...] = (),
     ) -> None:
         self.connection = connection
         self.scope = scope
@@ -62,6 +64,8 @@ class Session:
         """How this deployment works: limits, hours, calendar."""
         self.attachments = attachments
         """Where the content of files lies."""
+        self.scanner = scanner
+        """The command that says of a file whether it is harmful; empty: none is asked."""
         self.patients: set[Id] = set()
         """The persons whose data this transaction touched, for its audit line."""
         self.referrals: set[Id] = set()
@@ -138,11 +142,13 @@ class Database:
         practice: Practice | None = None,
         on_commit: Callable[[], None] | None = None,
         attachments: Path = ATTACHMENTS,
+        scanner: tuple[str, ...] = (),
     ) -> None:
         self.pool = pool
         self.practice = practice or Practice()
         self.on_commit = on_commit
         self.attachments = attachments
+        self.scanner = scanner
 
     @asynccontextmanager
     async def transaction(self, scope: Scope, *, writes: bool = True) -> AsyncIterator[Session]:
@@ -157,7 +163,9 @@ class Database:
         try:
             try:
                 await connection.execute(_begin(scope, writes))
-                session = Session(connection, scope, self.practice, _began(connection), writes, self.attachments)
+                session = Session(
+                    connection, scope, self.practice, _began(connection), writes, self.attachments, self.scanner
+                )
                 yield session
                 await connection.execute("COMMIT")
             except BaseException as fault:
@@ -222,6 +230,7 @@ async def connect(
     practice: Practice | None = None,
     on_commit: Callable[[], None] | None = None,
     attachments: Path = ATTACHMENTS,
+    scanner: tuple[str, ...] = (),
 ) -> Database:
     """Open a pool on `dsn` as the service role. Raises SetupError when the database cannot be reached or refuses us."""
     try:
@@ -234,4 +243,4 @@ async def connect(
         raise SetupError("There is no database of this name on the server.") from absent
     except AWAY as away:
         raise SetupError("The database cannot be reached; is it running, and is its address right?") from away
-    return Database(pool, practice, on_commit, attachments)
+    return Database(pool, practice, on_commit, attachments, scanner)

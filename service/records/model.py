@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from service.records.scanning import Verdict
 from service.values import Id
 
 Category = Literal["identity", "request", "supporting", "message", "work", "case-note", "safety", "setting"]
@@ -48,6 +49,10 @@ class Attachment(msgspec.Struct, frozen=True):
     agency: Id | None = None
     patient: Id | None = None
     referral: Id | None = None
+    scan: Verdict = "unasked"
+    """What the scanner said of its content: nobody reads one that is pending or infected."""
+    scan_at: datetime | None = None
+    """When a pending one is looked at again."""
 
 
 InboxState = Literal["applied", "recorded", "parked", "replayed", "dropped"]

@@ -1,6 +1,7 @@
 """SQL of received resources."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from asyncpg import Record as Row
 
 from service.db import Session
 from service.records.model import Attachment, Record
+from service.records.scanning import Verdict
 from service.values import Id
 
 COLUMNS = "id, version, type, category, hospital_id, author_id, agency_id, patient_id, referral_id, task_id, returned, status, code, body, at"
@@ -102,8 +104,9 @@ async def return_to_hospital(session: Session, ids: Sequence[Id], author: Id) ->
 
 
 ATTACH = """
-INSERT INTO attachment (id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO attachment (id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id,
+    scan, scan_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 
 
@@ -112,12 +115,42 @@ async def attach(session: Session, attachment: Attachment) -> None:
     await session.execute(ATTACH, *msgspec.structs.astuple(attachment))
 
 
-ATTACHMENTS = """
-SELECT id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id
-FROM attachment WHERE id = ANY($1)
-"""
+_ATTACHMENT = "id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id, scan, scan_at"
+ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachment WHERE id = ANY($1)"
 
 
 async def attachments(session: Session, ids: Sequence[Id]) -> list[Attachment]:
     """Those of these files that the scope may see."""
     return [Attachment(*row) for row in await session.fetch(ATTACHMENTS, list(ids))]
+
+
+# One at a time, and another's as soon as its lease has ended: who scans may be killed.
+CLAIM_PENDING = f"""
+UPDATE attachment SET scan_at = $2, scan_tries = scan_tries + 1
+WHERE id = (SELECT id FROM attachment WHERE scan = 'pending' AND scan_at <= $1 ORDER BY scan_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING {_ATTACHMENT}, scan_tries
+"""
+
+
+async def claim_pending(session: Session, now: datetime, until: datetime) -> tuple[Attachment, int] | None:
+    """A file that waits to be scanned, ours until then, and how often it was tried, this time included."""
+    row = await session.fetchrow(CLAIM_PENDING, now, until)
+    return (Attachment(*tuple(row)[:-1]), row["scan_tries"]) if row else None
+
+
+SET_SCANNED = (
+    "UPDATE attachment SET scan = $2, scan_at = $3 WHERE sha256 = $1 AND (scan = 'pending' OR $2 = 'infected')"
+)
+
+
+async def set_scanned(session: Session, sha256: bytes, scan: Verdict, again: datetime | None) -> None:
+    """What is known of a content now: of every file that has it."""
+    await session.execute(SET_SCANNED, sha256, scan, again)
+
+
+UNNAMED = "SELECT d FROM unnest($1::bytea[]) AS d WHERE NOT EXISTS (SELECT 1 FROM attachment a WHERE a.sha256 = d)"
+
+
+async def unnamed(session: Session, digests: Sequence[bytes]) -> list[bytes]:
+    """Those of these contents that no file has. Needs the platform's scope."""
+    return [row["d"] for row in await session.fetch(UNNAMED, list(digests))]

@@ -3,18 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from service.access.model import Actor
+from service.access import flow as access
+from service.access.model import Actor, Call, clock_actor
 from service.consent import store as consents
-from service.db import Session
-from service.errors import Forbidden, Invalid, Unavailable
+from service.db import Database, Session
+from service.errors import Forbidden, Gone, Invalid, Refusal, Unavailable
 from service.patients import store as patients
-from service.records import files, media
+from service.practice import PLATFORM, Practice
+from service.records import files, media, scanning
 from service.records import store as records
 from service.records.model import Attachment
+from service.records.scanning import Verdict
 from service.referrals import store
 from service.referrals.model import Task
 from service.values import Id
@@ -25,19 +28,38 @@ CONTEXTS = ("DocumentReference", "ServiceRequest", "Task", "Patient", "Consent")
 """Types of the resource that a file may belong to."""
 
 
+async def examined(scanner: Sequence[str], practice: Practice, content: bytes, declared: str) -> Verdict | None:
+    """What the operator's scanner says of a file, asked before any transaction begins; None for one that `attach` refuses
+    anyway, so that nobody scans it."""
+    try:
+        media.checked(content, declared, practice, "contentType")
+    except Refusal:
+        return None
+    return await scanning.scanned(scanner, content, practice.scan_seconds)
+
+
 async def attach(
-    session: Session, actor: Actor, id: Id, content: bytes, declared: str, context: tuple[str, Id] | None, now: datetime
-) -> Attachment:
+    session: Session, actor: Actor, id: Id, content: bytes, declared: str, context: tuple[str, Id] | None, now: datetime,
+    verdict: Verdict | None = None,
+) -> Attachment:  # fmt: skip
     """Keep a file. `declared` is the media type that its sender says; `context` the resource that it belongs to, whose
-    readers will read it; without one its author alone does.
+    readers will read it; without one its author alone does. `verdict` is what `examined` said: of a file that the scanner could not
+    judge, or was not asked about, the content is held back until it has.
 
     Raises Forbidden for an auditor; Invalid for a context that is not the actor's to add to, and for an agency's before
-    identity is disclosed to it; UnsupportedMedia, TooLarge and Invalid for the content; Unavailable when the disk fails.
+    identity is disclosed to it; UnsupportedMedia, TooLarge and Invalid for the content (`infected`: nothing is kept of it); Unavailable when
+    the disk fails.
     """
     if actor.side == "auditor":
         raise Forbidden("An auditor writes nothing.", key="wrong-actor")
     kind = media.checked(content, declared, session.practice, "contentType")
-    kept = Attachment(id, actor.organization, kind, len(content), b"", now)
+    if verdict == "infected":
+        raise Invalid(
+            "The scanner found something harmful in this file: it was not kept.", at="content", key="infected"
+        )
+    said = verdict or ("pending" if session.scanner else "unasked")
+    again = now + timedelta(minutes=session.practice.scan_again[0].minutes) if said == "pending" else None
+    kept = Attachment(id, actor.organization, kind, len(content), b"", now, scan=said, scan_at=again)
     if context is not None:
         kept = await _within(session, actor, kept, *context)
     try:
@@ -51,7 +73,12 @@ async def attach(
 
 
 async def read(session: Session, attachment: Attachment) -> bytes:
-    """Its content. Raises Unavailable when the disk has it no longer as it was."""
+    """Its content. Raises Unavailable while it waits to be scanned, and when the disk has it no longer as it was; Gone where
+    the scanner found something in it later."""
+    if attachment.scan == "pending":
+        raise Unavailable("This file has not been scanned yet: ask again later.", key="scan-pending")
+    if attachment.scan == "infected":
+        raise Gone("The scanner found something harmful in this file: its content was destroyed.", key="infected")
     try:
         return await asyncio.to_thread(files.read, session.attachments, attachment.sha256)
     except OSError as fault:
@@ -64,6 +91,53 @@ async def find(session: Session, ids: Sequence[Id]) -> list[Attachment]:
     for each in found:
         _touched(session, each)
     return found
+
+
+async def rescan(database: Database) -> bool:
+    """Scan one file that waits for it; whether there was one. What is found clean is read from then on; what is harmful is
+    destroyed, wherever it was sent; of what the scanner cannot judge once more it is asked again later."""
+    if not database.scanner:
+        return False
+    actor, practice = clock_actor(PLATFORM), database.practice
+    async with database.transaction(actor.scope) as session:
+        lease = timedelta(seconds=2 * practice.scan_seconds)
+        claimed = await records.claim_pending(session, session.began, session.began + lease)
+    if claimed is None:
+        return False
+    file, tries = claimed
+    try:
+        content = await asyncio.to_thread(files.read, database.attachments, file.sha256)
+        verdict = await scanning.scanned(database.scanner, content, practice.scan_seconds)
+    except OSError as fault:
+        log.error("a file that waits to be scanned cannot be read: %s", type(fault).__name__)
+        verdict = "pending"
+    wait = practice.scan_again[min(tries, len(practice.scan_again) - 1)]
+    async with database.transaction(actor.scope) as session:
+        again = session.began + timedelta(minutes=wait.minutes) if verdict == "pending" else None
+        await records.set_scanned(session, file.sha256, verdict, again)
+        if verdict == "infected":
+            await asyncio.to_thread(files.destroy, database.attachments, file.sha256)
+            log.warning("a file was harmful and is destroyed: Binary/%s", file.id)
+        _touched(session, file)
+        await access.log_sweep(session, actor, Call("U", "scan", "Binary", file.id), session.began)
+    return True
+
+
+AT_ONCE = 1000
+"""Contents that are looked up in one statement."""
+
+
+async def sweep_orphans(session: Session, actor: Actor, now: datetime) -> int:
+    """Take away contents that no row names (their transactions failed), once they are old enough; 0, for it is all at once."""
+    before = (now - timedelta(minutes=session.practice.orphans_after.minutes)).timestamp()
+    old = await asyncio.to_thread(files.old, session.attachments, before)
+    gone = 0
+    for start in range(0, len(old), AT_ONCE):
+        for digest in await records.unnamed(session, old[start : start + AT_ONCE]):
+            gone += await asyncio.to_thread(files.swept, session.attachments, digest, before)
+    if gone:
+        log.info("files that nothing names: %d swept out", gone)
+    return 0
 
 
 def _failing(fault: OSError) -> Unavailable:
