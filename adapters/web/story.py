@@ -47,6 +47,8 @@ HAPPENED = {
     "safe-contact": noted("更新安全联系方式"),
     "owe": noted("待办"),
     "see-to": noted("待办已完成"),
+    "advance": noted("个案进入另一阶段"),
+    "due": noted("个案下一项待办已确定"),
 }
 """Events that are no moves of a share, in words; moves have theirs in the table of moves."""
 

@@ -59,6 +59,9 @@ async def taken(
     document = document_of(kept.type, written)
     if document and not codes.known(case_codes.CASE_DOCUMENT, document):
         raise Invalid(f"This is no code of {case_codes.CASE_DOCUMENT}.", at="type", code="code-invalid")
+    if document and kept.type == "DocumentReference" and not phases.DOCUMENTS[document].form:
+        how = phases.DOCUMENTS[document]
+        raise Invalid(f"This document is no file: {how.en}. {how.zh}。", at="type", key="no-file")
     form = forms.FORMS.get(written.form or "")
     if form and written.settled and (issues := forms.faults(form, written.answers)):
         raise Invalid("The form is not filled in.", issues=issues)

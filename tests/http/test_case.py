@@ -99,6 +99,8 @@ async def test_a_file_typed_with_the_documents_code_counts_as_the_document(world
     assert (await file(agency, share)).completeness == 100
     async with nothing_changes(world):
         refused(await agency.post("DocumentReference", typed("diary", share)), 422)
+        for made_otherwise in ("service-plan", "process-note", "receipt"):
+            refused(await agency.post("DocumentReference", typed(made_otherwise, share)), 422)
 
 
 async def test_a_screening_instrument_is_a_risk_screen_and_a_condition_with_a_need_a_problem(world: World) -> None:
