@@ -21,14 +21,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mutual TLS: our certificate and key, and the authorities that sign those of the senders (PEM files)."""
 
-    certificate: Path
-    key: Path
-    clients: Path
+    certificate: str
+    key: str
+    clients: str
 
     def context(self) -> ssl.SSLContext:
         """Raises SetupError for files that cannot be used."""
         try:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.clients))
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.clients)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_cert_chain(self.certificate, self.key)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.hl7v2.test_inbox import CONFIG, ROOT
+from tests.hl7v2.test_listener import Authority
 from tests.hl7v2.ward import Line, adt, inbox, line, stay_line
 from tests.http.world import World
 
@@ -17,10 +18,12 @@ LINES, BEFORE = 4, 60
 
 
 @contextlib.asynccontextmanager
-async def listener(world: World, folder: Path) -> AsyncIterator[tuple["asyncio.subprocess.Process", int]]:
+async def listener(
+    world: World, folder: Path, text: str = CONFIG
+) -> AsyncIterator[tuple["asyncio.subprocess.Process", int]]:
     """`yuanshe listen` as it is run; its port."""
     file = folder / "hl7.toml"
-    file.write_text(CONFIG.replace("[listen]", "[listen]\nport = 0"))
+    file.write_text(text.replace("[listen]", "[listen]\nport = 0", 1))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.main", "listen", "--config", str(file), cwd=ROOT, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "DATABASE_URL": world.clone.app_dsn},
@@ -100,3 +103,15 @@ async def test_it_does_not_start_where_everybody_could_send_or_nobody_knows_the_
         )  # fmt: skip
         _, said = await process.communicate()
         assert process.returncode == 2 and says in said.decode(), said
+
+
+async def test_as_it_is_run_it_takes_mutual_tls(world: World, tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    server, key = ours.sign("yuanshe")
+    tls = f'[listen]\n[listen.tls]\ncertificate = "{server}"\nkey = "{key}"\nclients = "{ours.file}"\n'
+    text = CONFIG.replace('[listen]\npeers = ["127.0.0.0/8"]', tls).replace('application = "HIS"', 'certificates = ["his-a.example"]')  # fmt: skip
+    async with listener(world, tmp_path, text) as (_, port):
+        async with line(port, ours.client(*ours.sign("his-a.example"))) as one:
+            assert (await one.send(adt("A01", "1"))).code == "AA"
+        async with line(port, ours.client(*ours.sign("another.example"))) as one:
+            assert (await one.send(adt("A01", "2"))).key == "unknown-sender"

@@ -19,13 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.hl7v2 import senders
-from adapters.hl7v2.handling import Answer
+from adapters.hl7v2.handling import Answer, known_of
 from adapters.hl7v2.listener import Listener
 from adapters.hl7v2.mllp import framed
 from adapters.hl7v2.senders import Configuration, Listen, Peer, Tls
 from service.errors import SetupError
 from tests.hl7v2.ward import HIS_A, LISTEN, Line, adt, inbox, line, listening, patient, stay_line, ward
 from tests.http.world import World
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_many_messages_in_one_piece_are_answered_in_order(his: Line) -> None:
@@ -252,6 +254,21 @@ def test_a_configuration_file_says_what_is_wrong_in_it(tmp_path: Path) -> None:
         senders.load(tmp_path / "absent.toml")
 
 
+def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "hl7v2.md").read_text()
+    file = tmp_path / "hl7.toml"
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    read = senders.load(file)
+    assert read.sender[0].destinations["CHC1"].region == "520502002" and read.listen.tls is not None
+
+
+async def test_the_demo_network_has_a_configuration_that_fits_it(world: World) -> None:
+    read = senders.load(ROOT / "adapters" / "network" / "hl7.toml")
+    known = await known_of(world.database, read.sender)
+    hospitals = {f"Organization/{one.hospital}" for one in known.values()}
+    assert hospitals == {world.organizations["hospital-a"]}
+
+
 async def test_a_sender_is_known_by_where_it_sends_from_not_by_what_it_says(world: World) -> None:
     one = msgspec.structs.replace(HIS_A, peers=("10.0.0.0/8",))
     two = msgspec.structs.replace(OTHER, peers=("127.0.0.0/8",))
@@ -305,7 +322,7 @@ class Authority:
 async def test_with_mutual_tls_a_sender_is_known_by_its_certificate(world: World, tmp_path: Path) -> None:
     ours, stranger = Authority(tmp_path), Authority(tmp_path)
     server, key = ours.sign("yuanshe")
-    listen = Listen(tls=Tls(server, key, ours.file))
+    listen = Listen(tls=Tls(str(server), str(key), str(ours.file)))
     known = msgspec.structs.replace(HIS_A, certificates=("HIS-A.example",))
     async with listening(world, listen=listen, his=known) as port:
         async with line(port, ours.client(*ours.sign("his-a.example"))) as his:
