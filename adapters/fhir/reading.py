@@ -276,6 +276,12 @@ async def _versions(session: Session, actor: Actor, type: str, id: Id, version: 
 async def _patient_versions(session: Session, actor: Actor, id: Id, version: int | None) -> list[Read]:
     """An agency sees a person as they are now; what the hospital wrote before is not shown to it."""
     current = await many(session, actor, "Patient", [id])
+    if current and (shares := await finding.shares_of_stand_ins(session, [id])):
+        # Each as the first version of its share had it that showed this.
+        past = {each.stand_in_version: each for each in await store.task_versions(session, shares[0].id)}
+        return [
+            each for each in stand_ins([past[n] for n in sorted(past, reverse=True)]) if version in (None, each.version)
+        ]
     if (
         not current
         or reader_of(actor) == "agency"

@@ -504,13 +504,26 @@ async def destination(
         if p.type in ("Organization", "Location")
         for url in urls(p)
     }
-    going = read.hospitalization.destination if read.hospitalization else None
-    named = references.parse(going.reference) if going else None
-    elsewhere = going and going.reference not in places and named and named[0] in ("Organization", "Location")
-    if going and going.reference and named and elsewhere and (id := references.as_id(named[1])):
-        for known in await reading.many(session, actor, named[0], [id]):
-            places[going.reference] = wire.decode(write_json(known.body), stays.Place, part.at)
+    places |= await known_places(session, actor, read, places)
     return stays.stay(read, part.id, patient, actor.organization, now, part.at, places)
+
+
+async def known_places(
+    session: Session, actor: Actor, read: stays.Encounter, brought: Mapping[str, stays.Place]
+) -> dict[str, stays.Place]:
+    """The Organizations and Locations that an Encounter names and that are known here, by reference: where it leads to, and
+    where the person lies. What came along is not asked for."""
+    going = read.hospitalization.destination if read.hospitalization else None
+    wanted: dict[str, dict[Id, str]] = {"Organization": {}, "Location": {}}
+    for reference in (*((going,) if going else ()), *(each.location for each in read.location)):
+        named = references.parse(reference.reference)
+        if named and named[0] in wanted and reference.reference not in brought and (id := references.as_id(named[1])):
+            wanted[named[0]][id] = reference.reference or ""
+    found: dict[str, stays.Place] = {}
+    for type, ids in wanted.items():
+        for known in await reading.many(session, actor, type, list(ids)) if ids else ():
+            found[ids[Id(known.body["id"])]] = wire.decode(write_json(known.body), stays.Place, "Encounter")
+    return found
 
 
 def answers_of(parts: list[Part]) -> list[Answer]:

@@ -260,7 +260,8 @@ async def _known_patient(
 async def _stay(session: Session, actor: Actor, body: bytes, id: Id, now: datetime) -> int:
     read = wire.decode(body, stays.Encounter, "Encounter")
     patient = references.required(read.subject, "Patient", at="Encounter.subject")
-    stay = stays.stay(read, id, patient, actor.organization, now, "Encounter", {})
+    places = await submission.known_places(session, actor, read, {})
+    stay = stays.stay(read, id, patient, actor.organization, now, "Encounter", places)
     return (await followup.discharge(session, actor, stay, body, now)).version
 
 

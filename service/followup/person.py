@@ -8,13 +8,11 @@ from service import codes
 from service.followup import schedule
 from service.patients.model import Patient, Stay
 from service.practice import Practice
-from service.referrals import clocks
+from service.referrals import clocks, transitions
 from service.referrals.model import Loop, Task
 from service.values import Id, Reason
 
 DEAD = Reason("deceased", "The person has died.")
-CLOSE = "close"
-"""What a share waits for whose person has died: that its agency closes it (closure reason `deceased`)."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -74,11 +72,7 @@ def frozen(loop: Loop, now: datetime, practice: Practice) -> Loop:
     loop = msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, deceased=True))
     loop = schedule.called_off(loop, DEAD, now, begun=True)
     for share in loop.shares:
-        if share.open and share.accepted_at is not None:
-            left = {name: clock for name, clock in share.clocks.items() if name not in ("contact", "item")}
-            left["item"] = clocks.begin(practice.closure_after_death, now, practice)
-            closing = msgspec.structs.replace(share, item=CLOSE, clocks=left, visit=None, updated_at=now)
-            loop = loop.with_share(closing)
+        loop = loop.with_share(transitions.closing(share, now, practice))
     return loop
 
 
@@ -87,7 +81,7 @@ def thawed(loop: Loop, now: datetime, practice: Practice) -> Loop:
     from now. The follow-ups come back as new ones where their stay has ended otherwise."""
     loop = msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, deceased=False))
     for share in loop.shares:
-        if share.open and share.item == CLOSE:
+        if share.open and share.item == transitions.CLOSE:
             left = {name: clock for name, clock in share.clocks.items() if name != "item"}
             if share.started_at is None:
                 left["contact"] = clocks.begin(practice.first_contact[share.urgency], now, practice)

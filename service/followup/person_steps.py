@@ -9,7 +9,7 @@ from service.followup import schedule
 from service.followup.person import DEAD, Person
 from service.patients import store as patients
 from service.patients.model import Stay
-from service.referrals import clocks, duties, settling, steps
+from service.referrals import clocks, duties, settling, steps, transitions
 from service.referrals import store as referrals
 from service.referrals.model import Loop, Task
 from service.referrals.steps import ROUTER, Turn
@@ -42,7 +42,7 @@ async def follow(moving: Turn, person: Person) -> None:
         tell_parties(moving, "died")
         tell_follow_ups(moving, before)
         for share in moving.loop.shares:
-            if share.open and share.item == people.CLOSE and share.patient is not None:
+            if share.open and share.item == transitions.CLOSE and share.patient is not None:
                 # The agency alone knows what is left to be written down; that it closes is its own act.
                 moving.tell("propose-close", share, DEAD)
         if not person.guarded and before.referral.id == person.bearer:

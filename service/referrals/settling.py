@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from service.practice import PLATFORM, Practice
-from service.referrals import clocks
+from service.referrals import clocks, transitions
 from service.referrals.model import TERMINAL, Clock, Loop, NextStep, Referral, Task, Who
 
 SHARE_STEP = {"cancel": "confirm-cancel", "resume": "resume", "information": "answer", "consent": "obtain-consent",
@@ -16,6 +16,10 @@ SHARE_STEP = {"cancel": "confirm-cancel", "resume": "resume", "information": "an
 
 def settle(loop: Loop, now: datetime, practice: Practice) -> Loop:
     """The loop with everything derived: nothing here is remembered that could be worked out."""
+    if loop.referral.deceased:
+        loop = msgspec.structs.replace(
+            loop, shares=tuple(transitions.closing(share, now, practice) for share in loop.shares)
+        )  # fmt: skip
     shares = tuple(_stated(share) for share in loop.shares)
     loop = msgspec.structs.replace(loop, shares=shares)
     loop = msgspec.structs.replace(loop, parent=_parent_status(loop, now))

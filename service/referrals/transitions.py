@@ -169,10 +169,28 @@ def advanced(loop: Loop, share: Task, now: datetime, practice: Practice) -> Loop
     return loop.with_share(_changed(share, now, item="review", clocks=share.clocks | {"item": item}))
 
 
+CLOSE = "close"
+"""What a share waits for whose person has died: that its agency closes it (closure reason `deceased`)."""
+
+
+def closing(share: Task, now: datetime, practice: Practice) -> Task:
+    """A share that was accepted, of a person who has died: nobody is contacted any more, and its next item is to be closed,
+    whatever else happens with it meanwhile; the limit runs on from when that began."""
+    if not share.open or share.accepted_at is None or (share.item == CLOSE and "contact" not in share.clocks):
+        return share
+    left = {name: clock for name, clock in share.clocks.items() if name not in ("contact", "item")}
+    held, limit = share.clocks.get("item"), practice.closure_after_death
+    begun = held is not None and (held.minutes, held.working) == (limit.minutes, limit.working)
+    left["item"] = held if held is not None and begun else clocks.begin(limit, now, practice)
+    return _changed(share, now, item=CLOSE, clocks=left, visit=None)
+
+
 def owes_next(loop: Loop, share: Task, item: str, clock: Clock, now: datetime, practice: Practice) -> Loop:
     """The case's next due item is this one, as its phase or its plan says. It pauses where the work does, and a clock that
     was paused and resumed since it began is still the same."""
     held = share.clocks.get("item")
+    if loop.referral.deceased:
+        return loop
     if share.item == item and held is not None and (held.since, held.minutes) == (clock.since, clock.minutes):
         return loop
     if held is not None and held.left is not None:

@@ -86,6 +86,23 @@ async def test_nobody_is_called_for_the_first_time_after_a_death(world: World) -
     assert step is not None and step["what"] == "first-contact"
 
 
+async def test_whatever_is_written_down_after_a_death_closing_stays_what_is_owed(world: World) -> None:
+    """Started after the death, held and resumed, and with work recorded: the limit runs on, and no call is owed."""
+    agency = world.party("agency-a")
+    referred = await world.refer("N05")
+    await world.accepted(referred)
+    done(await said(world, referred, deceasedBoolean=True))
+    by = (await world.timeline(referred))[1]
+    share = await agency.read(f"Task/{(await world.shares(referred))[0]['id']}")
+    share = done(await agency.put(share, status="in-progress"))
+    done(await agency.post("Procedure", procedure(share)))
+    share = await agency.read(f"Task/{share['id']}")
+    share = done(await agency.put(share, status="on-hold", statusReason={"text": "等待家属"}))
+    done(await agency.put(share, status="in-progress"))
+    step = (await world.timeline(referred))[1]
+    assert by is not None and step is not None and step["what"] == "close"
+
+
 async def test_where_contact_is_prohibited_no_family_is_offered_anything_by_itself(world: World) -> None:
     """The family may be whom the person was to be kept from: one such referral is enough."""
     for needs, request in ((("N12",), {}), ((), PROHIBITED)):
@@ -153,6 +170,7 @@ async def test_a_corrected_birth_date_makes_a_new_version_of_what_an_undisclosed
     after = await agency.read(offer["for"]["reference"])
     assert after["extension"] == [{"url": "urn:yuanshe:age-band", "valueCode": "18-39"}] != before["extension"]
     assert int(after["meta"]["versionId"]) == int(before["meta"]["versionId"]) + 1
+    assert await agency.read(f"{offer['for']['reference']}/_history/{before['meta']['versionId']}") == before
     newer = await agency.read(f"Task/{offer['id']}")
     assert newer["meta"]["versionId"] != offer["meta"]["versionId"] and newer["for"] == offer["for"]
     assert (await agency.get(referred.patient)).status == 404

@@ -120,6 +120,25 @@ async def test_a_transfer_names_the_institution(world: World) -> None:
     done(await bed(world, referred, status="finished", period=ended, hospitalization=named))
 
 
+async def test_places_that_the_hospital_told_before_are_named_by_their_reference(world: World) -> None:
+    """A ward that the submission brought along, and the health centre that the person goes to: name and region are known."""
+    ward = {"resourceType": "Location", "name": WARD, "physicalType": {"coding": [{"system": PLACES, "code": "wa"}]}}
+    home = {"resourceType": "Location", "name": "示例镇卫生院", "address": {"district": "520502002"}}
+    referred = await world.refer("N05", extra=[ward, home])
+    places = [entry["response"]["location"] for entry in referred.answer["entry"] if "Location/" in entry["response"]["location"]]  # fmt: skip
+    there, going = (place.partition("/_history")[0] for place in places)
+    done(await bed(world, referred, location=[{"location": {"reference": there}, "status": "active"}]))
+    how = {"coding": [{"system": DISPOSITION, "code": "3"}]}
+    ended = (await world.party("his-a").read(referred.stay))["period"] | {"end": datetime.now(UTC).isoformat()}
+    where = {"dischargeDisposition": how, "destination": {"reference": going}}
+    async with world.as_owner() as connection:
+        assert await connection.fetchval("SELECT ward FROM stay") == WARD
+        done(await bed(world, referred, status="finished", period=ended, hospitalization=where))
+        row = await connection.fetchrow("SELECT receiving, destination_region FROM stay")
+        assert tuple(row) == ("示例镇卫生院", "520502002")
+        assert await connection.fetchval("SELECT region FROM referral") == "520502002"
+
+
 async def test_discharge_date_corrected_twice(world: World) -> None:
     """Given a discharge with its follow-ups. When its date is corrected, and corrected again, then what nobody has begun moves
     each time, by as much; what was begun stays; and taken back altogether, nobody calls somebody who is still there."""
