@@ -13,6 +13,8 @@ from litestar.exceptions import HTTPException
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from adapters import api, figures, manners, pace, relay, smart, stream, web
+from adapters.delivery.alarm import Alarms
+from adapters.delivery.mail import mailing
 from adapters.fhir import outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.media import FHIR_JSON
@@ -21,8 +23,10 @@ from service import db
 from service.db import Scope, migrate
 from service.db.address import connect
 from service.errors import Issue, Unavailable
+from service.jobs import flow as jobs
 from service.notices import flow as notices
 from service.practice import PLATFORM
+from service.values import utc_now
 
 METERED = Scope(PLATFORM, "platform", platform=True)
 """Whose rows the figures count: every organisation's."""
@@ -49,26 +53,45 @@ async def ready(state: State) -> Response[str]:
     return Response("ready")
 
 
+@get("/health/workers", media_type=MediaType.TEXT)
+async def workers(state: State) -> Response[str]:
+    """200 while a worker was heard of within the limit of the alarm. For a probe from outside, beside `/health/ready`: without
+    a worker everything is still answered, and nothing is delivered, reminded or called."""
+    try:
+        async with state.database.transaction(METERED) as session:
+            found = await jobs.look(session, state.since, session.began)
+    except Unavailable:
+        return Response("the database is away", status_code=503, headers={"Retry-After": "2"})
+    if found.silence.total_seconds() >= state.settings.alarm_after:
+        return Response(f"no worker was heard of for {state.settings.alarm_after} seconds", status_code=503)
+    return Response("a worker runs")
+
+
 @get("/metrics", media_type=MediaType.TEXT)
 async def metrics(state: State) -> Response[bytes]:
     """Figures of this process, and how many notices wait, in the Prometheus text format; no person's data.
 
     `yuanshe_request_seconds` counts and times requests by interaction and type, `yuanshe_refused_total` refusals by status,
-    `yuanshe_token_total` exchanges of tokens, `yuanshe_deliveries` notices by state (NaN while the database is away).
+    `yuanshe_token_total` exchanges of tokens, `yuanshe_deliveries` notices by state, `yuanshe_worker_silent_seconds` how long
+    no worker was heard of (both NaN while the database is away).
     """
     counted: dict[str, int] | None = None
+    silent = math.nan
     with contextlib.suppress(Unavailable, TimeoutError):
         async with asyncio.timeout(PATIENCE), state.database.transaction(METERED) as session:
             counted = await notices.backlog(session)
+            silent = (await jobs.look(session, state.since, session.began)).silence.total_seconds()
+    figures.SILENT.set(silent)
     for name in notices.OPEN_STATES:
         figures.DELIVERIES.labels(name).set(counted.get(name, 0) if counted is not None else math.nan)
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Litestar:
-    """The application on `dsn`, known to others as `base_url` (no slash at its end)."""
+def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watching: bool = False) -> Litestar:
+    """The application on `dsn`, known to others as `base_url` (no slash at its end). `watching`: it raises the alarm when no
+    worker runs."""
     news = stream.News()
-    state = State({"settings": settings, "base_url": base_url})
+    state = State({"settings": settings, "base_url": base_url, "since": utc_now()})
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -82,9 +105,13 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
                 attachments=settings.attachments,
                 scanner=settings.scanner,
             )
+            watch = asyncio.create_task(_alarms(settings).watch(app.state.database)) if watching else None
             try:
                 yield
             finally:
+                if watch:
+                    watch.cancel()
+                    await asyncio.gather(watch, return_exceptions=True)
                 await app.state.database.close()
 
     database: Callable[[], db.Database] = lambda: app.state.database  # noqa: E731
@@ -104,6 +131,7 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
             *(web.docs_handlers if settings.docs else ()),
             live,
             ready,
+            workers,
             metrics,
         ],
         state=state,
@@ -115,6 +143,13 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16) -> Li
     # Around everything, what Litestar itself refuses included.
     app.asgi_handler = manners.Manners(app.asgi_handler, settings.cors_origins)
     return app
+
+
+def _alarms(settings: Settings) -> Alarms:
+    return Alarms(
+        to=settings.alarm_to, after=settings.alarm_after, mail=mailing(settings.smtp, settings.reach, settings.webhook_timeout),
+        networks=settings.webhook_allow, timeout=settings.webhook_timeout, secret=settings.webhook_secret,
+    )  # fmt: skip
 
 
 def _unroutable(request: Request[Any, Any, Any], refused: HTTPException) -> Response[Any]:

@@ -17,6 +17,7 @@ SECONDS = Histogram(
 REFUSED = Counter("yuanshe_refused", "Requests of the FHIR surface that were refused or failed, by status", ["status"])
 TOKENS = Counter("yuanshe_token", "Exchanges of an assertion for a token, by how they ended", ["outcome"])
 DELIVERIES = Gauge("yuanshe_deliveries", "Notices to subscribers by state, of the whole service", ["state"])
+SILENT = Gauge("yuanshe_worker_silent_seconds", "For how long no worker was heard of")
 
 NO_PLACE = ("none", "none")
 """The labels of what is nowhere in the table."""

@@ -1,5 +1,6 @@
 """What the environment says, read once: a wrong value stops the program with one clear line."""
 
+import base64
 import ipaddress
 import os
 import shlex
@@ -55,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_allow: tuple[Network, ...] = ()
     webhook_retry: schedule.Schedule = schedule.DEFAULT
     webhook_timeout: int = 10
+    webhook_secret: str = ""
+    alarm_to: tuple[str, ...] = ()
+    alarm_after: int = 60
     smtp: Smtp | None = None
     smtp_domains: tuple[str, ...] = ()
     docs: bool = False
@@ -97,6 +101,9 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_allow=_networks(environ.get("WEBHOOK_ALLOW") or ""),
         webhook_retry=_schedule(environ.get("WEBHOOK_RETRY") or schedule.WORDS),
         webhook_timeout=_seconds("WEBHOOK_TIMEOUT", environ.get("WEBHOOK_TIMEOUT") or "10"),
+        webhook_secret=_signing(_secret(environ, "WEBHOOK_SECRET")),
+        alarm_to=_alarms(environ.get("ALARM_TO") or "", mails=bool(environ.get("SMTP_URL"))),
+        alarm_after=_seconds("ALARM_AFTER", environ.get("ALARM_AFTER") or "60"),
         smtp=_smtp(environ),
         smtp_domains=tuple(part.strip().lower() for part in environ.get("SMTP_DOMAINS", "").split(",") if part.strip()),
         demo=Path(demo) if (demo := environ.get("YUANSHE_DEMO")) else None,
@@ -222,6 +229,29 @@ def _smtp(environ: Mapping[str, str]) -> Smtp | None:
     tls = "implicit" if parts.scheme == "smtps" else "none" if open_ else "starttls"
     usual = {"implicit": 465, "starttls": 587, "none": 25}[tls]
     return Smtp(host, port or usual, tls, sender, unquote(user) if user else None, password)
+
+
+def _signing(text: str | None) -> str:
+    """What signs calls and alarms (Standard Webhooks); a subscriber's notices are signed by its own secret."""
+    if text is None:
+        return ""
+    try:
+        if text.startswith("whsec_") and 24 <= len(base64.b64decode(text[6:], validate=True)) <= 64:
+            return text
+    except ValueError:
+        pass
+    raise SetupError("WEBHOOK_SECRET is whsec_ and base64 of 24 to 64 random bytes (Standard Webhooks).")
+
+
+def _alarms(text: str, *, mails: bool) -> tuple[str, ...]:
+    """Who is told when no worker runs: webhooks, and mailboxes where there is a relay."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for each in found:
+        if mailbox(each) is None and not each.startswith(("https://", "http://")):
+            raise SetupError("ALARM_TO is a list such as mailto:duty@example.org,https://pager.example.org/yuanshe.")
+        if each.startswith("mailto:") and not mails:
+            raise SetupError("ALARM_TO names a mailbox, and there is no SMTP_URL to send mail by.")
+    return found
 
 
 def _seconds(name: str, text: str) -> int:

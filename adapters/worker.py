@@ -93,7 +93,8 @@ Job = Callable[[db.Database], Awaitable[bool]]
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker works with. `dsn` is for the connections that only listen and ring; `renders` maps a subscription's
-    format to what writes its bodies; `jobs` maps a kind of later work to what does a piece of it; `mail` sends what goes by mail; `timeout` in seconds bounds one attempt.
+    format to what writes its bodies; `jobs` maps a kind of later work to what does a piece of it; `mail` sends what goes by mail; `timeout` in seconds bounds one attempt;
+    `beat` seconds lie between two signs of life.
     """
 
     database: db.Database
@@ -105,6 +106,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     mail: Post = mailing(None, Reach(), 0)
     schedule: Schedule = DEFAULT
     timeout: float = 10.0
+    beat: float = BEAT
 
     @property
     def lease(self) -> timedelta:
@@ -137,7 +139,7 @@ async def work(it: Work, stop: asyncio.Event) -> None:
             asyncio.create_task(_again(news, TICK, "event log", lambda: advance(it.database, sequenced.ring, due.set))),
             asyncio.create_task(_again(written, TICK, "audit chain", lambda: chain(it.database))),
             asyncio.create_task(_again(asyncio.Event(), 1.0, "sweeps", lambda: sweep(it.database, it.sweeps, looked))),
-            asyncio.create_task(_again(asyncio.Event(), BEAT, "heartbeat", lambda: _beat(it.database, me))),
+            asyncio.create_task(_again(asyncio.Event(), it.beat, "heartbeat", lambda: _beat(it.database, me))),
             asyncio.create_task(Sending(it, post, due).run()),
             *(
                 asyncio.create_task(_again(bells[kind], TICK, kind, lambda job=job: _all(it.database, job)))

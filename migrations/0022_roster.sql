@@ -95,7 +95,7 @@ COMMENT ON TABLE page IS 'Each call to somebody on duty in a crisis: whom, when,
 COMMENT ON COLUMN page.raised_at IS 'Which crisis of the referral: since when it is up';
 COMMENT ON COLUMN page.place IS 'How many were called before; with the crisis it is what makes a call this call and no other';
 COMMENT ON COLUMN page.rung IS 'Whom of the ladder: first and second of the roster, the accepted agency''s supervisor, the coordinator';
-COMMENT ON COLUMN page.token IS 'Of the link that acknowledges it, once; emptied when it was';
+COMMENT ON COLUMN page.token IS 'Of the link that acknowledges it, once';
 COMMENT ON COLUMN page.limit_at IS 'By when the crisis has to be acknowledged, as the page says it';
 COMMENT ON COLUMN page.state IS 'nobody: the roster named none, so the next of the ladder was called at once';
 COMMENT ON COLUMN page.next_at IS 'When to try next; while an attempt runs, when it would be taken for lost';
@@ -112,3 +112,18 @@ CREATE POLICY page_parties ON page USING (
     OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
 );
 GRANT SELECT, INSERT, UPDATE ON page TO yuanshe_app;
+
+CREATE TABLE worker_silence (
+    id uuid PRIMARY KEY,
+    since timestamptz NOT NULL,
+    raised_at timestamptz NOT NULL,
+    told_at timestamptz,
+    ended_at timestamptz,
+    end_told_at timestamptz,
+    next_at timestamptz NOT NULL
+);
+COMMENT ON TABLE worker_silence IS 'Each time in which no worker process ran for too long: the alarm that it raised, once whoever watched, and its end';
+COMMENT ON COLUMN worker_silence.next_at IS 'When to try next to tell of it; while somebody does, when they would be taken for lost';
+CREATE UNIQUE INDEX worker_silence_running ON worker_silence ((true)) WHERE ended_at IS NULL;
+CREATE INDEX worker_silence_untold ON worker_silence (next_at) WHERE told_at IS NULL OR (ended_at IS NOT NULL AND end_told_at IS NULL);
+GRANT SELECT, INSERT, UPDATE ON worker_silence TO yuanshe_app;

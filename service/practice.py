@@ -88,6 +88,12 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crisis_plan: Limit = Limit(2 * HOUR)
     crisis_report: Limit = Limit(HOUR)
     crisis_stand_down: Limit = Limit(24 * HOUR)
+    page_next: int = 300
+    """Seconds without acknowledgement after which the next one of the ladder is called in a crisis."""
+    page_again: int = 1800
+    """Seconds after which the last one of the ladder is called again, for as long as nobody acknowledges."""
+    page_retry: tuple[int, ...] = (5, 15, 60)
+    """Seconds between the tries of one call; after the last one it did not arrive, and the next one of the ladder is called."""
     follow_up: tuple[Window, ...] = (
         Window("T2", 0, 2, working=True),
         Window("D7", 5, 7),

@@ -22,7 +22,7 @@ def command(lifeline: int | None) -> None:
     with settings.databases(read) as found:
         asyncio.run(app.check(found.app))
         port = listening.getsockname()[1]
-        built = app.create(read, found.app, base_url=settings.base_url(read, port))
+        built = app.create(read, found.app, base_url=settings.base_url(read, port), watching=True)
         server = Server(
             uvicorn.Config(
                 built, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10

@@ -9,6 +9,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from adapters import relay, settings, worker
 from adapters.delivery import body
 from adapters.delivery.mail import mailing
+from adapters.delivery.page import Caller
 from adapters.fhir import bulk, telling
 from adapters.lifeline import hold
 from service import db
@@ -53,13 +54,26 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
                         "fhir": telling.telling(f"{settings.base_url(read, read.port)}/fhir"),
                     },
                     sweeps=worker.SWEEPS,
-                    jobs={"export": bulk.step, "scan": attachment_flow.rescan},
+                    jobs={"export": bulk.step, "scan": attachment_flow.rescan, "page": _caller(read).step},
                     networks=read.webhook_allow,
                     mail=mailing(read.smtp, read.reach, read.webhook_timeout),
                     schedule=read.webhook_retry,
                     timeout=read.webhook_timeout,
+                    # Often enough that whoever watches hears of it several times within the limit.
+                    beat=min(worker.BEAT, read.alarm_after / 4),
                 ),
                 stop,
             )
         finally:
             await database.close()
+
+
+def _caller(read: settings.Settings) -> Caller:
+    """What calls those on duty in a crisis."""
+    return Caller(
+        base_url=settings.base_url(read, read.port),
+        mail=mailing(read.smtp, read.reach, read.webhook_timeout),
+        networks=read.webhook_allow,
+        timeout=read.webhook_timeout,
+        secret=read.webhook_secret,
+    )

@@ -44,7 +44,7 @@ def letter(relay: Smtp, sent: Outgoing, message: Message, now: datetime) -> Emai
     said = EmailMessage()
     said["From"] = relay.sender
     said["To"] = reach.mailbox(sent.notice.subscriber.endpoint)
-    said["Subject"] = SUBJECT
+    said["Subject"] = message.subject or SUBJECT
     said["Date"] = format_datetime(now)
     said["Message-ID"] = f"<{sent.id}@{relay.sender.rpartition('@')[2]}>"
     said["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine answers it

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from adapters.settings import VERSION
-from adapters.web import answer, door, files, shell, today
+from adapters.web import answer, door, duty, files, shell, today
 from adapters.web.rendering import HEADERS, PAGES
 from service.errors import Refusal
 
@@ -64,6 +64,6 @@ pages = Router(
     exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
     include_in_schema=False,
 )
-route_handlers = [front, *answer.route_handlers, pages]
+route_handlers = [front, *answer.route_handlers, *duty.route_handlers, pages]
 docs_handlers = [reference, description]
 """Served where the setting DOCS asks for them."""

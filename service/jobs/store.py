@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from service.db import Session
+from service.jobs.silence import Alarm
 from service.values import Id
 
 # A sweep that another worker runs holds its row; one that never ran has none yet.
@@ -45,3 +46,45 @@ LAST_BEAT = "SELECT max(at) FROM worker_heartbeat"
 
 async def last_beat(session: Session) -> datetime | None:
     return await session.fetchval(LAST_BEAT)
+
+
+# One silence runs at a time: of several that watch, one raises the alarm.
+RAISE = """
+INSERT INTO worker_silence (id, since, raised_at, next_at) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+async def raise_alarm(session: Session, id: Id, since: datetime, now: datetime) -> bool:
+    return await session.fetchval(RAISE, id, since, now) or False
+
+
+END = "UPDATE worker_silence SET ended_at = $1, next_at = $1 WHERE ended_at IS NULL RETURNING true"
+
+
+async def end_alarm(session: Session, now: datetime) -> bool:
+    return await session.fetchval(END, now) or False
+
+
+# What nobody has told yet, the beginning of a silence before its end; leased, so that one who is killed leaves it to others.
+UNTOLD = """
+UPDATE worker_silence SET next_at = $2 WHERE id IN (
+    SELECT id FROM worker_silence
+    WHERE (told_at IS NULL OR (ended_at IS NOT NULL AND end_told_at IS NULL)) AND next_at <= $1
+    ORDER BY raised_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+RETURNING id, since, raised_at, told_at IS NULL AS beginning, ended_at
+"""
+
+
+async def untold(session: Session, now: datetime, until: datetime) -> list[Alarm]:
+    return [Alarm(**row) for row in await session.fetch(UNTOLD, now, until)]
+
+
+TOLD = """
+UPDATE worker_silence SET told_at = coalesce(told_at, $3), end_told_at = CASE WHEN $2 THEN end_told_at ELSE $3::timestamptz END,
+    next_at = $3
+WHERE id = $1
+"""
+
+
+async def told(session: Session, alarm: Id, beginning: bool, now: datetime) -> None:
+    await session.execute(TOLD, alarm, beginning, now)

@@ -126,6 +126,8 @@ class Message(msgspec.Struct, frozen=True):
     content_type: str
     body: bytes
     text: str = ""
+    subject: str = ""
+    """Of a mail that is not to look like the others in a list."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
