@@ -12,6 +12,8 @@ from service.db import Session
 from service.directory import flow as directory
 from service.directory.duty import Gap
 from service.directory.flow import Watch
+from service.notices import paging_flow as paging
+from service.notices.paging_store import Page
 from service.values import SHANGHAI
 
 DAYS = 14
@@ -40,6 +42,28 @@ def check(days: int, as_json: bool) -> None:
         sys.exit(1)
     if not as_json:
         click.echo(f"{found.organizations} organisation(s) have two people on duty throughout the next {days} day(s).")
+
+
+@command.command("pages")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def pages(limit: int, as_json: bool) -> None:
+    """List the calls that were made in crises: whom, when, by which channel, and what came of each."""
+
+    async def act(session: Session) -> list[Page]:
+        return paging.shown(await paging.pages(session, operator(), limit=limit))
+
+    found = operated.run(Call("R", "roster-pages"), act)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        return
+    for each in found:
+        by = f"  acknowledged by {each.acknowledged_by}" if each.acknowledged_at else ""
+        error = f"  {each.last_error}" if each.last_error else ""
+        click.echo(
+            f"{each.id}  {each.made_at:%Y-%m-%d %H:%M:%S}Z  {each.rung:<11} {each.name or '-'}  {each.channel:<7} "
+            f"{each.state:<13} {each.attempts} tried{error}{by}"
+        )
 
 
 async def watch(session: Session, days: int = DAYS) -> Watch:
