@@ -137,7 +137,9 @@ def test_every_setting_is_documented() -> None:
     readme = (ROOT / "README.md").read_text()
     source = (ROOT / "adapters" / "settings.py").read_text()
     names = set(
-        re.findall(r'"((?:YUANSHE_|WEBHOOK_|SMTP_|ATTACHMENT_|ALARM_|DATABASE_|RATE_|CORS_|HOST|PORT|DOCS)[A-Z_]*)"', source)
+        re.findall(
+            r'"((?:YUANSHE_|WEBHOOK_|SMTP_|ATTACHMENT_|ALARM_|DATABASE_|RATE_|CORS_|HOST|PORT|DOCS)[A-Z_]*)"', source
+        )
     )
     assert len(names) >= len(msgspec.structs.fields(Settings)) - 1
     missing = {name for name in names if f"`{name}`" not in readme}
