@@ -27,6 +27,9 @@ UNSAID = ("", "ASCII")
 NULL = '""'
 """What a field holds that is to be deleted; an empty one says nothing."""
 
+MOST = 100
+"""Repetitions of a field; no person has more names, numbers or addresses."""
+
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 _ESCAPED = re.compile(r"\\.*?\\", re.DOTALL)
 
@@ -174,7 +177,10 @@ class Segment:
             return []
         if self.name == "MSH" and field <= 2:
             return [Value(raw, self._marks, self._charset)]
-        return [Value(part, self._marks, self._charset) for part in raw.split(self._marks.repetition) if part]
+        parts = raw.split(self._marks.repetition, MOST + 1)
+        if len(parts) > MOST:
+            raise Unreadable("data-type", f"A field has at most {MOST} repetitions.", f"{self.name}^1^{field}")
+        return [Value(part, self._marks, self._charset) for part in parts if part]
 
     def value(self, field: int) -> Value:
         """The first repetition, or nothing."""

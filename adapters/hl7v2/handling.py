@@ -107,7 +107,8 @@ class Interface:
         actor = actor_of(known)
         for tried in range(TRIES):
             try:
-                async with access.open(self._database, actor, Call("U", "hl7")) as session:
+                call = Call("U", "hl7")
+                async with access.open(self._database, actor, call) as session:
                     before = await inbox.earlier(session, sender.name, header.control_id)
                     if same := next((one for one in before if one.digest == digest), None):
                         return same
@@ -123,6 +124,7 @@ class Interface:
                         event_at=event_at, body=raw, patient=moved[-1].patient, stay=moved[-1].stay,
                     )  # fmt: skip
                     await inbox.keep(session, kept)
+                    call.resource_id = kept.id
                     return kept
             except AGAIN:
                 if tried == TRIES - 1:
@@ -137,7 +139,8 @@ class Interface:
         actor = actor_of(known) if known else operator()
         name = sender.name if sender else stranger(header.header)
         try:
-            async with access.open(self._database, actor, Call("C", "hl7-park")) as session:
+            call = Call("C", "hl7-park")
+            async with access.open(self._database, actor, call) as session:
                 before = await inbox.earlier(session, name, header.control_id)
                 if same := next((one for one in before if one.digest == digest), None):
                     return same
@@ -147,6 +150,7 @@ class Interface:
                     answer=acknowledging.application(header, now, KEPT, fault),
                 )  # fmt: skip
                 await inbox.keep(session, kept)
+                call.resource_id = kept.id
                 return kept
         except asyncpg.UniqueViolationError:
             async with access.open(self._database, actor, Call("R", "hl7")) as session:

@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from adapters.hl7v2.er7 import Segment
 from service import codes
 from service.errors import SetupError
 from service.values import Id
+
+_FIELD = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9]\d?\Z")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -155,6 +158,10 @@ def _check_sender(one: Sender, *, several: bool, tls: bool) -> None:
         raise SetupError(f"{place}: certificates need [listen.tls].")
     if not one.identifiers:
         raise SetupError(f"{place}: identifiers say which number of a person is of which system.")
+    if one.stay is not None and not _FIELD.match(one.stay.field):
+        raise SetupError(f"{place}: the field of a stay's number reads as PV1-19, not {one.stay.field!r}.")
+    if not 1 <= one.district <= 23:
+        raise SetupError(f"{place}: district is a component of PID-11, 1 to 23.")
     for code in (*one.dispositions.values(), *filter(None, [one.disposition_unsaid])):
         if not codes.known(codes.DISPOSITION, code):
             raise SetupError(f"{place}: a way of leaving is 1, 2, 3, 4, 5 or 9 (离院方式), not {code!r}.")

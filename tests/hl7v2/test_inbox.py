@@ -120,6 +120,8 @@ PARKED = {
         adt("A03", "1", pv1=stay_line(disposition="1", began="20261120", ended="20261119")), "business-rule", "PV1^1^45",
     ),
     "a transfer to nowhere": (adt("A03", "1", pv1=stay_line(disposition="2")), "receiving-required", "PV1^1^37"),
+    "more repetitions than anybody has": (adt("A01", "1", name="陈^素芬" + "~陈^素芬" * 100), "data-type", "PID^1^5"),
+    "two citizen numbers": (adt("A31", "1", pid="PID|1||MR1^^^HIS^MR~11010519491231002X^^^MPS^NI~520502195203150020^^^MPS^NI||陈^素芬", pv1=""), "value", "PID^1^3"),
     "a sex that nobody knows": (adt("A01", "1", pid="PID|1||MR1^^^HIS^MR||陈^素芬||19520315|Q"), "table-value", "PID^1^8"),
 }  # fmt: skip
 
@@ -138,6 +140,15 @@ async def test_what_cannot_be_applied_is_parked_with_the_reason_and_the_place(
     ]
     async with world.as_owner() as connection:
         assert await connection.fetchval("SELECT count(*) FROM patient") == 0
+
+
+async def test_another_citizen_number_under_a_known_number_may_be_another_person(world: World, his: Line) -> None:
+    def told(number: str) -> str:
+        return f"PID|1||MR1^^^HIS^MR~{number}^^^MPS^NI||陈^素芬"
+
+    assert (await his.send(adt("A28", "1", pid=told("11010519491231002X"), pv1=""))).code == "AA"
+    said = await his.send(adt("A31", "2", at="20261121110000", pid=told("520502195203150020"), pv1=""))
+    assert (said.code, said.condition, said.key, said.place) == ("AE", "205", "identity-conflict", "PID^1^3")
 
 
 async def test_a_parked_message_sent_again_is_answered_as_it_was(world: World, his: Line) -> None:

@@ -93,3 +93,17 @@ async def test_a_cancelled_admission_is_no_stay_of_the_referral(world: World, hi
     actions, step = await world.timeline(referred)
     assert "undo-admit" in actions and step is not None
     assert done(await world.party("agency-a").read(f"Task/{share['id']}"))["status"] == "in-progress"
+
+
+async def test_who_comes_back_within_a_month_is_a_readmission_of_the_referral(world: World, his: Line) -> None:
+    # given a referral whose person was discharged yesterday
+    referred = await world.refer("N05", mrn="MR1", encounter=NUMBERED)
+    await started(world, referred)
+    assert (
+        await his.send(adt("A03", "1", at=ago(days=1), pv1=stay_line(disposition="1", ended=ago(days=1))))
+    ).code == "AA"
+    # when the ward's system admits the person again, under a new number
+    assert (await his.send(adt("A01", "2", at=ago(hours=1), pv1=stay_line(stay="S2", began=ago(hours=1))))).code == "AA"
+    # then the referral's story has it
+    actions, _ = await world.timeline(referred)
+    assert "readmit" in actions, actions

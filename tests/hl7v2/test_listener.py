@@ -215,6 +215,34 @@ async def test_no_message_kills_the_listener_and_each_is_answered(world: World) 
         assert row["state"] != "parked" or row["key"] != "internal", row["body"]
 
 
+@pytest.mark.timeout(900 if EVERYTHING else 120)
+async def test_no_stream_kills_the_listener(world: World) -> None:
+    """Noise that is in no frame, in several, in half of one; each on a line of its own that breaks off."""
+    loop = asyncio.get_running_loop()
+    pieces = st.sampled_from([b"\x0b", b"\x1c", b"\r", b"\x1c\r", framed(WELL[0]), WELL[1][:90], b"\x0bMSH|"])
+    async with listening(world, listen=msgspec.structs.replace(LISTEN, slow=1.0, longest=3000)) as port:
+
+        async def one(parts: list[bytes]) -> None:
+            async with line(port) as noise:
+                with contextlib.suppress(ConnectionError):
+                    for part in parts:
+                        await noise.raw(part)
+
+        @settings(
+            max_examples=500 if EVERYTHING else 30,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.lists(st.one_of(pieces, st.binary(max_size=300)), max_size=8))
+        def each(parts: list[bytes]) -> None:
+            asyncio.run_coroutine_threadsafe(one(parts), loop).result(60)
+
+        await asyncio.to_thread(each)
+        async with line(port) as his:
+            assert (await his.send(adt("A01", "at-last", mr="MR9", stay="S9"))).code == "AA"
+
+
 # ---- who may send ------------------------------------------------------------------------------------------------------
 
 CLOSED = Configuration(LISTEN, (HIS_A,))
@@ -234,6 +262,7 @@ OTHER = msgspec.structs.replace(HIS_A, name="his-b", hospital="hospital-b", appl
         (Configuration(LISTEN, (msgspec.structs.replace(HIS_A, dispositions={"H": "7"}),)), "way of leaving"),
         (Configuration(LISTEN, (msgspec.structs.replace(HIS_A, zone="Nowhere/Town"),)), "time zone"),
         (Configuration(LISTEN, (HIS_A, HIS_A)), "name of its own"),
+        (Configuration(LISTEN, (msgspec.structs.replace(HIS_A, stay=senders.Stay("urn:s", "PV119")),)), "PV1-19"),
     ],
 )
 def test_a_configuration_that_would_let_anybody_in_or_means_nothing_is_refused(read: Configuration, says: str) -> None:
