@@ -102,3 +102,31 @@ CREATE INDEX attachment_patient ON attachment (patient_id) WHERE patient_id IS N
 
 ALTER TABLE consent ADD COLUMN confined uuid[];
 COMMENT ON COLUMN consent.confined IS 'Of a record that was merged: the only referrals that it can open, those of the record on which it was given; empty where there were none, null where it is not confined';
+
+-- What speaks of a person as such, and belongs to no referral, is read by those alone to whom the person was disclosed on the
+-- same record, until a ground is given anew: a consent on one of two records never opens what was the other's.
+ALTER TABLE record ADD COLUMN origin_id uuid;
+COMMENT ON COLUMN record.origin_id IS 'Of what belongs to no referral: the record of the person on which it was written, where two were merged';
+ALTER TABLE disclosure ADD COLUMN origin_id uuid;
+COMMENT ON COLUMN disclosure.origin_id IS 'The record of the person on which it was opened, where that was before a merge';
+GRANT UPDATE (origin_id) ON record TO yuanshe_app;
+
+ALTER POLICY record_parties ON record USING (
+    author_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (returned AND hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid))
+    OR (category IN ('supporting', 'request', 'message') AND EXISTS (
+            SELECT 1 FROM disclosure d WHERE d.referral_id = record.referral_id AND d.closed_at IS NULL
+            AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+            AND (record.category <> 'message' OR record.agency_id = d.agency_id)
+            AND (record.category <> 'supporting' OR NOT record.type = ANY (d.hidden))))
+    OR (category = 'message' AND patient_id IS NULL AND agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+        AND EXISTS (SELECT 1 FROM task t WHERE t.id = record.task_id AND t.open
+            AND t.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
+    OR (category = 'supporting' AND record.referral_id IS NULL AND EXISTS (
+            SELECT 1 FROM disclosure d WHERE d.patient_id = record.patient_id AND d.closed_at IS NULL
+            AND NOT record.type = ANY (d.hidden)
+            AND (record.origin_id IS NULL OR d.origin_id IS NULL OR record.origin_id = d.origin_id)
+            AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
+    OR category = 'setting'
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);

@@ -202,9 +202,20 @@ WHERE c.patient_id = ANY($1) AND cardinality(c.referrals) = 0 AND c.confined IS 
 """
 
 
+ORIGIN_OF_DISCLOSURES = "UPDATE disclosure SET origin_id = patient_id WHERE patient_id = ANY($1) AND origin_id IS NULL"
+
+ORIGIN_OF_RECORDS = """
+UPDATE record SET origin_id = patient_id WHERE id IN (
+    SELECT id FROM record WHERE patient_id = ANY($1) AND current AND category = 'supporting' AND referral_id IS NULL AND origin_id IS NULL)
+"""
+
+
 async def confine(session: Session, patients: Sequence[Id]) -> None:
-    """No consent given on one of these records opens what was the other's; call it before anything is moved."""
+    """No consent given on one of these records opens what was the other's: neither its referrals, nor what speaks of the
+    person as such. Call it before anything is moved."""
     await session.execute(CONFINE, list(patients))
+    await session.execute(ORIGIN_OF_DISCLOSURES, list(patients))
+    await session.execute(ORIGIN_OF_RECORDS, list(patients))
 
 
 def _merge(row: Row) -> Merge:

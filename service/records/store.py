@@ -20,6 +20,14 @@ SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], 
                      $10::uuid[], $11::bool[], $12::text[], $13::text[], $14::json[], $15::timestamptz[])
 """
 
+# A later version came from the same record of the person as the one before.
+INSERT_LATER = f"""
+INSERT INTO record ({COLUMNS}, origin_id)
+SELECT n.*, (SELECT o.origin_id FROM record o WHERE o.id = n.id AND o.version = n.version - 1)
+FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[],
+            $10::uuid[], $11::bool[], $12::text[], $13::text[], $14::json[], $15::timestamptz[]) AS n ({COLUMNS})
+"""
+
 SUPERSEDE = "UPDATE record SET current = false WHERE id = ANY($1) AND current"
 
 
@@ -36,7 +44,7 @@ async def keep(session: Session, records: Sequence[Record]) -> None:
         [r.referral for r in records], [r.task for r in records], [r.returned for r in records], [r.status for r in records],
         [r.code for r in records], [r.body.decode() for r in records], [r.at for r in records],
     ]  # fmt: skip
-    await session.execute(INSERT, *columns)
+    await session.execute(INSERT_LATER if later else INSERT, *columns)
 
 
 def record_of(row: Row) -> Record:

@@ -168,6 +168,32 @@ async def test_a_consent_for_one_record_never_opens_what_was_the_others(world: W
     assert says(await agency.read(f"Task/{other['id']}")) == "awaiting-consent"
 
 
+async def test_what_belongs_to_no_referral_stays_with_those_who_knew_that_record(world: World) -> None:
+    """Given an agency that works with each record. When they are merged, then neither sees the stays of the other one, a
+    later version included; who consents anew opens all of the person."""
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    other = world.party("agency-b")
+    stays = await world.refer("N06", mrn=NEW)
+    await started(world, stays, "agency-b")
+    goes = await world.refer("N05", mrn=OLD)
+    await started(world, goes)
+    await world.consent(stays, "agency-b")
+    done(await absorbed(world, goes, stays))
+    bed = await hospital.read(goes.stay)
+    done(await hospital.put(bed, status="onleave"))
+    for party, own, foreign in ((agency, goes, stays), (other, stays, goes)):
+        assert (await party.read(own.stay))["id"] == own.stay.split("/")[1]
+        assert (await party.get(foreign.stay)).status == 404
+        assert [each["id"] for each in await party.search(f"Encounter?patient={stays.patient}")] == [
+            own.stay.split("/")[1]
+        ]
+    fresh = await world.accepted(await world.refer("N02", mrn=NEW))
+    assert fresh["for"]["reference"] == stays.patient
+    assert {f"Encounter/{each['id']}" for each in await agency.search(f"Encounter?patient={stays.patient}")} >= {
+        stays.stay, goes.stay,
+    }  # fmt: skip
+
+
 async def test_of_both_the_stricter_word_on_contact_holds_and_the_undo_keeps_it(world: World) -> None:
     stays = await world.refer("N01", mrn=NEW)
     forbidden = {
