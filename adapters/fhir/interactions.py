@@ -291,10 +291,10 @@ async def _timeline(session: Session, actor: Actor, asked: Asked, place: Place, 
 
 
 async def _suggest(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    id = identified(place)
-    if asked.method == "POST" and not may(actor, "ServiceRequest", "u"):
-        raise Forbidden("The token's scopes do not allow to decide on a referral.", key="insufficient-scope")
-    return Answer(200, await screening.suggest(session, actor, id, asked.query, asked.body, now))
+    if asked.method == "POST":
+        words = parameters.words(asked.query, asked.body)
+        return Answer(200, await screening.decide(session, actor, identified(place), words, now))
+    return Answer(200, await screening.suggestions(session, actor, identified(place)))
 
 
 async def _status(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:

@@ -214,27 +214,29 @@ HERE = Issue(
 # ---- suggestions -------------------------------------------------------------------------------------------------------
 
 
-async def suggest(
-    session: Session, actor: Actor, id: Id, query: list[tuple[str, str]], body: bytes, now: datetime
-) -> dict[str, Any]:
-    """`ServiceRequest/{id}/$suggest`: what screening suggests to the asker's organisation; with `suggestion` and `decision`
-    (accept, dismiss) a person's decision, a dismissal with its `reason`."""
-    said = dict(parameters.words(query, body))
-    if "suggestion" in said:
-        which = references.as_id(said["suggestion"])
-        if which is None:
-            raise Malformed("A suggestion is named by its id.", at="Parameters.parameter", code="value")
-        if said.get("decision") not in ("accept", "dismiss"):
-            raise Invalid("The decision is accept or dismiss.", at="Parameters.parameter", code="value")
-        accepted = said["decision"] == "accept"
-        decided = await screening_flow.decide(session, actor, id, which, accepted, said.get("reason"), now)
-        given = [_shown(decided)]
-        if accepted and decided.kind == "need" and actor.side != "agency":
-            given.append(
-                {"name": "request", "resource": _request(decided, *await screening_flow.to_place(session, decided))}
-            )
-    else:
-        given = [_shown(each) for each in await screening_flow.suggestions(session, actor, id)]
+async def suggestions(session: Session, actor: Actor, id: Id) -> dict[str, Any]:
+    """`GET ServiceRequest/{id}/$suggest`: what screening suggests to the asker's organisation, decided or not."""
+    return _parameters([_shown(each) for each in await screening_flow.suggestions(session, actor, id)])
+
+
+async def decide(session: Session, actor: Actor, id: Id, words: parameters.Words, now: datetime) -> dict[str, Any]:
+    """`POST ServiceRequest/{id}/$suggest`: a person's decision on the `suggestion`: accept, or dismiss with a `reason`."""
+    said = dict(words)
+    which = references.as_id(said.get("suggestion", ""))
+    if which is None:
+        raise Malformed("Name the suggestion by its id.", at="Parameters.parameter", code="required")
+    if said.get("decision") not in ("accept", "dismiss"):
+        raise Invalid("The decision is accept or dismiss.", at="Parameters.parameter", code="value")
+    accepted = said["decision"] == "accept"
+    decided = await screening_flow.decide(session, actor, id, which, accepted, said.get("reason"), now)
+    given = [_shown(decided)]
+    if accepted and decided.kind == "need" and actor.side != "agency":
+        placed = await screening_flow.to_place(session, decided)
+        given.append({"name": "request", "resource": _request(decided, *placed)})
+    return _parameters(given)
+
+
+def _parameters(given: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceType": "Parameters"} | ({"parameter": given} if given else {})
 
 

@@ -150,7 +150,7 @@ SURFACE: dict[str, Type] = {
             "supporting-info": ("supportingInfo",),
         },
         "The placer's order, and the filler-order of each share.",
-        operations=(ROUTE, TIMELINE, SUGGEST),
+        operations=(ROUTE, TIMELINE, *SUGGEST),
         creates=HOSPITAL,
     ),
     "Patient": Type(

@@ -143,15 +143,27 @@ TIMELINE = Way(
     doc="Every event of a referral, and who must act next.",
 )
 
-SUGGEST = Way(
-    "$suggest",
-    ("instance",),
-    (*GET, "POST"),
-    "r",
-    affects=True,
-    who=PARTIES,
-    definition="urn:yuanshe:operation:suggest",
-    doc="What screening suggests for a referral, and a person's decision on it; nothing follows from a suggestion by itself.",
+SUGGEST_URL = "urn:yuanshe:operation:suggest"
+SUGGEST = (
+    Way(
+        "$suggest",
+        ("instance",),
+        GET,
+        "r",
+        who=PARTIES,
+        definition=SUGGEST_URL,
+        doc="What screening suggests for a referral; nothing follows from a suggestion by itself.",
+    ),
+    Way(
+        "$suggest",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=PARTIES,
+        definition=SUGGEST_URL,
+        doc="A person's decision on a suggestion: accepted, or dismissed with a reason.",
+    ),
 )
 
 STATUS = Way(

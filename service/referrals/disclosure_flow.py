@@ -14,6 +14,7 @@ from service.errors import Invalid, NotFound
 from service.patients import store as patients
 from service.patients.model import CITIZEN_NUMBER, Identifier, Patient
 from service.referrals import steps, store
+from service.safety import store as safety
 from service.values import Id, new_id
 
 KEPT = timedelta(days=3 * 366)
@@ -42,6 +43,9 @@ async def log(session: Session, actor: Actor, patient: Id, limit: int, before: i
     opened = await consents.opened(session, patient)
     sealed = frozenset(await store.of_needs(session, patient, sorted(codes.SAFETY_NEEDS)))
     sealed |= {each.referral for each in opened if each.basis == "legal-duty"}
+    async with as_platform(session, "disclosure log"):
+        # A report to the police may stand on a referral that was placed for something else.
+        sealed |= frozenset(await safety.reported_on(session, patient))
     openings = tuple(each for each in opened if each.referral not in sealed)
     # An agency that only knows of the person by what is sealed is not named.
     secret = {each.agency for each in opened} - {each.agency for each in openings}

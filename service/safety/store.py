@@ -163,6 +163,14 @@ async def save_report(session: Session, r: MandatoryReport) -> None:
     )  # fmt: skip
 
 
+REPORTED_ON = "SELECT DISTINCT referral_id FROM mandatory_report WHERE patient_id = $1"
+
+
+async def reported_on(session: Session, patient: Id) -> list[Id]:
+    """The referrals of a person on which a report to the police is on record."""
+    return [row["referral_id"] for row in await session.fetch(REPORTED_ON, patient)]
+
+
 TIMELINESS = """
 SELECT count(*) AS reports,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM reported_at - known_at) / 60) AS median_minutes,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from adapters import worker
 from service.access.model import Actor
 from service.values import Id, new_id
 from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused
@@ -213,6 +214,20 @@ async def test_its_words_are_in_no_timeline_no_everything_no_export_and_no_event
         for table in ("event", "audit", "task_version", "referral_version", "next_step"):
             held = await connection.fetchval(f"SELECT string_agg(t::text, ' ') FROM {table} t")
             assert not any(secret in (held or "") for secret in SECRET), table
+
+
+async def test_the_log_that_is_handed_out_at_home_shows_no_sign_of_it(world: World) -> None:
+    """Also of a referral that was placed for something else: who saw what is told to who may be the suspect."""
+    referred = await world.refer("N05")
+    await world.accepted(referred)
+    agency, hospital = world.party("agency-a"), world.party("his-a")
+    await agency.read(referred.patient)
+    await worker.chain(world.database)
+    assert agency.organization in str(await hospital.read(f"{referred.patient}/$disclosures"))
+    await ask(agency, report((await world.shares(referred))[0]["focus"]["reference"]))
+    await worker.chain(world.database)
+    log = str(await hospital.read(f"{referred.patient}/$disclosures"))
+    assert agency.organization not in log and "QuestionnaireResponse" not in log
 
 
 async def test_a_child_whose_guardian_must_not_be_told(world: World) -> None:
