@@ -25,7 +25,7 @@ CREATE TABLE hl7_message (
 COMMENT ON TABLE hl7_message IS 'The inbox of HL7 v2: every message that was acknowledged, sealed (T3): the interface writes it, the platform''s administrator reads it, saying why';
 COMMENT ON COLUMN hl7_message.sender IS 'Its name in the configuration; of a sender that nobody configured, ? and a hash of what it calls itself';
 COMMENT ON COLUMN hl7_message.control_id IS 'MSH-10';
-COMMENT ON COLUMN hl7_message.digest IS 'SHA-256 of the message: the same again is answered as it was, and other content under the same MSH-10 is another message';
+COMMENT ON COLUMN hl7_message.digest IS 'SHA-256 of the message but for MSH-7: the same again is answered as it was, and other content under the same MSH-10 is another message';
 COMMENT ON COLUMN hl7_message.event IS 'MSH-9.2, as A01';
 COMMENT ON COLUMN hl7_message.event_at IS 'When it happened, as the message says';
 COMMENT ON COLUMN hl7_message.state IS 'applied: something changed; recorded: it told nothing newer; parked: it waits for a person; replayed: it was parked and is applied, itself or mended; dropped: a person decided that it goes';

@@ -2,6 +2,7 @@
 its own MSH says. Nothing in it is known to be ADT."""
 
 import codecs
+import hashlib
 import re
 from functools import cached_property
 
@@ -237,6 +238,14 @@ class Message:
     @property
     def version(self) -> str:
         return self.header.text(12, 1)
+
+
+def digest(message: Message) -> bytes:
+    """SHA-256 of what the message says. When it was sent (MSH-7) is no part of that: who sends again may say so anew."""
+    first, *rest = _lines(message.text)
+    head = first.split(message.delimiters.field)
+    head[6:7] = [""]
+    return hashlib.sha256("\r".join((message.delimiters.field.join(head), *rest)).encode()).digest()
 
 
 def _lines(text: str) -> list[str]:

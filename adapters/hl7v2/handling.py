@@ -2,8 +2,8 @@
 or refused. Only what is committed is acknowledged."""
 
 import asyncio
-import hashlib
 import logging
+import random
 import re
 import traceback
 import uuid
@@ -21,7 +21,7 @@ from service.access import flow as access
 from service.access.model import Actor, Call, operator
 from service.db import Session
 from service.directory import store as directory
-from service.errors import Conflict, Refusal, SetupError, Unavailable
+from service.errors import Conflict, Refusal, SetupError, Stale, Unavailable
 from service.followup import tidings_flow
 from service.followup.tidings import Heard
 from service.records import inbox_flow as inbox
@@ -33,14 +33,14 @@ log = logging.getLogger("yuanshe.hl7")
 
 VERSION = re.compile(r"2\.[3-8](\.\d)?\Z")
 LONGEST_ID = 199
-TRIES = 6
-AGAIN = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+TRIES = 8
+AGAIN = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Stale)
 """What happens when two messages about one person come at the same time: the second finds what the first made."""
 
 TAKEN = "It is stored."
 RECORDED = "It is stored; what is known here is as new or newer."
 KEPT = "It is kept here and waits for a person; it need not be sent again."
-AWAY = Fault("internal", None, "The database is away: nothing is stored. Send it again.")
+AWAY = Fault("internal", None, "The database is away: it is not certain to be stored. Send it again.")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -71,8 +71,7 @@ class Interface:
         sender = sender_of(self._senders, message.header, peer)
         if (fault := unfit(message, sender)) is not None:
             return _said(message, sender, now, acknowledging.application(message, now, "It is not taken.", fault, reject=True), "CR", well=False)  # fmt: skip
-        digest = hashlib.sha256(raw).digest()
-        taken = await self._taken(raw, digest, message, sender, now)
+        taken = await self._taken(raw, er7.digest(message), message, sender, now)
         if taken is None:
             return _said(message, sender, now, acknowledging.application(message, now, "It is not stored.", AWAY), "CE", well=False)  # fmt: skip
         return _said(message, sender, now, taken.answer, "CA", well=taken.state not in ("parked", "dropped"))
@@ -129,7 +128,7 @@ class Interface:
             except AGAIN:
                 if tried == TRIES - 1:
                     raise
-                await asyncio.sleep(0.01 * 2**tried)
+                await asyncio.sleep(0.01 * 2**tried * random.uniform(0.5, 1.5))
         raise AssertionError("the last try returns or raises")
 
     async def _park(

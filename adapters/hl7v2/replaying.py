@@ -1,6 +1,5 @@
 """A parked message again, as it came or mended by a person; by the rules of order that held when it came first."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -37,8 +36,8 @@ async def mend(
     session.platform_reasons.append(f"hl7-mend: {why.strip()[:200]}")
     message = await inbox.take(session, actor, id)
     body = in_utf8(text)
-    digest = hashlib.sha256(body).digest()
     done = await _apply(session, message, body, known)
+    digest = er7.digest(done.read)
     answer = acknowledging.application(done.read, session.began, TAKEN)
     before = await inbox.earlier(session, message.sender, done.read.control_id)
     if any(one.digest == digest for one in before):

@@ -68,6 +68,8 @@ async def test_the_same_message_again_gets_the_same_answer_and_writes_nothing(wo
     before = await patient(world), await stay(world)
     again = await his.send(adt("A01", "1"))
     assert again.raw == first.raw
+    sent_later = adt("A01", "1").replace("|P|20261121100000|", "|P|20261121110000|", 1)
+    assert sent_later != adt("A01", "1") and (await his.send(sent_later)).raw == first.raw
     assert (await patient(world), await stay(world)) == before
     assert len(await inbox(world)) == 1
 
