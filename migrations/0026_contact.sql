@@ -37,3 +37,25 @@ CREATE INDEX contact_attempt_referral ON contact_attempt (referral_id, at, id);
 -- Follow-ups by their owners, for the figures of a period.
 CREATE INDEX task_follow_ups_of_hospital ON task (hospital_id, id) WHERE kind = 'follow-up';
 CREATE INDEX task_follow_ups_of_agency ON task (agency_id, id) WHERE kind = 'follow-up';
+
+-- A recurring visit plan: who has to be seen how often, and when next; a visit that did not take place is told.
+CREATE TABLE visit_plan (
+    task_id uuid PRIMARY KEY REFERENCES task,
+    referral_id uuid NOT NULL,
+    agency_id uuid NOT NULL,
+    every_days integer NOT NULL CHECK (every_days BETWEEN 1 AND 92),
+    next_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    set_by uuid NOT NULL,
+    set_at timestamptz NOT NULL
+);
+COMMENT ON TABLE visit_plan IS 'How often the person of a share is to be visited (domain row 43); one a share';
+COMMENT ON COLUMN visit_plan.next_at IS 'When the next visit is wanted; moves on by itself, whether or not it took place';
+CREATE INDEX visit_plan_due ON visit_plan (next_at) WHERE ended_at IS NULL;
+ALTER TABLE visit_plan ENABLE ROW LEVEL SECURITY;
+ALTER TABLE visit_plan FORCE ROW LEVEL SECURITY;
+CREATE POLICY visit_plan_own ON visit_plan USING (
+    agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
+    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
+);
+GRANT SELECT, INSERT, UPDATE ON visit_plan TO yuanshe_app;

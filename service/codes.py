@@ -75,6 +75,7 @@ DUTIES = (
     ("bereavement", "丧亲关怀", "Offer bereavement support to the family"),
     ("review-access", "复核紧急查阅", "Review an access without a ground"),
     ("merge-review", "复核合并后的转介", "Review the referrals of merged records"),
+    ("missed-visit", "补访未完成的走访", "Visit who was to be visited and was not"),
     ("review-contact", "督导复核不安全的联系", "A supervisor reviews an unsafe contact"),
     ("refer-new-need", "确认新需求并转介", "Refer a new need that a follow-up found"),
     ("decide-contact", "督导决定联系方式", "A supervisor decides on the contact"),

@@ -116,6 +116,10 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By when an agency closes what it did for a person who died: five working days, as for the summary of a closure."""
     readmission_days: int = 31
     """A new stay within so many days after a discharge is a readmission (the front sheet of Chinese medical records counts 31)."""
+    visit_grace: Limit = Limit(24 * HOUR)
+    """How long after its time a planned visit may still take place before it is missed."""
+    missed_visit: Limit = Limit(8 * HOUR, working=True)
+    """Within which a missed visit is made up for, or somebody says why not."""
     phone_tries: int = 2
     """How often the telephone is tried before somebody goes there (anchor: US TCM, at least two attempts)."""
     review_contact: Limit = Limit(8 * HOUR, working=True)

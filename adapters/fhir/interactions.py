@@ -32,6 +32,7 @@ from adapters.fhir import (
     subscription_operations,
     subscriptions,
     validation,
+    visit_plans,
     wire,
     writing,
 )
@@ -419,6 +420,7 @@ HANDLERS: dict[str, Handler] = {
     "$events": _events,
     "$hand-over": staff_operations.hand_over,
     "$time": case_operations.time,
+    "$visit-plan": visit_plans.visit_plan,
     "$transfer": case_operations.transfer,
     "$co-work": case_operations.co_work,
     "$team": case_operations.team,

@@ -226,6 +226,14 @@ _SECOND = _out(
 )  # fmt: skip
 
 PARAMETERS: dict[str, list[Json]] = {
+    "$visit-plan": [
+        _in("every", "integer", "Days from one visit to the next, 1 to 92; required to plan."),
+        _in("first", "dateTime", "When the first is wanted; else now."),
+        _in("end", "boolean", "No longer."),
+        _out("every", "integer", "1", "Days.", least=1),
+        _out("next", "instant", "1", "When the next visit is wanted, while there are any."),
+        _out("ended", "instant", "1", "When they ended, where they have."),
+    ],
     "$transfer": [
         _in("to", "Reference", "A PractitionerRole of one's own (the case), or another Organization (a need of it); else routing finds one."),
         _in("reason", "string", "Why; required."),

@@ -369,8 +369,32 @@ TIME = (
 )
 """What time went into."""
 
+VISIT_PLAN = (
+    Way(
+        "$visit-plan",
+        ("instance",),
+        ("POST",),
+        "u",
+        affects=True,
+        who=AGENCY,
+        definition=f"{ITS}:visit-plan",
+        doc="The person is visited every so many days; who was not is told of. With `end`, no longer.",
+    ),
+    Way(
+        "$visit-plan",
+        ("instance",),
+        GET,
+        "r",
+        who=AGENCY,
+        definition=f"{ITS}:visit-plan",
+        doc="How often the person is visited, and when next.",
+    ),
+)
+"""Recurring visits."""
+
 CASE_LIFE = (
     *TIME,
+    *VISIT_PLAN,
     Way(
         "$transfer",
         ("instance",),
