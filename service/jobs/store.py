@@ -58,7 +58,11 @@ async def raise_alarm(session: Session, id: Id, since: datetime, now: datetime) 
     return await session.fetchval(RAISE, id, since, now) or False
 
 
-END = "UPDATE worker_silence SET ended_at = $1, next_at = $1 WHERE ended_at IS NULL RETURNING true"
+# By a sign of life alone: who has just begun to watch has heard of no silence, and must not end another's alarm.
+END = """
+UPDATE worker_silence SET ended_at = $1, next_at = $1
+WHERE ended_at IS NULL AND since < (SELECT max(at) FROM worker_heartbeat) RETURNING true
+"""
 
 
 async def end_alarm(session: Session, now: datetime) -> bool:
