@@ -200,6 +200,19 @@ async def test_a_mended_message_is_applied_and_the_original_is_kept(world: World
     assert (await his.send(original)).code == "AA"
 
 
+async def test_without_a_file_an_editor_opens_and_what_it_leaves_unchanged_stays_parked(world: World, his: Line, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    await his.send(adt("A01", "1", pid=WRONG_NUMBER))
+    [waits] = parked(world, config)
+    monkeypatch.setenv("EDITOR", "true")
+    left = run(world, config, "mend", waits["id"], "--reason", "看一看")
+    assert left.returncode == 0 and "stays parked" in left.stdout
+    assert "hl7-show: 看一看" in await reasons(world)
+    monkeypatch.setenv("EDITOR", "sed -i s/110105194912310021/11010519491231002X/")
+    done = run(world, config, "mend", waits["id"], "--reason", "号码抄错")
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in await inbox(world)] == ["replayed", "applied"]
+
+
 async def test_a_replay_that_fails_again_stays_parked_and_says_for_what(world: World, his: Line, config: Path, tmp_path: Path) -> None:  # fmt: skip
     await his.send(adt("A01", "1", pid=WRONG_NUMBER))
     [waits] = parked(world, config)
