@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.fhir import (
     binary,
+    card,
     case_operations,
     conditional,
     disclosing,
@@ -419,6 +420,7 @@ HANDLERS: dict[str, Handler] = {
     "$status": _status,
     "$events": _events,
     "$hand-over": staff_operations.hand_over,
+    "$card": card.answer,
     "$time": case_operations.time,
     "$visit-plan": visit_plans.visit_plan,
     "$transfer": case_operations.transfer,

@@ -265,6 +265,7 @@ PARAMETERS: dict[str, list[Json]] = {
              _out("accepted", "boolean", "1", "Whether an agency has accepted it.", least=1)),
         _out("continues", "Reference", "1", "The agency's own Task that it goes on from."),
     ],
+    "$card": [_out("return", "Binary", "1", "The card, HTML in Chinese and English.", least=1)],
     "$reopen": [
         _in("reason", "string", "Why; required."),
         _in("owner", "Reference", "Who takes it, where the agency asks; else it is named by the start."),

@@ -13,7 +13,7 @@ from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
 from adapters import figures
-from adapters.fhir import addresses, binary, bundles, exporting, interactions, metadata, submission, wire
+from adapters.fhir import addresses, binary, bundles, card, exporting, interactions, metadata, submission, wire
 from adapters.fhir.addresses import Place
 from adapters.fhir.exchange import (
     Answer,
@@ -76,7 +76,8 @@ def handler(
 
 
 async def _answer(database: Database, asked: Asked, receive: Receive, pace: Pace | None) -> Answer:
-    if not exporting.is_file(asked.path) and not binary.may_go_raw(asked.method, asked.path):
+    raw = binary.may_go_raw(asked.method, asked.path) or card.may_go_raw(asked.path)
+    if not exporting.is_file(asked.path) and not raw:
         acceptable(asked)
     if asked.method == "OPTIONS":
         return Answer(204, None, {"allow": ", ".join(addresses.methods(asked.path))})

@@ -25,6 +25,7 @@ from adapters.fhir.ways import (
     AGENCY,
     ALL,
     APPROVE,
+    CARD,
     CASE,
     CASE_LIFE,
     COMPARTMENT,
@@ -150,7 +151,7 @@ SURFACE: dict[str, Type] = {
             "supporting-info": ("supportingInfo",),
         },
         "The placer's order, and the filler-order of each share.",
-        operations=(ROUTE, TIMELINE, *SUGGEST),
+        operations=(ROUTE, TIMELINE, *SUGGEST, CARD),
         creates=HOSPITAL,
     ),
     "Patient": Type(

@@ -458,3 +458,13 @@ UNDO_MERGE = Way(
     definition="urn:yuanshe:operation:undo-merge",
     doc="Gives an absorbed Patient back exactly what its merge moved; `reason` says why.",
 )
+
+CARD = Way(
+    "$card",
+    ("instance",),
+    GET,
+    "r",
+    who=PARTIES,
+    definition=f"{ITS}:card",
+    doc="A card for the person: who will call, from which number, how to stop; as a page (text/html) or as a Binary that holds it.",
+)
