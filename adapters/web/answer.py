@@ -91,16 +91,17 @@ async def answer(request: Request[Any, Any, Any], state: State, token: FromPath[
 
 
 async def _held(request: Request[Any, Any, Any], state: State, token: str) -> Holder:
-    """Whose link it is. Raises NotFound, and TooMany where one address has asked for too many that are not."""
+    """Whose link it is. Raises NotFound, and TooMany where one address has asked for too many that are none.
+
+    A link that is one is never held up by them: behind a proxy all the world comes from one address.
+    """
     if "link_guesses" not in state:
         state.link_guesses = Pace(GUESSES)
     pace: Pace = state.link_guesses
-    whose = request.client.host if request.client else ""
-    pace.look(whose)
     try:
         return await link_flow.holder(state.database, token)
     except NotFound:
-        pace.count(whose)
+        pace.take(request.client.host if request.client else "")
         raise
 
 
@@ -182,6 +183,8 @@ def _page(
 ) -> Page:  # fmt: skip
     """The form of an open link; of any other what became of the offer. `again`: something was just asked for in vain."""
     if shown.state == "used" and not again:
+        if shown.link.action == "accept" and shown.task and shown.task.business_status == "returned":
+            return _closed("returned", 200, lang)
         return _done(shown, now, lang)
     if shown.state != "open":
         return _ended(shown, now, lang, 409 if again else 200)

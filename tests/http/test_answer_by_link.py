@@ -30,7 +30,7 @@ from tests.http.answering import (
 from tests.http.loop import done, later, message, nothing_changes, refused, says, sweep
 from tests.http.outside import working
 from tests.http.subscribing import serving
-from tests.http.world import BASE, World, phq9
+from tests.http.world import BASE, World, closed, output, phq9
 from tests.notices.mailbox import mailing
 
 SENDER = "notices@yuanshe.example"
@@ -184,6 +184,44 @@ async def test_of_a_need_for_safety_less_is_shown(world: World) -> None:
         assert more not in page, more
 
 
+async def test_whatever_becomes_of_the_referral_no_page_and_no_mail_says_who_it_is_about(world: World) -> None:
+    """Accepted, consented, in service, completed: the link stays what it was, a way to answer and not to know."""
+    agency, hospital = world.party("agency-a"), world.party("his-a")
+    referred, found = await offered(world, "N05")
+    personal = (
+        "陈素芬",
+        "13800000001",
+        "1952-03-15",
+        "示例街道 1 号",
+        str(referred.id),
+        referred.patient.split("/")[1],
+    )
+
+    async def shows_nobody() -> None:
+        for link in found.values():
+            for lang in ("zh", "en"):
+                page = unescape((await opened(world, f"{link}?lang={lang}")).text)
+                assert not [word for word in personal if word in page]
+        for told in await mails(world):
+            assert not [word for word in personal if word in told]
+
+    await pressed(world, found["ask"], words="住几楼？")
+    await shows_nobody()
+    await pressed(world, found["accept"], sure="yes")
+    await shows_nobody()
+    await world.consent(referred, "agency-a")
+    await shows_nobody()
+    share = await agency.read(f"Task/{(await world.shares(referred))[0]['id']}")
+    assert share["for"]["reference"] == referred.patient, "a program that signs in knows"
+    share = done(await agency.put(share, status="in-progress"))
+    await shows_nobody()
+    done(await agency.put(share, status="completed", output=[output()], statusReason=closed()))
+    await shows_nobody()
+    consent = (await hospital.search(f"Consent?patient={referred.patient}"))[0]
+    done(await hospital.put(consent, status="inactive"))
+    await shows_nobody()
+
+
 async def test_chinese_first_and_english_for_whoever_asks(world: World) -> None:
     _, found = await offered(world, "N05")
     assert 'lang="zh-CN"' in (await opened(world, found["accept"])).text
@@ -233,6 +271,7 @@ async def test_an_acceptance_by_link_is_returned_by_the_link_that_comes_with_it(
         assert (await pressed(world, undo, reason="no-capacity")).status_code == 422
     assert heading(await pressed(world, undo, reason="no-capacity", words="点错了")) == "已退回"
     assert await shares(world, referred) == {"agency-a": "cancelled", "agency-b": "requested"}
+    assert heading(await opened(world, found["accept"])) == "贵机构已退回"
 
 
 async def test_a_question_by_link_pauses_the_clock_and_the_answer_brings_new_links(world: World) -> None:
@@ -367,9 +406,12 @@ async def test_a_link_for_one_act_does_no_other(world: World) -> None:
 async def test_guesses_are_slowed_down(world: World) -> None:
     _, found = await offered(world, "N05")
     statuses = [(await opened(world, f"{BASE}/answer/guess-{n}")).status_code for n in range(25)]
-    assert statuses[:20] == [404] * 20 and statuses[-1] == 429
-    slowed = await opened(world, found["accept"])
-    assert slowed.status_code == 429 and int(slowed.headers["retry-after"]) >= 1 and heading(slowed) == "请稍后再试"
+    assert statuses[:20] == [404] * 20 and statuses[20:] == [429] * 5
+    slowed = await opened(world, f"{BASE}/answer/another")
+    assert int(slowed.headers["retry-after"]) >= 1 and heading(slowed) == "请稍后再试"
+    assert (await opened(world, found["accept"])).status_code == 200, (
+        "a link that is one is held up by nobody's guesses"
+    )
 
 
 @pytest.mark.parametrize(
