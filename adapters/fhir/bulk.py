@@ -206,7 +206,7 @@ async def _conditions(session: Session, export: Export, stage: Stage, persons: l
     room = (
         "task" if stage.source == "stand-ins" else "record" if stage.source == "received" else SURFACE[stage.type].room
     )
-    conditions: list[Condition] = []
+    conditions = [Condition("carried")] if room == "record" else []
     if persons is not None:
         match room:
             case "patient":

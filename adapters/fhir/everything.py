@@ -54,7 +54,7 @@ async def everything(
             break
         # What a link says is never believed of whom it is about.
         given = [("patient", str(id)), *(p for p in parse_qsl(asked.rest or "") if p[0] == "_cursor"), *_of(asked)]
-        page = await search.search(session, actor, types[0], [*given, ("_count", str(room))], base_url)
+        page = await search.search(session, actor, types[0], [*given, ("_count", str(room))], base_url, carried=True)
         found += [entry for entry in page.get("entry", ()) if entry["search"]["mode"] == "match"]
         following = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
         asked.rest = None

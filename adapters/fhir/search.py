@@ -25,17 +25,21 @@ async def search(
     base_url: str,
     *,
     handling_strict: bool = False,
+    carried: bool = False,
 ) -> Json:
     """A searchset Bundle of what the reader's scope shows. `base_url`: of the FHIR surface, no slash at its end.
 
     An unknown parameter is ignored and left out of `self`; with `handling_strict` it is refused (Malformed, 400), as is a
     modifier or value that cannot be understood. `total` counts matches up to 10,000 and is left out beyond.
+    `carried`: the answer is made to be carried away, so what is sealed is left out of it.
     """
     if type not in SURFACE:
         raise NotFound("This server has no resources of that type.", code="not-supported")
     asked = asking.understood(actor, type, params)
     if asked.ignored and handling_strict:
         raise _unknown(type, asked.ignored)
+    if carried and SURFACE[type].room == "record":
+        asked.conditions.append(Condition("carried"))
     if actor.side in ("hospital", "agency") and SURFACE[type].room in OF_PERSONS and _wide(asked.conditions):
         asked.conditions.append(Condition(f"of-{actor.side}"))
         if SURFACE[type].room in ("task", "request") and (since := _since(session, asked.conditions)):

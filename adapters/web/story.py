@@ -44,6 +44,7 @@ HAPPENED = {
     "stood-down": noted("解除危机"),
     "restricted": noted("受限内容"),
     "offer-bereavement": noted("提示丧亲关怀"),
+    "hasten": noted("采纳建议，提高紧急程度"),
     "safe-contact": noted("更新安全联系方式"),
     "owe": noted("待办"),
     "see-to": noted("待办已完成"),

@@ -65,6 +65,8 @@ RECORD: dict[str, Field] = {
     "kind": column("r.code", "text"),
     # What others wrote to an agency is shown to it in part; the rest is searched by those alone who see the whole.
     "whole": Field(f"r.author_id = {OWN} OR r.hospital_id = {OWN} OR {WIDE}", ()),
+    # What is made to be carried away, an export or all about a person, leaves out what is sealed (T3).
+    "carried": Field("r.category <> 'safety'", ()),
     # What the service itself wrote has no parts as received; its columns say the same.
     "made": Field("r.body ->> 'resourceType' IS NULL", ()),
     "made-at": Field("", value="CASE WHEN r.body ->> 'resourceType' IS NULL THEN r.at END"),

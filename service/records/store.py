@@ -94,11 +94,13 @@ async def versions(session: Session, type: str, id: Id) -> list[Record]:
     return [record_of(row) for row in await session.fetch(VERSIONS, id, type)]
 
 
-OWN = "SELECT id FROM record WHERE id = ANY($1) AND current AND author_id = $2 AND referral_id = $3"
+OWN = """
+SELECT id FROM record WHERE id = ANY($1) AND current AND author_id = $2 AND referral_id = $3 AND category <> 'safety'
+"""
 
 
 async def own(session: Session, ids: Sequence[Id], author: Id, referral: Id) -> set[Id]:
-    """Which of these records this author wrote for this referral."""
+    """Which of these records this author wrote for this referral; what is sealed is none that is given to others."""
     return {row["id"] for row in await session.fetch(OWN, list(ids), author, referral)}
 
 

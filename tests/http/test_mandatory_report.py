@@ -6,9 +6,9 @@ from typing import Any
 from adapters import worker
 from service.access.model import Actor
 from service.values import Id, new_id
-from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused
+from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused, started
 from tests.http.test_screening import ask, keys, located, told
-from tests.http.world import BASE, Party, Referred, World
+from tests.http.world import BASE, Party, Referred, World, output
 
 URL = "urn:yuanshe:questionnaire:mandatory-report"
 OFFICER, NUMBER, REPORTER = "城东派出所 王示例", "A20261122001", "儿科护士 工号0457"
@@ -175,6 +175,19 @@ async def test_of_an_agencys_people_its_supervisor_alone_reads_it(world: World) 
             assert await session.fetchval("SELECT count(*) FROM mandatory_report") == seen, role
 
 
+async def test_an_agency_gives_it_to_no_hospital_with_its_outcome(world: World) -> None:
+    referred = await world.refer("N05")
+    share, agency = await started(world, referred), world.party("agency-a")
+    name = located(await ask(agency, report(share["focus"]["reference"])))
+    for step in ("safety-planned", "stood-down"):
+        done(await agency.post("Communication", crisis(step, f"Task/{share['id']}")))
+    share = await agency.read(f"Task/{share['id']}")
+    ending = {"coding": [{"system": "urn:yuanshe:closure-reason", "code": "goals-met"}], "text": "目标达成"}
+    async with nothing_changes(world):
+        refused(await agency.put(share, status="completed", output=[output(name)], statusReason=ending), 422)
+    assert not await readable(world.party("his-a"), name)
+
+
 async def test_the_duty_waits_for_no_consent_and_no_start(world: World) -> None:
     """An agency that has accepted reports before anybody consented; an agency that was only asked does not."""
     referred = await abused(world)
@@ -209,6 +222,8 @@ async def test_its_words_are_in_no_timeline_no_everything_no_export_and_no_event
     ]  # fmt: skip
     seen.append(await world.party("agency-a").get(f"{referred.patient}/$everything"))
     seen.append(await world.party("agency-a").get("QuestionnaireResponse"))
+    # Nor in what even its writer makes to be carried away.
+    seen += [await world.party(party).get(f"{referred.patient}/$everything") for party in ("his-a", "platform")]
     assert not any(secret in str(each) for each in seen for secret in SECRET)
     async with world.as_owner() as connection:
         for table in ("event", "audit", "task_version", "referral_version", "next_step"):
