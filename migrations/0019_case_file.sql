@@ -114,6 +114,12 @@ COMMENT ON COLUMN intervention.benefit IS 'How far an application for a benefit 
 COMMENT ON COLUMN intervention.amount IS 'In 分';
 COMMENT ON COLUMN intervention.noted_at IS 'When it was first written down as done; an appointment is no note';
 
+-- A supervision note is read by its agency alone. The platform's scope carries every move and so sees its row; that its
+-- coordinator finds none is said where resources are looked for (service/records/finding.py).
+ALTER TABLE record DROP CONSTRAINT record_category_check;
+ALTER TABLE record ADD CONSTRAINT record_category_check
+    CHECK (category IN ('identity', 'request', 'supporting', 'message', 'work', 'case-note', 'supervision', 'safety', 'setting'));
+
 ALTER TABLE case_step ENABLE ROW LEVEL SECURITY;
 ALTER TABLE case_step FORCE ROW LEVEL SECURITY;
 ALTER TABLE case_goal ENABLE ROW LEVEL SECURITY;

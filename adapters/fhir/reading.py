@@ -295,7 +295,5 @@ async def _patient_versions(session: Session, actor: Actor, id: Id, version: int
 
 
 async def _record_versions(session: Session, actor: Actor, type: str, id: Id, version: int | None) -> list[Read]:
-    if version is None:
-        return shown(session, actor, await records.versions(session, type, id))
-    found = await records.version(session, type, id, version)
-    return shown(session, actor, [found] if found else [])
+    held = await records.versions(session, type, id) if version is None else [await records.version(session, type, id, version)]  # fmt: skip
+    return shown(session, actor, [each for each in held if each and each.readable(actor.organization)])

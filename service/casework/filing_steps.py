@@ -74,7 +74,11 @@ async def taken(
         await _goal(moving, own, case, kept, written)
     if document == "intake-form" and counts:
         case = await files.told(moving, case, written.answers)
-    return msgspec.structs.replace(kept, code=document if counts else None), case
+    supervised = (document and phases.DOCUMENTS[document].by_supervisor) or (old and old.category == "supervision")
+    kept = msgspec.structs.replace(
+        kept, code=document if counts else None, category="supervision" if supervised else kept.category
+    )
+    return kept, case
 
 
 async def changed(moving: Turn, case: Case) -> None:
@@ -90,8 +94,7 @@ async def _written_by_supervisor(
     """A supervision note is a supervisor's, and no caseworker's to change (domain row 21). A program cannot say who sits before it, so
     through a program a note is never changed: a supervisor writes another."""
     actor = moving.actor
-    held = old.code if old else None
-    if held and phases.DOCUMENTS[held].by_supervisor and actor.role != "supervisor":
+    if old and old.category == "supervision" and actor.role != "supervisor":
         raise Forbidden(
             "A supervision note is not changed by the case's workers: a supervisor writes another.",
             key="supervisor-only",

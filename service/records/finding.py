@@ -110,6 +110,10 @@ RECORD: dict[str, Field] = {
 """What received resources can be searched by."""
 
 
+_KEPT = f"r.current AND (r.category <> 'supervision' OR r.author_id = {OWN})"
+"""What may be found: a supervision note by who wrote it alone, whose scope it ever is."""
+
+
 async def records(
     session: Session,
     conditions: Sequence[Condition],
@@ -123,7 +127,7 @@ async def records(
     behind, by = where.page("r.id", "r.at", after, order or Order())
     # An agency's few rows come by four indexes; the fence keeps the planner from walking through everybody's in order.
     fence = " OFFSET 0" if any(condition.field == "of-agency" for condition in conditions) else ""
-    sql = f"""SELECT {COLUMNS} FROM (SELECT * FROM record r WHERE r.current AND {holds} AND {behind}{fence}) AS r
+    sql = f"""SELECT {COLUMNS} FROM (SELECT * FROM record r WHERE {_KEPT} AND {holds} AND {behind}{fence}) AS r
         ORDER BY {by} LIMIT {limit:d}"""
     return [record_of(row) for row in await session.fetch(sql, *where.values)]
 
@@ -133,14 +137,14 @@ def chosen(
 ) -> tuple[Chosen, ...]:
     """Received resources within a search of others. `path`: of the reference that names what is wanted (`reaches`)."""
     lead = (path,) if path else ()
-    return (Chosen(RECORD, "FROM record r WHERE r.current", tuple(conditions), field, lead, few),)
+    return (Chosen(RECORD, f"FROM record r WHERE {_KEPT}", tuple(conditions), field, lead, few),)
 
 
 async def count_records(session: Session, conditions: Sequence[Condition]) -> int:
     """How many there are, counted up to COUNT_MOST + 1."""
     where = Where(RECORD)
     holds = where.holds(conditions)
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM record r WHERE r.current AND {holds} LIMIT {COUNT_MOST + 1}) AS counted"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM record r WHERE {_KEPT} AND {holds} LIMIT {COUNT_MOST + 1}) AS counted"
     return await session.fetchval(sql, *where.values)
 
 

@@ -8,9 +8,12 @@ import msgspec
 from service.records.scanning import Verdict
 from service.values import Id
 
-Category = Literal["identity", "request", "supporting", "message", "work", "case-note", "safety", "setting"]
+Category = Literal[
+    "identity", "request", "supporting", "message", "work", "case-note", "supervision", "safety", "setting"
+]
 """Who may read a record besides its author: `supporting` the agency disclosed to, `message` both sides, `work` the
-hospital when it is returned as an output, `case-note` and `safety` nobody else, `setting` everyone."""
+hospital when it is returned as an output, `case-note` and `safety` nobody else, `supervision` nobody at all, the platform
+included, `setting` everyone."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -31,6 +34,10 @@ class Record(msgspec.Struct, frozen=True):
     returned: bool = False
     status: str | None = None
     code: str | None = None
+
+    def readable(self, organization: Id) -> bool:
+        """Whether one whose scope shows it may read it, too: a supervision note by who wrote it alone."""
+        return self.category != "supervision" or self.author == organization
 
 
 class Attachment(msgspec.Struct, frozen=True):

@@ -285,8 +285,12 @@ async def test_a_supervision_note_is_a_supervisors_and_nobody_edits_it(world: Wo
         for change in ({"status": "amended"}, {"status": "entered-in-error"}, {"author": share["owner"]}):
             refused(await agency.put(note, **change), 403)
     for other in ("his-a", "agency-b", "platform"):
-        if other != "platform":
-            assert (await world.party(other).get(f"QuestionnaireResponse/{note['id']}")).status == 404
+        party = world.party(other)
+        for path in ("", "/_history", "/_history/1"):
+            assert (await party.get(f"QuestionnaireResponse/{note['id']}{path}")).status == 404, (other, path)
+        assert await party.search("QuestionnaireResponse") == []
+        assert (await party.get("QuestionnaireResponse?_summary=count"))["total"] == 0
+    assert len(await agency.search("QuestionnaireResponse")) == 1
     assert "supervision-note" in (await file(agency, share)).codes("document")
 
 
