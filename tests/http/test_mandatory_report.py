@@ -6,6 +6,7 @@ from typing import Any
 from adapters import worker
 from service.access.model import Actor
 from service.values import Id, new_id
+from tests.http.exporting import exported
 from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused, started
 from tests.http.test_screening import ask, keys, located, told
 from tests.http.world import BASE, Party, Referred, World, output
@@ -216,7 +217,7 @@ async def test_its_words_are_in_no_timeline_no_everything_no_export_and_no_event
     await opened(world, referred)
     done(await world.party("his-a").post("Communication", crisis("acknowledged", referred.request)))
     await ask(world.party("his-a"), report(referred.request))
-    seen = [
+    seen: list[Any] = [
         await world.party(party).get(path)
         for party in ("his-a", "agency-a", "platform") for path in (f"{referred.request}/$timeline", f"Task?based-on={referred.request}")
     ]  # fmt: skip
@@ -224,6 +225,7 @@ async def test_its_words_are_in_no_timeline_no_everything_no_export_and_no_event
     seen.append(await world.party("agency-a").get("QuestionnaireResponse"))
     # Nor in what even its writer makes to be carried away.
     seen += [await world.party(party).get(f"{referred.patient}/$everything") for party in ("his-a", "platform")]
+    seen.append(await exported(world, world.party("his-a"), "$export?_type=QuestionnaireResponse,Task"))
     assert not any(secret in str(each) for each in seen for secret in SECRET)
     async with world.as_owner() as connection:
         for table in ("event", "audit", "task_version", "referral_version", "next_step"):
@@ -247,7 +249,7 @@ async def test_the_log_that_is_handed_out_at_home_shows_no_sign_of_it(world: Wor
 
 async def test_a_child_whose_guardian_must_not_be_told(world: World) -> None:
     """Given an abused child whose guardian must not be contacted, when the hospital refers and reports, then the agency can
-    act, and nothing that the service makes of it leads to the guardian: no attempt is proposed, no word is sealed open."""
+    act, and nothing that the service makes of it leads to the guardian: no card, no call that is proposed, no line of a log."""
     # Given: the ward suspects the guardian.
     hospital, agency = world.party("his-a"), world.party("agency-a")
     prohibited = {"coding": [{"system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes", "code": "contacting-subject-prohibited"}]}  # fmt: skip
@@ -275,6 +277,12 @@ async def test_a_child_whose_guardian_must_not_be_told(world: World) -> None:
             "SELECT count(*) FROM task_version v WHERE v.snapshot->'follow_up'->>'proposed_at' IS NOT NULL"
         )
     assert followed and proposed == 0
+    # And: no card is printed, and the log that could be handed out at home knows neither agency nor report.
+    for party in (hospital, agency):
+        refused(await party.get(f"{referred.request}/$card"), 422)
+    await worker.chain(world.database)
+    log = str(await hospital.read(f"{referred.patient}/$disclosures"))
+    assert agency.organization not in log and "QuestionnaireResponse" not in log and "legal-duty" not in log
     # And: neither side's messages or timelines hold a word of the report; the crisis is stood down after plan and report.
     seen = [await party.get(f"{referred.request}/$timeline") for party in (hospital, agency)]
     seen += [await party.get("Communication") for party in (hospital, agency)]
