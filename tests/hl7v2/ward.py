@@ -54,7 +54,12 @@ class Acked:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         charset = next(
-            (codec for said, codec in ((b"GB 18030", "gb18030"), (b"8859/1", "latin-1")) if said in raw), "utf-8"
+            (
+                codec
+                for said, codec in ((b"GB 18030", "gb18030"), (b"8859/1", "latin-1"))
+                if said in raw.split(b"\r")[0]
+            ),
+            "utf-8",
         )
         self.message = Message(raw.decode(charset), charset)
         msa = self.message.first("MSA")
