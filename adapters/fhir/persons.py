@@ -127,6 +127,24 @@ def diagnosis(body: Json) -> Json:
     return said | {"code": {"coding": coding}}
 
 
+STAY_PARTS = ("status", "class", "type", "serviceType", "subject", "period", "length", "hospitalization", "location")
+
+
+def stay(body: Json) -> Json:
+    """A hospital's Encounter as an agency reads it: where the person lies and when they leave. Why they are there is a diagnosis;
+    numbers, staff and narrative are the hospital's own."""
+    said: Json = {name: body[name] for name in STAY_PARTS if name in body}
+    places = [
+        {name: one[name] for name in ("resourceType", "id", "name", "physicalType", "address") if name in one}
+        for one in body.get("contained") or ()
+        if isinstance(one, dict) and one.get("resourceType") in ("Location", "Organization")
+    ]
+    if places:
+        said["contained"] = places
+    ours = [e for e in body.get("extension") or () if str(e.get("url", "")).startswith("urn:yuanshe:")]
+    return said | {"extension": ours} if ours else said
+
+
 def mask(number: str) -> str:
     """`520502********0020`: the first six and the last four characters of a citizen number."""
     return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"

@@ -343,7 +343,8 @@ def record(record: Record, reader: Reader = "hospital") -> Json:
     if record.type == "Communication" and reader == "agency" and record.author != record.agency:
         return _message(record, body)
     if reader == "agency" and record.category == "supporting":
-        body = persons.without_numbers(persons.diagnosis(body) if record.type == "Condition" else body)
+        shown = {"Condition": persons.diagnosis, "Encounter": persons.stay}.get(record.type)
+        body = persons.without_numbers(shown(body) if shown else body)
     return body | {
         "resourceType": record.type,
         "id": str(record.id),

@@ -126,7 +126,9 @@ async def test_after_disclosure_an_agency_reads_what_it_needs_and_its_hospital_w
     person = (await read(world, world.a, "Patient", world.patient.id)).body
     assert person["name"] == [{"text": "王秀兰"}] and CITIZEN not in msgspec.json.encode(person).decode()
     assert await versions(world, world.a, "Patient", world.patient.id) == ["1"]
-    assert (await read(world, world.a, "Condition", condition)).body["code"] == {"text": "骨折"}
+    assert (await read(world, world.a, "Condition", condition)).body["code"] == {"text": "诊断"}, (
+        "of which kind, not which"
+    )
     await hidden(world, world.a, "Condition", sealed)
     await hidden(world, world.a, "Task", parent.id)
     await hidden(world, world.b, "ServiceRequest", referral.id)
