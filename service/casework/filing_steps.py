@@ -31,11 +31,12 @@ async def case_for(moving: Turn, own: Task) -> Case | None:
     return await store.case_of(moving.session, own.id) if own.kind == "share" else None
 
 
-def supplied(own: Task, case: Case | None, type: str, written: Written) -> Id | None:
-    """The person of a document that comes after the share has ended: the agency's own paper about its own work, which opens
-    nothing; None where this is not so."""
+def supplied(own: Task, case: Case | None, type: str, written: Written, *, known: bool) -> Id | None:
+    """The person of what comes after the share has ended: a document, or what became of a goal that is known. It is the
+    agency's own paper about its own work, which opens nothing; None where this is not so."""
     late = not own.open and own.status != "entered-in-error" and case is not None and case.phase != "archive"
-    return case.patient if late and case and type in FILED and document_of(type, written) is not None else None
+    fits = (type in FILED and document_of(type, written) is not None) or (type == "Goal" and known)
+    return case.patient if late and case and fits else None
 
 
 def document_of(type: str, written: Written) -> str | None:

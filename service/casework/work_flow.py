@@ -124,7 +124,7 @@ async def record_work(
 
     `task` is the agency's share or follow-up; None: the one for which it knows `record.patient` now. `written` is what the
     resource says to the case: a document, a goal, a plan. Invalid `not-disclosed` while identity is not disclosed to the
-    agency; a document that the file still lacks is taken after the share has ended, too, until the case is archived.
+    agency; a document that the file still lacks, and what became of a goal, are taken after the share has ended, too, until the case is archived.
     """
     steps.only(actor, "agency")
     about = task or (
@@ -138,8 +138,8 @@ async def record_work(
         if own is None or own.agency != actor.organization:
             raise NotFound(steps.CANNOT_TELL)
         case = await filing.case_for(moving, own)
-        patient = filing.supplied(own, case, record.type, written) or _disclosed(own)
         old = await records.current(session, record.type, record.id)
+        patient = filing.supplied(own, case, record.type, written, known=old is not None) or _disclosed(own)
         if old is not None and old.author != actor.organization:
             raise NotFound("There is no such resource of this agency.")
         if old is not None and old.referral != own.referral:

@@ -273,6 +273,17 @@ async def test_a_missing_document_is_supplied_after_the_end_and_nothing_else_is(
         refused(await agency.post("QuestionnaireResponse", form("intake-form", share)), 422)
 
 
+async def test_what_became_of_a_goal_is_said_until_the_case_is_archived(world: World) -> None:
+    agency = world.party("agency-a")
+    share = await started(world, await world.refer("N05"))
+    aim = done(await agency.post("Goal", goal(share)))
+    share = done(await agency.put(share, status="completed", output=[output()], statusReason=closed()))
+    assert ("goal-without-outcome", f"Goal/{aim['id']}") in (await file(agency, share)).orphans
+    achieved = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/goal-achievement", "code": "achieved"}]}
+    done(await agency.put(aim, achievementStatus=achieved))
+    assert (await file(agency, share)).orphans == []
+
+
 async def test_a_supervision_note_is_a_supervisors_and_nobody_edits_it(world: World) -> None:
     agency = world.party("agency-a")
     share = await started(world, await world.refer("N05"))
