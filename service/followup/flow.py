@@ -113,7 +113,8 @@ async def _follow_readmission(
                 started = moving.loop
                 person_steps.tell_parties(moving, "undo-readmit", stay=str(stay.id), former=str(was))
                 if schedule.discharged(left) and (settling.is_open(started) or started.parent.status == "completed"):
-                    moving.loop = schedule.placed(started, left, None, now, moving.practice)
+                    rules = await contact_flow.rules_on(session, started.referral)
+                    moving.loop = schedule.placed(started, left, None, now, moving.practice, rules)
                     person_steps.tell_follow_ups(moving, started)
     if former is None or former.id == was:
         return

@@ -74,6 +74,7 @@ async def merge(
                 if patient == absorbed or loop.parent.open:
                     person_steps.tell_parties(moving, "merge", merge=str(made.id))
                     await person_steps.follow(moving, person)
+                    await person_steps.propose(moving)
             (moved if patient == absorbed else own).append(moving.loop)
         await _review(session, actor, moved, own, now)
     session.patients.update((survivor, absorbed))

@@ -9,7 +9,7 @@ from service.followup import schedule
 from service.followup.person import DEAD, Person
 from service.patients import store as patients
 from service.patients.model import Stay
-from service.referrals import clocks, duties, settling, steps, transitions
+from service.referrals import clocks, contact_flow, duties, ladder, settling, steps, transitions
 from service.referrals import store as referrals
 from service.referrals.model import Loop, Task
 from service.referrals.steps import ROUTER, Turn
@@ -30,6 +30,13 @@ async def facts(session: Session, patient: Id) -> Person:
     guarded = (rules is not None and rules.rules.guarded) or await referrals.guarded(session, patient, found.hospital)
     theirs = await referrals.open_of_patient(session, patient, found.hospital)
     return Person(found, died, guarded, theirs[0] if theirs else None)
+
+
+async def propose(moving: Turn) -> None:
+    """What is proposed next follows the rules of safe contact as they have become, where they came with another record."""
+    rules = await contact_flow.rules_on(moving.session, moving.loop.referral)
+    if not moving.loop.referral.deceased:
+        moving.loop = ladder.anew(moving.loop, rules, moving.now, moving.practice)
 
 
 async def follow(moving: Turn, person: Person) -> None:
@@ -53,7 +60,8 @@ async def follow(moving: Turn, person: Person) -> None:
         moving.loop = people.thawed(before, now, practice)
         stay = await patients.get_stay(moving.session, before.referral.stay) if before.referral.stay else None
         if stay is not None and schedule.discharged(stay):
-            moving.loop = schedule.placed(moving.loop, stay, None, now, practice)
+            rules = await contact_flow.rules_on(moving.session, moving.loop.referral)
+            moving.loop = schedule.placed(moving.loop, stay, None, now, practice, rules)
         duties.settle(moving, "bereavement", person.patient.id, called_off=ALIVE)
         tell_parties(moving, "undo-died", ALIVE)
         tell_follow_ups(moving, before)

@@ -20,6 +20,7 @@ from tests.http.loop import (
     started,
     tried,
 )
+from tests.http.test_merge import absorbed
 from tests.http.world import NEED, Answered, Party, Referred, World
 
 PROPOSED, RULE, DECIDED_BY = "urn:yuanshe:proposed-contact", "urn:yuanshe:contact-rule", "urn:yuanshe:decided-by"
@@ -194,6 +195,15 @@ async def test_what_is_proposed_follows_the_rules_as_they_change(world: World) -
         )
     )
     assert all(proposed(task) is None for task in await follow_ups(agency, referred))
+
+
+async def test_what_is_proposed_follows_the_stricter_rules_of_a_merged_record(world: World) -> None:
+    agency = world.party("agency-a")
+    stays, made = await planned(world)
+    assert proposed(made[0])[0] == "phone"
+    goes = await world.refer("N01", patient={"extension": [ways("letter")]})
+    done(await absorbed(world, goes, stays))
+    assert {proposed(task)[0] for task in await follow_ups(agency, stays)} == {"letter"}
 
 
 # ---- lost ----------------------------------------------------------------------------------------------------------------
