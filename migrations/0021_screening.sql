@@ -60,6 +60,7 @@ COMMENT ON COLUMN suggestion.organization_id IS 'Whose it is to decide: the orga
 COMMENT ON COLUMN suggestion.why IS 'What it follows from, in codes: instrument and item, or a rule of the table of duties';
 COMMENT ON COLUMN suggestion.status IS 'withdrawn: the answers were corrected and suggest it no longer';
 CREATE UNIQUE INDEX suggestion_open ON suggestion (referral_id, organization_id, kind, code) WHERE status = 'open';
+CREATE INDEX suggestion_referral ON suggestion (referral_id, made_at, id);
 CREATE INDEX suggestion_response ON suggestion (response_id) WHERE response_id IS NOT NULL;
 ALTER TABLE suggestion ENABLE ROW LEVEL SECURITY;
 ALTER TABLE suggestion FORCE ROW LEVEL SECURITY;
@@ -94,7 +95,6 @@ COMMENT ON COLUMN mandatory_report.known_at IS 'When the organisation knew or su
 COMMENT ON COLUMN mandatory_report.receiver IS 'Police station or officer that took it';
 COMMENT ON COLUMN mandatory_report.receipt IS 'Their number for it, where one was given';
 COMMENT ON COLUMN mandatory_report.preserved IS 'Codes of urn:yuanshe:preserved: what evidence was kept';
-CREATE INDEX mandatory_report_referral ON mandatory_report (referral_id);
 CREATE INDEX mandatory_report_times ON mandatory_report (reported_at) WHERE NOT void;
 ALTER TABLE mandatory_report ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mandatory_report FORCE ROW LEVEL SECURITY;

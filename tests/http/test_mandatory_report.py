@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters import worker
 from service.access.model import Actor
-from service.values import Id, new_id
+from service.values import Id, local_day, new_id
 from tests.http.exporting import exported
 from tests.http.loop import crisis, discharge, done, follow_ups, message, nothing_changes, refused, started
 from tests.http.test_screening import ask, keys, located, told
@@ -126,7 +126,11 @@ async def test_corrections_are_new_versions_and_who_records_first_is_kept(world:
 
 async def figures(world: World, party: str) -> Any:
     token = world.said["clients"][party]["access_token"]
-    return await world.http.get(f"{BASE}/quality/mandatory-reports", headers={"authorization": f"Bearer {token}"})
+    now = datetime.now(UTC)
+    days = f"from={local_day(now - timedelta(days=1))}&to={local_day(now)}"
+    return await world.http.get(
+        f"{BASE}/quality/mandatory-reports?{days}", headers={"authorization": f"Bearer {token}"}
+    )
 
 
 async def test_how_soon_it_was_reported_is_counted_for_who_may_read_it_and_the_platform(world: World) -> None:
