@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from service.casework import agenda, file_store, linkage, phases, store
+from service.casework import agenda, file_store, handing_over_store, linkage, phases, store
 from service.casework.model import Answered, Case, CaseFile, Ending, Filed, Phase, Step
 from service.db import Session, as_platform
 from service.errors import Invalid, Stale
@@ -40,6 +40,9 @@ async def changed(moving: Turn, phase: Phase | None = None) -> Case:
     )
     if case == old:
         return old
+    if case.worker and case.worker != old.worker:
+        # Who becomes its owner is not its second worker any more.
+        await handing_over_store.end_own_co_work(moving.session, case.worker, [case.task], moving.now)
     case = await _saved(moving, msgspec.structs.replace(case, version=old.version + 1))
     if case.phase != old.phase:
         await _enter(moving, case)

@@ -60,7 +60,6 @@ async def transfer(
                     moving.loop.with_follow_up(moved) if other.kind == "follow-up" else moving.loop.with_duty(moved)
                 )
                 moving.tell("assign", moved, sealed=other.kind == "duty")
-        await store.end_own_co_work(session, worker, [task], now)
         await transfer_store.keep(
             session,
             Transfer(new_id(), task, share.referral, actor.organization, reason, actor.id, now, before, worker, None, note),

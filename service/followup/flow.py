@@ -255,14 +255,16 @@ async def attempt(
 
 async def _to_supervisor(moving: steps.Turn, made: Attempt) -> None:
     """A supervisor of whoever tried looks at an attempt that was not safe: sealed, for what the rule is for is nobody's news."""
-    supervisors = await directory.supervisors(moving.session, made.owner, local_day(moving.now))
+    day = local_day(moving.now)
+    able = await directory.supervisors(moving.session, made.owner, day)
+    supervisor = await directory.named_worker(moving.session, made.owner, able[0], day) if able else None
     by = clocks.begin(moving.practice.review_contact, moving.now, moving.practice).due
     duties.owe(
         moving,
         "review-contact",
         made.owner,
         by,
-        worker=supervisors[0] if supervisors else None,
+        worker=supervisor,
         about=made.id,
         sealed=True,
     )
