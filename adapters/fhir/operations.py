@@ -113,13 +113,17 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
         given.append({"name": "event", "part": part})
     step = told.next
     if step is not None:
-        who = f"PractitionerRole/{step.worker}" if step.worker else f"Organization/{step.organization}"
+        worker = step.worker or (told.on_duty.worker if told.on_duty else None)
+        who = f"PractitionerRole/{worker}" if worker else f"Organization/{step.organization}"
         part = [
             {"name": "who", "valueReference": {"reference": who, "display": step.who}},
             {"name": "what", "valueCode": step.what},
             {"name": "by", "valueInstant": instant(step.by)},
             {"name": "task", "valueReference": {"reference": f"Task/{step.task}"}},
         ]
+        if told.on_duty:
+            reached = {"telecom": [{"system": "phone", "value": told.on_duty.phone}]} if told.on_duty.phone else {}
+            part.append({"name": "on-duty", "valueContactDetail": {"name": told.on_duty.name} | reached})
         if not step.confirmed:
             part.append({"name": "unconfirmed", "valueBoolean": True})
         given.append({"name": "next", "part": part})

@@ -397,6 +397,7 @@ PARAMETERS: dict[str, list[Json]] = {
              _out("what", "code", "1", "Which step.", least=1),
              _out("by", "instant", "1", "Until when.", least=1),
              _out("task", "Reference", "1", "On which Task.", least=1),
+             _out("on-duty", "ContactDetail", "1", "In a crisis who is on duty for it now, where a roster names one."),
              _out("unconfirmed", "boolean", "1", "True where `by` was counted in a year whose working days are not published yet.")),
     ],
     "$merge": [

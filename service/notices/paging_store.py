@@ -117,14 +117,15 @@ async def settle(
     await session.execute(SETTLE, page, state, next_at, status, error, now)
 
 
-# Of a crisis that is acknowledged nobody is called any more; one in flight is not taken back.
+# Of a crisis that is acknowledged nobody is called any more; one in flight is not taken back. Who has put a report on record
+# has acknowledged it, too (crisis.py).
 CALL_OFF = """
 UPDATE page SET state = 'called-off', next_at = NULL WHERE state = 'waiting' AND next_at <= $1 AND NOT EXISTS (
     SELECT FROM referral r WHERE r.id = page.referral_id AND r.crisis = 'raised' AND r.crisis_at = page.raised_at)
 """
 CONFIRM = """
 UPDATE page SET acknowledged_at = done.at, acknowledged_by = 'crisis-step'
-FROM (SELECT p.id, min(e.at) AS at FROM page p JOIN event e ON e.referral_id = p.referral_id AND e.kind = 'acknowledged'
+FROM (SELECT p.id, min(e.at) AS at FROM page p JOIN event e ON e.referral_id = p.referral_id AND e.kind IN ('acknowledged', 'reported')
           AND e.at >= p.raised_at WHERE p.state = 'sent' AND p.acknowledged_at IS NULL GROUP BY p.id) AS done
 WHERE page.id = done.id
 """

@@ -7,8 +7,10 @@ import msgspec
 
 from service import codes
 from service.access.model import Actor
-from service.db import Session
+from service.db import Session, as_platform
+from service.directory import duty_store
 from service.directory import steps as directory
+from service.directory.duty import Person
 from service.errors import Conflict, Forbidden, Invalid, Issue, NotFound
 from service.patients import store as patients
 from service.patients.model import Patient
@@ -330,10 +332,12 @@ async def dry_run(session: Session, actor: Actor, new: NewReferral, patient: Any
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """A referral's history and its next step, as the reader may see them."""
+    """A referral's history and its next step, as the reader may see them; in a crisis with who is on duty for it now, where a
+    roster names one: their name and telephone are for people to call."""
 
     events: tuple[dict[str, Any], ...]
     next: NextStep | None
+    on_duty: Person | None = None
 
 
 async def timeline(session: Session, actor: Actor, referral: Id) -> Timeline:
@@ -342,7 +346,13 @@ async def timeline(session: Session, actor: Actor, referral: Id) -> Timeline:
     if found is None:
         raise NotFound("There is no such referral, or it is not yours to see.")
     session.patients.add(found.patient)
-    return Timeline(await events_for(session, actor, referral), await store.step(session, referral))
+    step = await store.step(session, referral)
+    on_duty = None
+    if step is not None and found.crisis is not None:
+        async with as_platform(session, "look at who is on duty"):
+            shift = (await duty_store.on_duty(session, [step.organization], session.began)).get(step.organization)
+        on_duty = shift.first if shift else None
+    return Timeline(await events_for(session, actor, referral), step, on_duty)
 
 
 async def events_for(session: Session, actor: Actor, referral: Id) -> tuple[dict[str, Any], ...]:

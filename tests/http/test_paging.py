@@ -243,3 +243,23 @@ async def test_how_calls_fared_is_listed_without_what_would_acknowledge_them(wor
     assert len(shown) == len(found) == 2
     for page in found:
         assert page["token"] not in str(shown) + said and page["endpoint"] not in str(shown) + said
+
+
+async def test_in_a_crisis_the_one_next_step_names_who_is_on_duty_and_their_telephone(world, tmp_path) -> None:
+    now = datetime.now(UTC)
+    row = f"hospital-a,{(now - timedelta(hours=1)).isoformat()},{(now + timedelta(days=1)).isoformat()},王护士,wang@his.example,0857-8220000"
+    (tmp_path / "rosters.csv").write_text(
+        f"organization,from,to,first,first_email,first_phone\n{row}\n", encoding="utf-8"
+    )
+    await command(world.clone, "import", str(tmp_path / "rosters.csv"))
+    referred = await world.refer("N05")
+    share = await world.accepted(referred)
+    assert "on-duty" not in (await world.timeline(referred))[1]
+    done(
+        await world.party("agency-a").post("Communication", crisis("raised", f"Task/{share['id']}", "电话中说不想活了"))
+    )
+    for reader in ("his-a", "platform"):
+        _, step = await world.timeline(referred, reader)
+        assert step is not None
+        assert step["on-duty"] == {"name": "王护士", "telecom": [{"system": "phone", "value": "0857-8220000"}]}
+        assert "wang@his.example" not in str(await world.party(reader).read(f"{referred.request}/$timeline"))
