@@ -78,7 +78,7 @@ async def test_the_way_of_leaving_is_read_in_both_codings(
         bed, status="finished", period=bed["period"] | {"end": "2026-11-20T10:00:00+08:00"}, hospitalization=left
     )
     assert done.status == 200, done
-    assert len(await hospital.search(f"Task?based-on={referred.request}&status=accepted")) == follow_ups
+    assert len(await hospital.search(f"Task?based-on={referred.request}&status=accepted&code=follow-up")) == follow_ups
 
 
 async def test_a_way_of_leaving_that_nobody_knows_is_refused_rather_than_lost(world: World) -> None:
