@@ -148,3 +148,22 @@ def stay(body: Json) -> Json:
 def mask(number: str) -> str:
     """`520502********0020`: the first six and the last four characters of a citizen number."""
     return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"
+
+
+SAFE_CONTACT = "urn:yuanshe:safe-contact"
+
+
+def without_why(body: Json) -> Json:
+    """As received, but for why a person is to be contacted so: that is sealed, and read by the organisation that gave it alone."""
+    changed = body
+    if any(each.get("url") == SAFE_CONTACT for each in body.get("extension", ())):
+        changed = changed | {"extension": [_without_why(each) for each in body["extension"]]}
+    if any(each.get("extension") for each in body.get("contained", ())):
+        changed = changed | {"contained": [without_why(each) for each in body["contained"]]}
+    return changed
+
+
+def _without_why(extension: Json) -> Json:
+    if extension.get("url") != SAFE_CONTACT:
+        return extension
+    return extension | {"extension": [part for part in extension.get("extension", ()) if part.get("url") != "why"]}

@@ -210,6 +210,8 @@ def placer_request(referral: Referral, received: Json | None, reader: Reader) ->
             "priority": received.get("priority", referral.urgency), "subject": person,
             "requester": ref("Organization", referral.hospital),
         }  # fmt: skip
+    if reader == "platform":
+        received = persons.without_why(received)
     person = (received.get("subject") or {}) | person
     whole = received | base | {"status": referral.status, "subject": person}
     if "extension" in status:
@@ -330,6 +332,8 @@ def patient(patient: Patient, received: Json | None, reader: Reader) -> Json:
         return {"resourceType": "Patient", "id": str(patient.id), "meta": said} | merged
     if reader == "agency" or received is None:
         return persons.disclosed(patient, said, masked=reader == "agency") | merged
+    if reader == "platform":
+        received = persons.without_why(received)
     return received | {"resourceType": "Patient", "id": str(patient.id), "meta": said} | merged
 
 
@@ -345,6 +349,8 @@ def record(record: Record, reader: Reader = "hospital") -> Json:
     if reader == "agency" and record.category == "supporting":
         shown = {"Condition": persons.diagnosis, "Encounter": persons.stay}.get(record.type)
         body = persons.without_numbers(shown(body) if shown else body)
+    if reader == "platform" and record.type in ("Patient", "ServiceRequest"):
+        body = persons.without_why(body)
     return body | {
         "resourceType": record.type,
         "id": str(record.id),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapters.fhir import references, validation, wire
+from adapters.fhir import persons, references, validation, wire
 from adapters.fhir.render import Json, instant, ref
 from service.access.model import Actor
 from service.db import Session
@@ -20,7 +20,7 @@ from service.safety.contact import ContactRules, Decision, Hours
 from service.safety.contact_store import Stated
 from service.values import Id, read_json, write_json
 
-URL = "urn:yuanshe:safe-contact"
+URL = persons.SAFE_CONTACT
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Codes of FHIR's days-of-week."""
 PARTS = frozenset(("prohibited", "supervised", "channel", "time", "number", "message", "asked-by", "decision", "why"))

@@ -140,3 +140,30 @@ async def test_what_cannot_be_read_is_refused_with_its_place_and_nothing_is_stor
         refused = await hospital.post(f"{referred.patient}/$safe-contact", {"resourceType": "Parameters", "parameter": [parameter]})  # fmt: skip
         assert (refused.status, refused["issue"][0]["expression"]) == (422, [at]), refused
     assert (await hospital.read(f"{referred.patient}/$safe-contact")).get("parameter") is None
+
+
+async def test_why_is_read_by_nobody_but_the_organisation_that_gave_it_by_any_way(world: World) -> None:
+    referred = await world.refer("N05", request={"extension": [SAFELY]}, patient={"extension": [SAFELY]})
+    await world.accepted(referred)
+    agency, hospital, platform = world.party("agency-a"), world.party("his-a"), world.party("platform")
+    assert told(await hospital.read(f"{referred.patient}/$safe-contact"))["channel"] == "phone", "said on the request"
+    assert "家中" in str(await hospital.read(referred.request))
+    for reader in (agency, platform):
+        for path in (
+            referred.patient, referred.request, f"{referred.patient}/$safe-contact", f"{referred.patient}/_history",
+            f"{referred.patient}/$everything", f"{referred.request}/_history", f"{referred.request}/$timeline",
+            f"Patient?_id={referred.patient.split('/')[1]}&_revinclude=ServiceRequest:patient",
+        ):  # fmt: skip
+            assert "家中" not in str(await reader.read(path)), path
+    own = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "channel", "valueCode": "visit"}, {"name": "why", "valueString": "伴侣在场"}],
+    }
+    done(await agency.post(f"{referred.patient}/$safe-contact", own))
+    assert told(await agency.read(f"{referred.patient}/$safe-contact"))["why"] == "伴侣在场"
+    for reader in (hospital, platform):
+        stands = await reader.read(f"{referred.patient}/$safe-contact")
+        assert told(stands)["channel"] == "visit" and "伴侣" not in str(stands)
+        assert "伴侣" not in str(await reader.read(referred.patient)) + str(
+            await reader.read(f"{referred.request}/$timeline")
+        )

@@ -160,3 +160,30 @@ def test_files_lie_at_home_unless_a_folder_is_named() -> None:
     assert settings.read({"YUANSHE_HOME": "/srv/yuanshe", "YUANSHE_ATTACHMENTS": "/mnt/files"}).attachments == Path(
         "/mnt/files"
     )
+
+
+def test_who_is_told_when_no_worker_runs_and_what_signs_it_are_read() -> None:
+    secret = "whsec_" + "A" * 43 + "="
+    to = "mailto:duty@example.org, https://pager.example.org/yuanshe"
+    read = settings.read(RELAY | {"ALARM_TO": to, "ALARM_AFTER": "30", "WEBHOOK_SECRET": secret})
+    assert read.alarm_to == ("mailto:duty@example.org", "https://pager.example.org/yuanshe")
+    assert (read.alarm_after, read.webhook_secret) == (30, secret)
+    assert (settings.read({}).alarm_to, settings.read({}).alarm_after, settings.read({}).webhook_secret) == ((), 60, "")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ALARM_TO": "duty@example.org"},
+        {"ALARM_TO": "mailto:duty@example.org"},
+        {"ALARM_TO": "ftp://pager.example.org"},
+        {"ALARM_AFTER": "0"},
+        {"ALARM_AFTER": "a minute"},
+        {"WEBHOOK_SECRET": "hidden-word"},
+        {"WEBHOOK_SECRET": "whsec_c2hvcnQ="},
+    ],
+)
+def test_an_alarm_that_nobody_would_hear_and_a_secret_that_is_none_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(SetupError, match=next(iter(given))) as refused:
+        settings.read(given)
+    assert "hidden-word" not in str(refused.value)
