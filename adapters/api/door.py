@@ -45,6 +45,8 @@ async def opened(request: Request[Any, Any, State], call: Call, type: str) -> As
     actor = await access.authenticate(database, token.strip(), utc_now())
     call.request_id = request.scope.get("yuanshe.request_id")  # pyright: ignore[reportAttributeAccessIssue]
     async with access.open(database, actor, call) as session:
+        if actor.side == "volunteer":
+            raise Forbidden("A volunteer reads the visits that are matched to them.", key="wrong-actor")
         if not may(actor, type, "r"):
             raise Forbidden(f"The token's scopes do not allow reading {type}.", key="insufficient-scope")
         yield session, actor

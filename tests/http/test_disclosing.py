@@ -12,7 +12,7 @@ from tests.http.loop import later
 from tests.http.test_break_glass import broken, share_of
 from tests.http.test_consent import ACT_REASON, basis, form, waiting
 from tests.http.test_consent_limits import SUSPECT, denied
-from tests.http.world import CITIZEN, Answered, Party, Referred, World, citizen_number, phq9, reason
+from tests.http.world import BASE, CITIZEN, Answered, Party, Referred, World, citizen_number, phq9, reason
 
 NUMBER = citizen_number(77)
 KNOWN = {"identifier": [{"system": CITIZEN, "value": NUMBER}, {"system": "urn:his-a:patient", "value": "ZY-77"}]}
@@ -354,6 +354,9 @@ async def test_a_volunteer_reads_a_given_name_an_address_and_the_task_and_nothin
         assert "陈素芬" not in repr(answer)
     for path, body in (("Communication", message_to(share)), ("Subscription", {})):
         assert (await party.post(path, body)).status in (403, 404), path
+    for path in ("quality/readmissions", "quality/orphans", "quality/time", "events"):
+        plain = await world.http.get(f"{BASE}/{path}", headers={"authorization": f"Bearer {party._token}"})
+        assert plain.status_code == 403, (path, plain.text)
     batch = {
         "resourceType": "Bundle",
         "type": "batch",
