@@ -85,7 +85,7 @@ def _nobody() -> Invalid:
 async def _unsafe(session: Session, referral: Referral, now: datetime) -> str | None:
     """The rule that forbids a card. It is a letter that leaves word with whoever finds it, and lies there at every hour: so
     where only some hours are safe, it is not."""
-    if referral.deceased:
+    if referral.deceased or referral.after_death:
         return "deceased"
     rules = await contact_flow.rules_on(session, referral)
     found = contact.forbids(rules, "letter", now, leaves_message=True)

@@ -140,6 +140,9 @@ async def catch_up(session: Session, actor: Actor, referral: Id, now: datetime) 
     if stay is not None and schedule.discharged(stay):
         person = await person_steps.facts(session, stay.patient)
         async with steps.on_referral(session, actor, referral, now) as moving:
+            if person.died and not moving.loop.referral.after_death:
+                late = msgspec.structs.replace(moving.loop.referral, after_death=True)
+                moving.loop = msgspec.structs.replace(moving.loop, referral=late)
             await _follow(moving, None, stay, await _lace(session, stay), over=False)
             await person_steps.follow(moving, person)
 

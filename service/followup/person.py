@@ -79,7 +79,9 @@ def frozen(loop: Loop, now: datetime, practice: Practice) -> Loop:
 def thawed(loop: Loop, now: datetime, practice: Practice) -> Loop:
     """The death was recorded in error: what waited for being closed goes on with its next item, or the first contact, each
     from now. The follow-ups come back as new ones where their stay has ended otherwise."""
-    loop = msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, deceased=False))
+    loop = msgspec.structs.replace(
+        loop, referral=msgspec.structs.replace(loop.referral, deceased=False, after_death=False)
+    )
     for share in loop.shares:
         if share.open and share.item == transitions.CLOSE:
             left = {name: clock for name, clock in share.clocks.items() if name != "item"}

@@ -44,7 +44,8 @@ async def follow(moving: Turn, person: Person) -> None:
     now, practice = moving.now, moving.practice
     await correct(moving, person)
     before = moving.loop
-    if person.died and not before.referral.deceased and settling.is_open(before):
+    known = before.referral.deceased or before.referral.after_death
+    if person.died and not known and settling.is_open(before):
         moving.loop = people.frozen(before, now, practice)
         tell_parties(moving, "died")
         tell_follow_ups(moving, before)
@@ -56,7 +57,7 @@ async def follow(moving: Turn, person: Person) -> None:
             # The offer of bereavement support to the family: somebody decides whom to ask, and how.
             by = clocks.begin(practice.bereavement, now, practice).due
             duties.owe(moving, "bereavement", before.referral.hospital, by, about=person.patient.id)
-    elif before.referral.deceased and not person.died:
+    elif known and not person.died:
         moving.loop = people.thawed(before, now, practice)
         stay = await patients.get_stay(moving.session, before.referral.stay) if before.referral.stay else None
         if stay is not None and schedule.discharged(stay):

@@ -91,7 +91,11 @@ def placed(
     person declined, was lost or has died; nor one that names no stay and was placed after the last window had closed.
     """
     assert stay.ended_at is not None
-    if loop.referral.deceased or not (loop.parent.open or loop.parent.status == "completed"):
+    if (
+        loop.referral.deceased
+        or loop.referral.after_death
+        or not (loop.parent.open or loop.parent.status == "completed")
+    ):
         return loop
     if any(task.follow_up and task.follow_up.outcome in FINAL for task in loop.follow_ups):
         return loop

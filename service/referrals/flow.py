@@ -85,7 +85,8 @@ async def submit(
         patient=patient.id, parent=new.task, status="active", needs=new.needs, urgency=new.urgency, effective_urgency=urgency,
         age_band=codes.age_band(patient.birth_date, local_day(now)), gender=patient.gender, received=1, authored_at=new.authored_at,
         updated_at=now, stay=new.stay, region=region, language=new.language or patient.language, preferred=new.preferred,
-        contact_prohibited=new.contact_prohibited, replaces=new.replaces, deceased=patient.deceased,
+        contact_prohibited=new.contact_prohibited, replaces=new.replaces,
+        after_death=patient.deceased or (not new.newcomer and await patients.died(session, patient.id)),
         populations=new.populations,
     )  # fmt: skip
     unknown: tuple[Issue, ...] = ()

@@ -233,7 +233,10 @@ class Referral(msgspec.Struct, frozen=True, omit_defaults=True):
     populations: tuple[str, ...] = ()
     """Groups in special hardship that the hospital named (domain row 37): to find and count by, never a reason to refuse."""
     deceased: bool = False
-    """The person has died: nobody is contacted any more, nothing is proposed."""
+    """The person has died: nobody is contacted any more, nothing is proposed, and each share waits for being closed."""
+    after_death: bool = False
+    """It was placed when the person had died already: for those who are left, so it goes on like any other; nothing is
+    proposed to the person."""
     continues: Id | None = None
     """The referral that this one goes on from: a case opened again, or a need passed on to others."""
     passed_on_by: Id | None = None

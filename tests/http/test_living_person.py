@@ -113,6 +113,23 @@ async def test_where_contact_is_prohibited_no_family_is_offered_anything_by_itse
         assert await duties(world, "bereavement") == []
 
 
+async def test_what_is_placed_after_a_death_is_for_those_who_are_left(world: World) -> None:
+    """Given a person who died, by the record or by the stay. When the hospital refers afterwards, then an agency works on it
+    like on any other, and nothing is proposed to the person."""
+    for n, way in enumerate(("record", "stay")):
+        first = await world.refer("N05", mrn=f"ZY-AFTER-{way}")
+        if way == "record":
+            done(await said(world, first, deceasedBoolean=True))
+        else:
+            done(await discharge(world, first, "5"))
+        dead = {"deceasedBoolean": True} if way == "record" else {}
+        later = await world.refer("N01", mrn=f"ZY-AFTER-{way}", patient=dead, number=f"after-{n}")
+        await started(world, later)
+        actions, step = await world.timeline(later)
+        assert "died" not in actions and step is not None and step["what"] == "assessment"
+        assert await follow_ups(world.party("agency-a"), later) == []
+
+
 async def test_a_death_that_the_stay_says_ends_outreach_on_every_referral_and_is_undone_with_it(world: World) -> None:
     agency = world.party("agency-a")
     one = await world.refer("N05", mrn="ZY-STAY-DEAD")
