@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Send a file to a running service; each refusal is explained beside an example."),
     "delivery": ("delivery", "List notices that were not delivered, and send them again."),
     "roster": ("roster", "Say where the crisis rosters are short of people, and how pages fared."),
+    "hand-over": ("hand_over", "Give a person's work to a colleague, and back."),
     "audit": ("audit", "Verify the chain of the audit log."),
 }
 

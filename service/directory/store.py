@@ -174,6 +174,14 @@ async def named_worker(session: Session, agency: Id, worker: Id | None, day: dat
     return await session.fetchval(NAMED_WORKER, agency, day, worker)
 
 
+WORKER_BY_KEY = "SELECT id FROM worker WHERE key = $1"
+
+
+async def worker_by_key(session: Session, key: str) -> Id | None:
+    """The worker of this key (the name in the files)."""
+    return await session.fetchval(WORKER_BY_KEY, key)
+
+
 PRESENT_WORKER = "SELECT id FROM worker WHERE id = $1 AND agency_id = $2 AND active AND away_since IS NULL FOR SHARE"
 
 

@@ -1,6 +1,9 @@
 """Leave and sickness: all that names a person goes to a colleague in one act, and comes back (docs/handing-over.md)."""
 
 import asyncio
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -299,3 +302,25 @@ async def test_a_thousand_open_cases_are_handed_over_in_one_request(world: World
     assert await naming(world, staff["worker-a2"]) == {"tasks": 1000, "steps": 1000, "cases": 1000, "co-work": 0}
     ended = done(await do(world.party(AGENCY), f"{staff['worker-a']}/$come-back"))
     assert parts(ended, "handOver")[0]["givenBack"] == 1000
+
+
+async def test_an_operator_hands_over_by_command_and_back(world: World, tmp_path: Path) -> None:
+    staff = await workers(world)
+    share = await share_of(world, staff["worker-a"])
+
+    async def yuanshe(*words: str) -> tuple[int, str]:
+        environ = {**os.environ, "DATABASE_URL": world.clone.app_dsn, "YUANSHE_HOME": str(tmp_path)}
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "adapters.main", "hand-over", *words, env=environ,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await program.communicate()
+        return program.returncode or 0, said.decode()
+
+    assert await yuanshe("worker-a", "worker-a2", "--dry-run") == (0, "would move: 1 Tasks.\n")
+    assert (await yuanshe("worker-a", "worker-b"))[0] == 2
+    assert await yuanshe("worker-a", "worker-a2", "--reason", "sickness") == (0, "in-force: 1 Tasks.\n")
+    assert (await world.party(AGENCY).read(f"Task/{share['id']}"))["owner"]["reference"] == staff["worker-a2"]
+    assert await yuanshe("worker-a", "--back") == (0, "ended: 1 went back.\n")
+    code, said = await yuanshe("nobody", "worker-a2")
+    assert code == 2 and "nobody" in said
