@@ -179,6 +179,7 @@ STORED = (
     "referral", "referral_version", "task", "task_version", "event", "record", "consent", "disclosure", "patient", "patient_identifier",
     "stay", "case_file", "case_step", "case_goal", "case_plan", "case_approval", "case_orphan", "intervention", "contact_attempt", "next_step", "place", "agency_service", "open_offer", "routing_decision",
     "submission", "screening", "suggestion", "mandatory_report",
+    "hand_over", "hand_over_item", "co_work", "case_transfer", "time_entry", "worker", "attachment",
 )  # fmt: skip
 
 
