@@ -58,9 +58,8 @@ async def _call(session: Session, actor: Actor, referral: Id, now: datetime) -> 
         await paging_store.insert(session, pages)
         if pages[0].channel == "none":
             log.error("in a crisis there was nobody to be called: the roster of the %s has a gap", rung)
-        # Whom an agency calls upon and when is for those at work on the crisis: sealed like each of its steps.
-        share = _accepted(moving.loop) if rung == "supervisor" else None
-        moving.tell("page", share, sealed=True, rung=rung, channels=[page.channel for page in pages])
+        # For the hospital and the coordinator: an agency whose supervisor is called hears of it by the call alone.
+        moving.tell("page", None, sealed=True, rung=rung, channels=[page.channel for page in pages])
     return len(pages)
 
 
