@@ -79,8 +79,12 @@ def _back(request: Asked) -> str:
 
 
 def local(path: str | None) -> str:
-    """A path of our own to go to; anything else leads home."""
-    return path if path and path.startswith("/") and not path.startswith(("//", "/\\")) else "/today"
+    """A path of our own to go to; anything else leads home. Browsers drop tabs and line ends out of an address, so that `/`, a
+    tab and `/` again would be another host's."""
+    ours = (
+        path and path.isascii() and path.isprintable() and path.startswith("/") and not path.startswith(("//", "/\\"))
+    )
+    return path if path and ours else "/today"
 
 
 def form_token(cookie: str) -> str:

@@ -103,8 +103,10 @@ WITH wanted AS (
     RETURNING d.id
 )
 INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at, withheld,
-    hidden, until)
-SELECT w.id, $1, $2, $3, w.agency_id, w.task_id, w.basis, w.basis_id, $9, w.withheld, w.hidden, w.until FROM wanted w
+    hidden, until, origin_id)
+SELECT w.id, $1, $2, $3, w.agency_id, w.task_id, w.basis, w.basis_id, $9, w.withheld, w.hidden, w.until,
+       (SELECT c.origin_id FROM consent c WHERE c.id = w.basis_id)
+FROM wanted w
 WHERE (SELECT count(*) FROM closed) >= 0 AND NOT EXISTS (
     SELECT 1 FROM disclosure d
     WHERE d.referral_id = $1 AND d.closed_at IS NULL AND d.agency_id = w.agency_id AND d.basis_id = w.basis_id

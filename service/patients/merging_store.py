@@ -209,6 +209,10 @@ UPDATE record SET origin_id = patient_id WHERE id IN (
     SELECT id FROM record WHERE patient_id = ANY($1) AND current AND category = 'supporting' AND referral_id IS NULL AND origin_id IS NULL)
 """
 
+# A ground that opens somebody only after the merge opens them on the record on which it was given.
+ORIGIN_OF_CONSENTS = "UPDATE consent SET origin_id = patient_id WHERE patient_id = ANY($1) AND origin_id IS NULL"
+ORIGIN_OF_STAYS = "UPDATE stay SET origin_id = patient_id WHERE patient_id = ANY($1) AND origin_id IS NULL"
+
 
 async def confine(session: Session, patients: Sequence[Id]) -> None:
     """No consent given on one of these records opens what was the other's: neither its referrals, nor what speaks of the
@@ -216,6 +220,8 @@ async def confine(session: Session, patients: Sequence[Id]) -> None:
     await session.execute(CONFINE, list(patients))
     await session.execute(ORIGIN_OF_DISCLOSURES, list(patients))
     await session.execute(ORIGIN_OF_RECORDS, list(patients))
+    await session.execute(ORIGIN_OF_CONSENTS, list(patients))
+    await session.execute(ORIGIN_OF_STAYS, list(patients))
 
 
 def _merge(row: Row) -> Merge:

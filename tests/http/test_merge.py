@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.http.loop import attempt, discharge, done, follow_ups, nothing_changes, procedure, refused, says, started
-from tests.http.world import Answered, Referred, World, citizen_number, submission
+from tests.http.world import Answered, Referred, World, citizen_number, reason, submission
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 OLD, NEW = "ZY-OLD-1", "ZY-NEW-1"
 
 
@@ -192,6 +193,48 @@ async def test_what_belongs_to_no_referral_stays_with_those_who_knew_that_record
     assert {f"Encounter/{each['id']}" for each in await agency.search(f"Encounter?patient={stays.patient}")} >= {
         stays.stay, goes.stay,
     }  # fmt: skip
+
+
+async def test_a_consent_that_opens_only_after_the_merge_opens_the_record_on_which_it_was_given(world: World) -> None:
+    """Given a consent for two agencies on the record that goes. When the second one accepts after the merge, then it reads
+    what that consent names, and nothing of the record that stays: it may be a child's whom nobody is to find."""
+    hospital, first, second = world.party("his-a"), world.party("agency-a"), world.party("agency-b")
+    stays = await world.refer("N13", mrn=NEW)
+    goes = await world.refer("N05", mrn=OLD)
+    mine = await world.accepted(goes, consent=False)
+    await world.consent(goes, "agency-a", "agency-b")
+    found = {
+        "resourceType": "Observation", "status": "final", "code": {"text": "体重"}, "subject": {"reference": stays.patient},
+        "effectiveDateTime": datetime.now(UTC).isoformat(), "valueString": "12 kg",
+    }  # fmt: skip
+    foreign = done(await hospital.post("Observation", found))
+    own = done(await hospital.post("Observation", found | {"subject": {"reference": goes.patient}}))
+    done(await absorbed(world, goes, stays))
+    moved = await first.read(f"Task/{mine['id']}")
+    done(await first.put(moved, status="cancelled", statusReason=reason("no-capacity")))
+    taken = done(await second.put(await world.offer(goes, "agency-b"), status="accepted"))
+    assert (await second.read(f"Task/{taken['id']}"))["for"]["reference"] == stays.patient
+    assert (await second.get(f"Observation/{own['id']}")).status == 200
+    assert (await second.get(goes.stay)).status == 200
+    assert (await second.get(f"Observation/{foreign['id']}")).status == 404
+    assert (await second.get(stays.stay)).status == 404
+
+
+async def test_a_file_of_the_other_record_is_not_opened_by_a_merge(world: World) -> None:
+    """Given a file put on each record as such. When they are merged, then each is read by those who knew that record."""
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    stays, goes = await pair(world)
+    await started(world, goes)
+    put: list[str] = []
+    for referred in (goes, stays):
+        headers = {"x_security_context": referred.patient}
+        kept = done(await hospital.ask("POST", "Binary", PNG, kind="image/png", **headers))
+        put.append(kept.headers["location"].split("/fhir/")[1].split("/_history")[0])
+    own, foreign = put
+    done(await absorbed(world, goes, stays))
+    assert (await agency.get(own)).status == 200
+    assert (await agency.get(foreign)).status == 404
+    assert (await hospital.get(foreign)).status == 200
 
 
 async def test_of_both_the_stricter_word_on_contact_holds_and_the_undo_keeps_it(world: World) -> None:

@@ -29,7 +29,15 @@ async def test_a_wrong_password_says_what_to_do_and_keeps_the_login(browser) -> 
 
 
 async def test_no_other_address_is_gone_to_after_signing_in(browser) -> None:
-    for elsewhere in ("//evil.test/x", "https://evil.test", "/\\evil.test", "javascript:alert(1)"):
+    for elsewhere in (
+        "//evil.test/x",
+        "https://evil.test",
+        "/\\evil.test",
+        "javascript:alert(1)",
+        "/\t/evil.test",
+        "/\t\\evil.test",
+        "/x\r\ny: z",
+    ):
         visitor: Browser = await browser()
         assert str((await visitor.sign_in("nurse-a", elsewhere)).url) == f"{BASE}/today", elsewhere
 
