@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from litestar import MediaType, Request, Response, get, post
@@ -48,6 +48,8 @@ GUESSES = Rate(0.05, 20)
 LONGEST_FORM = 32_768
 
 Page = Response[str]
+H = TypeVar("H")
+"""Who holds a link, of whichever kind."""
 
 
 @get("/answer/{token:str}", media_type=MediaType.HTML)
@@ -91,7 +93,12 @@ async def answer(request: Request[Any, Any, Any], state: State, token: FromPath[
 
 
 async def _held(request: Request[Any, Any, Any], state: State, token: str) -> Holder:
-    """Whose link it is. Raises NotFound, and TooMany where one address has asked for too many that are none.
+    """Whose link it is. Raises as `known_link`."""
+    return await known_link(request, state, link_flow.holder(state.database, token))
+
+
+async def known_link(request: Request[Any, Any, Any], state: State, found: Awaitable[H]) -> H:
+    """Who holds a link, as it is looked up. Raises NotFound, and TooMany where one address has asked for too many that are none.
 
     A link that is one is never held up by them: behind a proxy all the world comes from one address.
     """
@@ -99,7 +106,7 @@ async def _held(request: Request[Any, Any, Any], state: State, token: str) -> Ho
         state.link_guesses = Pace(GUESSES)
     pace: Pace = state.link_guesses
     try:
-        return await link_flow.holder(state.database, token)
+        return await found
     except NotFound:
         pace.take(request.client.host if request.client else "")
         raise

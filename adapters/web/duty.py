@@ -7,8 +7,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from adapters.pace import Pace
-from adapters.web.answer import GUESSES, HEADERS, STYLE
+from adapters.web.answer import HEADERS, STYLE, known_link
 from adapters.web.rendering import PAGES
 from service.access import flow as access
 from service.access.model import Call
@@ -57,17 +56,8 @@ async def acknowledge(request: Request[Any, Any, Any], state: State, token: From
 
 
 async def _held(request: Request[Any, Any, Any], state: State, token: str) -> Holder:
-    """Whose link it is. Raises NotFound, and TooMany where one address has asked for too many that are not."""
-    if "link_guesses" not in state:
-        state.link_guesses = Pace(GUESSES)
-    pace: Pace = state.link_guesses
-    whose = request.client.host if request.client else ""
-    pace.look(whose)
-    try:
-        return await paging.holder(state.database, token)
-    except NotFound:
-        pace.count(whose)
-        raise
+    """Whose link it is. Raises as `known_link`."""
+    return await known_link(request, state, paging.holder(state.database, token))
 
 
 def _refused(refusal: Exception) -> Page:

@@ -31,6 +31,7 @@ async def state(
     person = await _visible(session, actor, patient)
     if issues := contact.faults(rules):
         raise Invalid("The rules of safe contact do not hold.", issues=issues)
+    await contact_store.lock(session, patient)
     old = (await contact_store.current(session, [patient])).get(patient)
     before = old.rules if old else ANY
     if (
@@ -56,6 +57,7 @@ async def state(
 
 async def prohibit(session: Session, actor: Actor, patient: Id, now: datetime) -> None:
     """Nobody contacts the person any more without a supervisor's decision; what was said besides stands."""
+    await contact_store.lock(session, patient)
     old = (await contact_store.current(session, [patient])).get(patient)
     rules = old.rules if old else ANY
     if not rules.prohibited:

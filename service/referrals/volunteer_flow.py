@@ -2,40 +2,22 @@
 
 from datetime import datetime
 
-import msgspec
-from asyncpg import Record as Row
-
 from service import codes
 from service.access import store as access
 from service.access.model import Actor
-from service.consent import grounds, tiers
+from service.consent import grounds
 from service.consent import store as consents
 from service.db import Session, as_platform
 from service.errors import Conflict, Invalid, NotFound
-from service.referrals import contact_flow, steps
+from service.referrals import contact_flow, steps, volunteer_store
 from service.referrals.lifecycle import LIVE
+from service.referrals.volunteer_store import Matched, Visit
+from service.safety.contact import ANY, on_referral
+from service.safety.contact_store import Stated
 from service.values import Id, new_id
 
 PURPOSE = "volunteer"
 """The purpose (urn:yuanshe:purpose) that a consent names for it."""
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """All that a volunteer is told: whom they visit, where, when, for what, and which social worker they ask."""
-
-    id: Id
-    given_name: str | None
-    address: str | None
-    starts_at: datetime
-    service_type: str
-    worker: Id
-
-
-MATCH = """
-INSERT INTO visit (id, version, referral_id, task_id, hospital_id, agency_id, patient_id, worker_id, volunteer_id, service_type,
-                   starts_at, made_by, made_at)
-VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-"""
 
 
 async def match(
@@ -71,18 +53,12 @@ async def match(
             )
         if (await contact_flow.rules_on(session, referral)).guarded:
             raise Conflict("A supervisor decides each step of contact here: no volunteer is sent.", key="guarded")
+        if referral.deceased or referral.after_death:
+            raise Conflict("The person has died: no volunteer is sent.", key="deceased")
         id = new_id()
-        await session.execute(
-            MATCH, id, referral.id, share.id, referral.hospital, share.agency, referral.patient, share.worker, volunteer,
-            service_type, starts_at, actor.id, now,
-        )  # fmt: skip
+        await volunteer_store.add(session, share, id, volunteer, service_type, starts_at, actor.id, now)
         moving.tell("match", share, visit=str(id))
     return id
-
-
-CALL_OFF = (
-    "UPDATE visit SET open = false, version = version + 1 WHERE id = $1 AND task_id = $2 AND open RETURNING referral_id"
-)
 
 
 async def call_off(session: Session, actor: Actor, task: Id, visit: Id, now: datetime) -> None:
@@ -90,38 +66,27 @@ async def call_off(session: Session, actor: Actor, task: Id, visit: Id, now: dat
     steps.only(actor, "agency")
     async with steps.turn(session, actor, task, now) as moving:
         steps.own_agency(moving)
-        if await session.fetchval(CALL_OFF, visit, task) is None:
+        if not await volunteer_store.call_off(session, visit, task):
             raise NotFound("There is no such visit.", at="visit")
         moving.tell("unmatch", moving.share, visit=str(visit))
 
 
-# Asked anew each time: a consent that was withdrawn, a share that ended, a ground that closed ends the visit with it.
-OF_VOLUNTEER = """
-SELECT v.id, v.starts_at, v.service_type, v.worker_id, v.patient_id, v.referral_id, p.name, p.address
-FROM visit v JOIN patient p ON p.id = v.patient_id
-JOIN task t ON t.id = v.task_id AND t.open AND t.agency_id = v.agency_id AND t.worker_id IS NOT NULL
-WHERE v.volunteer_id = $1 AND v.agency_id = $2 AND v.open
-AND EXISTS (SELECT 1 FROM disclosure d WHERE d.referral_id = v.referral_id AND d.agency_id = v.agency_id AND d.closed_at IS NULL
-            AND d.basis <> 'break-glass')
-AND EXISTS (SELECT 1 FROM consent c WHERE c.patient_id = v.patient_id AND c.hospital_id = v.hospital_id AND c.active
-            AND c.kind = 'consent' AND 'volunteer' = ANY (c.purposes) AND v.agency_id = ANY (c.agencies)
-            AND (c.referrals = '{}' OR v.referral_id = ANY (c.referrals))
-            AND coalesce(c.valid_from <= $3, true) AND coalesce(c.valid_to >= $3, true))
-ORDER BY v.starts_at, v.id LIMIT 200
-"""
-
-
 async def visits(session: Session, actor: Actor, now: datetime) -> list[Visit]:
-    """What a volunteer is told of the visits matched to them: built by name from what is known, nothing else goes along."""
+    """What a volunteer is told of the visits matched to them: built by name from what is known, nothing else goes along.
+
+    Asked anew each time: what has ended, whom nobody may contact by now without a supervisor, and who has died is left out.
+    """
     steps.only(actor, "volunteer")
     async with as_platform(session, "a volunteer's visits"):
-        rows = await session.fetch(OF_VOLUNTEER, actor.id, actor.organization, now)
-    session.patients.update(row["patient_id"] for row in rows)
-    session.referrals.update(row["referral_id"] for row in rows)
-    return [_visit(row) for row in rows]
+        found = await volunteer_store.of_volunteer(session, actor.id, actor.organization, now)
+        stated = await contact_flow.known(session, [each.patient for each in found])
+    told = [each for each in found if _safe(each, stated.get(each.patient))]
+    session.patients.update(each.patient for each in told)
+    session.referrals.update(each.referral.id for each in told)
+    return [each.visit for each in told]
 
 
-def _visit(row: Row) -> Visit:
-    return Visit(
-        row["id"], tiers.given_name(row["name"]), row["address"], row["starts_at"], row["service_type"], row["worker_id"]
-    )  # fmt: skip
+def _safe(it: Matched, stated: Stated | None) -> bool:
+    referral = it.referral
+    rules = on_referral(stated.rules if stated else ANY, referral.needs, prohibited=referral.contact_prohibited)
+    return not (rules.guarded or referral.deceased or referral.after_death)

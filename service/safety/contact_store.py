@@ -57,6 +57,13 @@ async def why(session: Session, patient: Id, organization: Id) -> str | None:
 
 
 LOCK = "SELECT id FROM patient WHERE id = $1 FOR NO KEY UPDATE"
+
+
+async def lock(session: Session, patient: Id) -> None:
+    """Whoever comes second to say how a person is contacted waits here, and then sees what the first one said."""
+    await session.execute(LOCK, patient)
+
+
 PAST = "UPDATE contact_rule SET current = false WHERE patient_id = $1 AND current"
 STATE = f"""
 INSERT INTO contact_rule ({COLUMNS}, hospital_id, why, actor_id)
@@ -69,9 +76,8 @@ RETURNING version
 async def state(
     session: Session, patient: Id, hospital: Id, rules: ContactRules, why: str | None, actor: Actor, now: datetime
 ) -> int:
-    """Make these the rules of the person, in place of those before, which are kept; the new version. Who comes second waits
-    for the first: the person's row is locked."""
-    await session.execute(LOCK, patient)
+    """Make these the rules of the person, in place of those before, which are kept; the new version. The caller has locked the
+    person before it looked at those."""
     await session.execute(PAST, patient)
     return await session.fetchval(
         STATE, patient, rules.prohibited, rules.supervised, list(rules.channels), write_json(rules.times).decode(), rules.number,

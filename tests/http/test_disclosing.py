@@ -403,6 +403,28 @@ async def test_what_ends_the_consent_or_the_share_ends_the_visit(world: World) -
     assert parts(await party.read("Task/$visits"), "visit") == []
 
 
+async def test_a_volunteer_is_told_no_more_of_whom_nobody_may_contact_or_who_has_died(world: World) -> None:
+    """Asked anew each time, as a notice is at the moment of sending, whatever was allowed when the visit was matched."""
+    party, id = await volunteer(world)
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+
+    async def told() -> int:
+        return len(parts(await party.read("Task/$visits"), "visit"))
+
+    for news in ("prohibited", "supervised", "died"):
+        referred, share = await at_work(world)
+        await agreed(world, referred)
+        assert (await agency.post(f"Task/{share['id']}/$volunteer", visit(id))).status == 201
+        assert await told() == 1
+        if news == "died":
+            person = await hospital.read(referred.patient)
+            assert (await hospital.put(person, deceasedBoolean=True)).status == 200
+        else:
+            rules = {"resourceType": "Parameters", "parameter": [{"name": news, "valueBoolean": True}]}
+            assert (await hospital.post(f"{referred.patient}/$safe-contact", rules)).status == 200
+        assert await told() == 0, news
+
+
 async def test_a_visit_is_called_off(world: World) -> None:
     party, id = await volunteer(world)
     referred, share = await at_work(world)

@@ -173,6 +173,18 @@ async def test_a_call_is_acknowledged_by_its_link_once_and_that_is_no_stand_down
     assert (await world.http.get(f"{BASE}/page/{'x' * 43}")).status_code == 404
 
 
+async def test_the_link_of_a_call_is_held_up_by_nobodys_guesses(world, tmp_path, pager) -> None:
+    """Behind a proxy all the world comes from one address, and in a crisis the one who was called is let in."""
+    await on_duty(world, tmp_path, f"hospital-a,王护士,,{pager.url}/first,李护士,,{pager.url}/second")
+    async with at_work(world, tmp_path):
+        await in_crisis(world)
+        link = (await pager.next()).json["data"]["acknowledge"]
+    guesses = [(await world.http.get(f"{BASE}/page/guess-{n}")).status_code for n in range(25)]
+    assert guesses[:20] == [404] * 20 and guesses[20:] == [429] * 5
+    assert (await world.http.get(link)).status_code == 200
+    assert (await world.http.post(link)).status_code == 303
+
+
 async def test_the_step_of_the_crisis_acknowledges_every_call_and_calls_off_what_waits(world, tmp_path, pager) -> None:
     pager.answers["/second"] = ["500 Broken"]
     await on_duty(world, tmp_path, f"hospital-a,王护士,,{pager.url}/first,李护士,,{pager.url}/second")

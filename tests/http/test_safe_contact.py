@@ -1,8 +1,13 @@
 """How a person may safely be contacted: said by the hospital or by who works with them, shown to whoever may contact them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from service.access.model import Actor
+from service.referrals import contact_flow
+from service.safety.contact import ContactRules
+from service.values import Id, new_id
 from tests.http.loop import done
 from tests.http.test_no_contact import PROHIBITED, in_queue, says
 from tests.http.world import World
@@ -167,3 +172,21 @@ async def test_why_is_read_by_nobody_but_the_organisation_that_gave_it_by_any_wa
         assert "伴侣" not in str(await reader.read(referred.patient)) + str(
             await reader.read(f"{referred.request}/$timeline")
         )
+
+
+async def test_an_agency_that_writes_at_the_same_moment_lifts_nobodys_prohibition(world: World) -> None:
+    """What the agency may say is decided on what stands when its turn has come, not on what it saw before it waited."""
+    referred = await world.refer("N05")
+    await world.accepted(referred)
+    patient = Id(referred.patient.split("/")[1])
+    hospital = Actor(new_id(), "client", Id(world.organizations["hospital-a"].split("/")[1]), "hospital", "HIS")
+    async with world.database.transaction(hospital.scope) as session:
+        await contact_flow.state(session, hospital, patient, ContactRules(prohibited=True), None, session.began)
+        own = {"resourceType": "Parameters", "parameter": [{"name": "channel", "valueCode": "visit"}]}
+        writing = asyncio.create_task(world.party("agency-a").post(f"{referred.patient}/$safe-contact", own))
+        async with world.as_owner() as owner:
+            while not await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):  # fmt: skip
+                assert not writing.done(), writing.result()
+    refused = await writing
+    assert refused.status == 403, refused
+    assert told(await world.party("his-a").read(f"{referred.patient}/$safe-contact"))["prohibited"] is True
