@@ -45,7 +45,7 @@ from tests.http.world import (
 from tests.notices.conftest import Listener
 
 ALL = bool(os.environ.get("YUANSHE_TEST_ALL"))
-EXAMPLES = 60 if ALL else 1
+EXAMPLES = 60 if ALL else 2
 ASYNC = settings(
     deadline=None, derandomize=not ALL, max_examples=EXAMPLES, print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
