@@ -15,6 +15,7 @@ import pytest
 import service
 from adapters import main
 from adapters.settings import Settings
+from service.access.model import LOOKS
 from service.referrals import lifecycle
 from service.referrals.model import TaskStatus
 
@@ -159,3 +160,9 @@ def test_every_command_is_documented() -> None:
         else:
             options = {option for parameter in found.params for option in parameter.opts}
             assert set(re.findall(r"--[a-z-]+", words)) <= options, name
+
+
+def test_a_plain_question_keeps_no_reader_waiting() -> None:
+    """A list in plain JSON changes nothing, so its transaction is none that readers by time of change wait for."""
+    asked = {name for file in (ROOT / "adapters/api").glob("*.py") for name in re.findall(r'Call\("E", "([a-z-]+)"', file.read_text())}  # fmt: skip
+    assert asked and asked <= LOOKS

@@ -30,6 +30,8 @@ WHAT = {
     "report": noted("完成报告"),
     "stand-down": noted("解除危机"),
     "name-worker": noted("指定持证社工"),
+    "close": noted("办理结案（本人已去世）"),
+    "note": noted("补写过程记录"),
 }
 """What a next step is, in words."""
 OF_A_CRISIS = frozenset({"acknowledge", "safety-plan", "report", "stand-down"})

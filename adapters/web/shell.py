@@ -171,8 +171,9 @@ NAVIGATION: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "agency": (("/today", "inbox", noted("队列")),),
     "platform": (("/today", "route", noted("调度")),),
     "auditor": (),
+    "volunteer": (),
 }
-"""Side → the pages of its rail: path, icon, word."""
+"""Side → the pages of its rail: path, icon, word; a side with none reads no referrals."""
 
 
 def page(

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from adapters.web import shell, story
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
+from adapters.web.speech import noted
 from service.access import flow as access
 from service.patients.model import Patient
 from service.referrals import overview_flow
@@ -21,6 +22,11 @@ from service.referrals.overview_store import Open
 from service.values import Id
 
 AT_A_TIME = 30
+NOTHING = {
+    "auditor": (noted("审计"), noted("审计记录目前通过接口查阅（AuditEvent）；转介内容不向审计员开放。")),
+    "volunteer": (noted("探访"), noted("探访安排目前通过接口查阅（$visits）；转介内容不向志愿者开放。")),
+}
+"""Side → the title and the words of its page, where it reads no referrals."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,8 +49,9 @@ class Row(msgspec.Struct, frozen=True):
 @get("/today", media_type=MediaType.HTML)
 async def today(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """What is open for the reader's side, soonest due first."""
-    if who.actor.side == "auditor":
-        return shell.page(request, "nothing.html", who, who.speech, title=who.speech.gettext("审计"))
+    if who.actor.side in NOTHING:
+        title, why = (who.speech.gettext(words) for words in NOTHING[who.actor.side])
+        return shell.page(request, "nothing.html", who, who.speech, title=title, why=why)
     async with access.open(state.database, who.actor, shell.call(request, "page-today")) as session:
         found = await overview_flow.overview(
             session, who.actor, session.began, after=_place(request.query_params.get("after")), limit=AT_A_TIME

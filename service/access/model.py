@@ -156,7 +156,8 @@ LOOKS = frozenset(
     {
         "capabilities", "search", "history-type", "route", "status", "validate", "token", "events",
         "visits", "export", "export-status", "export-cancel", "export-file", "quality-time", "quality-time-entries",
-        "quality-orphans", "quality-follow-up", "quality-mandatory-reports", "answer-look",
+        "quality-orphans", "quality-follow-up", "quality-mandatory-reports", "quality-coverage", "quality-readmissions",
+        "answer-look",
     }
 )  # fmt: skip
 """Executions that change no resource."""

@@ -43,9 +43,9 @@ async def overview(
     session: Session, actor: Actor, now: datetime, *, after: tuple[datetime | None, Id] | None = None, limit: int = 50
 ) -> Overview:
     """What is open: the referrals of the actor's hospital or those that the coordinator must see to, soonest due first; an
-    agency's own shares and follow-ups, most urgent first. Forbidden for an auditor, who sees no referrals."""
-    if actor.side == "auditor":
-        raise Forbidden("An auditor reads the audit, not referrals.", key="wrong-actor")
+    agency's own shares and follow-ups, most urgent first. Forbidden for auditors and volunteers, who see no referrals."""
+    if actor.side in ("auditor", "volunteer"):
+        raise Forbidden("Referrals are read by the parties to them.", key="wrong-actor")
     if actor.side == "agency":
         last = await store.task(session, after[1]) if after else None
         tasks = await store.queue(session, actor.organization, None, None, last, limit + 1)

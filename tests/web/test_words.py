@@ -1,5 +1,6 @@
 """Every word of a page is there in English too, and everything that may stand in a sentence has words."""
 
+import inspect
 import io
 import re
 from pathlib import Path
@@ -10,10 +11,14 @@ from babel.messages.pofile import read_po
 from adapters.web import story
 from adapters.web.sentence import WHAT
 from adapters.web.speech import SPEECH
-from service.referrals import settling
+from service.casework.phases import PHASES
+from service.followup import movement
+from service.referrals import crisis, settling, transitions
+from service.referrals.lifecycle import MOVES
 from service.values import utc_now
 
 WEB = Path(__file__).parents[2] / "adapters" / "web"
+SERVICE = WEB.parents[1] / "service"
 METHODS = [("**.py", "python"), ("pages/**.html", "jinja2")]
 
 
@@ -37,9 +42,20 @@ def test_every_word_has_its_english() -> None:
 
 
 def test_every_step_that_may_come_next_has_words() -> None:
-    steps = {*settling.SHARE_STEP.values(), "claim", "place", "follow-up", "assessment", "review"}
-    assert steps <= WHAT.keys()
+    items = {stage.item for stage in PHASES.values() if stage.item} | {"supervision", "note", transitions.CLOSE}
+    steps = {*settling.SHARE_STEP.values(), "claim", "place", "follow-up", *items}
+    assert steps - WHAT.keys() == set()
     assert all(re.search(r"[\u4e00-\u9fff]", word) for word in (*WHAT.values(), *story.HAPPENED.values()))
+
+
+def test_everything_that_is_told_of_a_referral_has_words() -> None:
+    told = re.compile(r'\b(?:tell|tell_parties|news|named)\(\s*(?:moving,\s*)?(?:[^()"]*tells=)?"([a-z][a-z-]+)"')
+    kinds = {kind for file in SERVICE.rglob("*.py") for kind in told.findall(file.read_text())}
+    # What is told under a name that is worked out: of a stay, a crisis, a consent.
+    kinds |= set(re.findall(r'"([a-z][a-z-]+)"', inspect.getsource(movement.news))) - {"onleave", "finished"}
+    kinds |= {*crisis.STEPS, "consent", "withdraw-consent", "consent-ended", "glass-mended", "legal-duty", "emergency"}
+    assert {"died", "transfer", "hand-back", "move-ward", "page"} <= kinds, "what is looked for is found"
+    assert kinds - story.HAPPENED.keys() - MOVES.keys() == set()
 
 
 def test_times_are_said_as_people_say_them() -> None:
