@@ -123,9 +123,9 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_tries: int = 2
     """How often the telephone is tried before somebody goes there (anchor: US TCM, at least two attempts)."""
     review_contact: Limit = Limit(8 * HOUR, working=True)
-    """Within which a supervisor looks at an attempt that was not safe."""
-    lost_needs_ladder: bool = True
-    """Whether `lost` is taken only once every rung was tried, or on a supervisor's word."""
+    """Within which a supervisor looks at an attempt that was not safe, or at a loss before everything was tried."""
+    lost_needs_ladder: bool = False
+    """Whether `lost` is refused until every rung was tried, or a supervisor says so; else it stands, and a supervisor looks at it."""
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""

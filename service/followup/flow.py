@@ -252,23 +252,24 @@ async def attempt(
         # How and with what success an agency tried is its own; the hospital reads the outcome.
         moving.tell("attempt", tried)
         if broke:
-            await _to_supervisor(moving, made)
+            await _to_supervisor(moving, made.owner, made.id)
     return moving.loop
 
 
-async def _to_supervisor(moving: steps.Turn, made: Attempt) -> None:
-    """A supervisor of whoever tried looks at an attempt that was not safe: sealed, for what the rule is for is nobody's news."""
+async def _to_supervisor(moving: steps.Turn, owner: Id, about: Id) -> None:
+    """A supervisor of whoever tried looks at an attempt that was not safe, or at a loss before everything was tried: sealed, for
+    what the rule is for is nobody's news."""
     day = local_day(moving.now)
-    able = await directory.supervisors(moving.session, made.owner, day)
-    supervisor = await directory.named_worker(moving.session, made.owner, able[0], day) if able else None
+    able = await directory.supervisors(moving.session, owner, day)
+    supervisor = await directory.named_worker(moving.session, owner, able[0], day) if able else None
     by = clocks.begin(moving.practice.review_contact, moving.now, moving.practice).due
     duties.owe(
         moving,
         "review-contact",
-        made.owner,
+        owner,
         by,
         worker=supervisor,
-        about=made.id,
+        about=about,
         sealed=True,
     )
 
@@ -291,7 +292,8 @@ async def outcome(
     cancels it, `unreachable` leaves it open, every other outcome completes it; `declined`, `lost` and `deceased` are
     final and cancel the rest; `crisis` raises a crisis on the referral.
 
-    `lost` needs every safe rung of the ladder to have been tried, or the word of a `supervisor` with a `reason`. With
+    `lost` before every safe rung of the ladder was tried is looked at by a supervisor, or refused where the practice says so,
+    but for the word of a `supervisor` with a `reason`. With
     `new-need` a `need` becomes a referral in the same step: the hospital's own at once, an agency's as soon as the hospital,
     whose duty it is then, confirms it.
 
@@ -311,8 +313,7 @@ async def outcome(
         if told.outcome == code and task.status == target:
             return moving.loop
         _is_open(task)
-        if code == "lost":
-            await _evidence(moving, reason, supervisor)
+        proven = code != "lost" or await _proven(moving, reason, supervisor)
         output = Output("outcome", element or {})
         kept = tuple(old for old in task.outputs if old.type != "outcome")
         task = msgspec.structs.replace(
@@ -330,6 +331,8 @@ async def outcome(
             person_steps.tell_follow_ups(moving, before)
         if code == "crisis":
             _raise_crisis(moving, task)
+        if not proven:
+            await _to_supervisor(moving, actor.organization, task.id)
         if need and not refers:
             _propose(moving, task, need)
         person_steps.tell_close(moving)
@@ -338,12 +341,11 @@ async def outcome(
     return moving.loop
 
 
-async def _evidence(moving: steps.Turn, reason: Reason | None, supervisor: Id | None) -> None:
+async def _proven(moving: steps.Turn, reason: Reason | None, supervisor: Id | None) -> bool:
     """Nobody is lost on one unanswered call: every rung of the ladder was tried since the person was last reached, or a
-    supervisor says why not. Where a supervisor decides each step of contact there is no ladder to walk (domain b-3)."""
+    supervisor says why not; raises Invalid otherwise where the practice wants that. Where a supervisor decides each step of
+    contact there is no ladder to walk, and only the supervisor's word (domain b-3)."""
     session, referral = moving.session, moving.loop.referral
-    if not moving.practice.lost_needs_ladder:
-        return
     made = await store.of_referral(session, referral.id)
     last = max((place for place, each in enumerate(made) if each.reached), default=-1)
     since = made[last + 1 :]
@@ -351,11 +353,13 @@ async def _evidence(moving: steps.Turn, reason: Reason | None, supervisor: Id | 
     dead = [each.channel for each in since if each.result in ladder.LEADS_NOWHERE]
     missing = ladder.left([each.channel for each in since], dead, rules, moving.practice)
     if not missing and not rules.guarded:
-        return
+        return True
     actor = moving.actor
     able = {supervisor} if actor.side == "hospital" else set(await directory.supervisors(session, actor.organization, local_day(moving.now)))  # fmt: skip
     if reason and reason.text and (supervisor in able or (supervisor is None and actor.role == "supervisor")):
-        return
+        return True
+    if not rules.guarded and not moving.practice.lost_needs_ladder:
+        return False
     if rules.guarded:
         text = "Of a person with whom a supervisor decides each step, a supervisor says, with a reason, that they are lost."
     else:

@@ -14,7 +14,6 @@ from tests.http.loop import (
     refused,
     says,
     started,
-    tried,
 )
 from tests.http.world import Referred, World, closed, output
 
@@ -45,11 +44,6 @@ async def test_the_outcome_decides_the_status_and_what_becomes_of_the_rest(world
         if other != status:
             async with nothing_changes(world):
                 refused(await agency.put(made[0], status=other, output=[outcome(code)]), 422)
-    if code == "lost":
-        # Only who was looked for is lost.
-        async with nothing_changes(world):
-            refused(await agency.put(made[0], status=status, output=[outcome(code)]), 422, "Not everything was tried")
-        made[0] = await tried(agency, made[0])
     ended = done(await agency.put(made[0], status=status, output=[outcome(code)]))
     assert ended["status"] == status and ended["output"] == [outcome(code)]
     rest = {task["status"] for task in (await follow_ups(agency, referred)) if task["id"] != made[0]["id"]}

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from service.values import SHANGHAI, Id
@@ -25,6 +26,16 @@ from tests.http.world import NEED, Answered, Party, Referred, World
 
 PROPOSED, RULE, DECIDED_BY = "urn:yuanshe:proposed-contact", "urn:yuanshe:contact-rule", "urn:yuanshe:decided-by"
 SAFE = "urn:yuanshe:safe-contact"
+
+
+def strict(world: World, refuses: bool = True) -> None:
+    """A deployment that refuses a loss before everything was tried."""
+    world.database.practice = msgspec.structs.replace(world.database.practice, lost_needs_ladder=refuses)
+
+
+@pytest.fixture(autouse=True)
+def refusing(world: World) -> None:
+    strict(world)
 
 
 async def planned(world: World, *needs: str, **values: Any) -> tuple[Referred, list[dict[str, Any]]]:
@@ -269,12 +280,22 @@ async def test_attempts_of_two_windows_count_together(world: World) -> None:
     assert done(await agency.put(second, output=[outcome("lost")]))["status"] == "failed"
 
 
-async def test_a_deployment_may_do_without_the_ladder(world: World) -> None:
-    import msgspec
-
-    world.database.practice = msgspec.structs.replace(world.database.practice, lost_needs_ladder=False)
+async def test_a_loss_before_everything_was_tried_stands_and_a_supervisor_looks_at_it(world: World) -> None:
+    """What contract.md says by itself; a deployment may refuse it instead."""
+    strict(world, False)
+    agency = world.party("agency-a")
     _, made = await planned(world)
-    assert done(await world.party("agency-a").put(made[0], output=[outcome("lost")]))["status"] == "failed"
+    assert done(await agency.put(made[0], output=[outcome("lost")]))["status"] == "failed"
+    owed = await agency.search("Task?code=review-contact")
+    assert len(owed) == 1 and owed[0]["owner"]["reference"].startswith("PractitionerRole/")
+
+
+async def test_a_loss_with_evidence_is_looked_at_by_nobody(world: World) -> None:
+    strict(world, False)
+    agency = world.party("agency-a")
+    _, made = await planned(world)
+    done(await agency.put(await tried(agency, made[0]), output=[outcome("lost")]))
+    assert await agency.search("Task?code=review-contact") == []
 
 
 # ---- a new need ----------------------------------------------------------------------------------------------------------
