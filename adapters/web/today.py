@@ -13,6 +13,7 @@ from adapters.web import shell, story
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
+from service import codes
 from service.access import flow as access
 from service.patients.model import Patient
 from service.referrals import overview_flow
@@ -71,12 +72,12 @@ def _row(open: Open, named: Names, who: Person, now: datetime) -> Row:
     return Row(
         id=step.referral,
         urgency=open.referral.effective_urgency if open.referral else task.urgency if task else "routine",
-        needs=about.needs,
+        needs=_needs(about),
         person=named.patients.get(open.patient) if open.patient else None,
         age_band=about.age_band,
         gender=about.gender,
         region=who.speech.name(named.regions.get(about.region)) or about.region if about.region else None,
-        language=about.language,
+        language=None if _sealed(about) else about.language,
         says=task.business_status if task else None,
         sentence=sentence(
             step, who.actor, named.organizations.get(step.organization),
@@ -84,6 +85,16 @@ def _row(open: Open, named: Names, who: Person, now: datetime) -> Row:
         ),
         flagged=about.contact_prohibited,
     )  # fmt: skip
+
+
+def _sealed(about: Referral | Task) -> bool:
+    """Whether it is an agency's share with a safety need whose person it does not know: it says county, minor, adult or elder,
+    and “safety” (domain f-7), before acceptance, while consent is awaited, and when all is over."""
+    return isinstance(about, Task) and about.safety and about.patient is None
+
+
+def _needs(about: Referral | Task) -> tuple[str, ...]:
+    return (codes.SAFETY,) if _sealed(about) else about.needs
 
 
 def _place(written: str | None) -> tuple[datetime | None, Id] | None:
@@ -114,8 +125,9 @@ async def referral(request: Request[Any, Any, Any], state: State, who: Signed, r
         told = await overview_flow.one(session, who.actor, referral)
         now = session.began
     row = _row(told.open, told.names, who, now) if told.open else None
+    about = told.referral or told.share
     return shell.page(
-        request, "referral.html", who, who.speech, title=who.speech.gettext("转介"), row=row, told=told,
+        request, "referral.html", who, who.speech, title=who.speech.gettext("转介"), row=row, needs_=_needs(about) if about else (),
         events=[story.entry(event, told, who, now) for event in reversed(told.events)],
     )  # fmt: skip
 

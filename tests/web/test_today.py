@@ -4,7 +4,7 @@ from service.access import flow as access
 from service.access.model import NewAccount, operator
 from service.values import Id, utc_now
 from tests.http.loop import crisis
-from tests.http.world import BASE, World
+from tests.http.world import BASE, World, reason
 from tests.web.conftest import Browser
 
 
@@ -27,6 +27,28 @@ async def test_an_agency_reads_no_name_before_it_is_disclosed(world: World, brow
     assert name not in worker.page.text and "身份未开放" in worker.page.text
     one = await worker.get(f"/referrals/{referred.id}")
     assert one.status_code == 200 and name not in one.text and "派单" in one.text
+
+
+async def test_of_a_safety_need_a_page_says_no_more_than_the_offer_until_it_is_disclosed(world: World, browser) -> None:
+    """An offer, an accepted share that waits for consent, and one that is over: safety, county, minor, adult or elder."""
+    agency = world.party("agency-a")
+    referred = await world.refer("N13")
+    worker: Browser = await browser("worker-a")
+
+    async def pages() -> str:
+        return (await worker.get("/today")).text + (await worker.get(f"/referrals/{referred.id}")).text
+
+    said = await pages()
+    assert "虐待" not in said and "安全" in said and "七星关区" in said
+    share = await world.accepted(referred, consent=False)
+    assert "虐待" not in await pages()
+    await world.consent(referred, "agency-a")
+    assert "虐待" in await pages(), "whom it knows it knows the need of"
+    other = await world.refer("N13")
+    over = await agency.put(await world.offer(other), status="rejected", statusReason=reason("no-capacity"))
+    assert over.status == 200 and share["status"] == "accepted"
+    ended = await worker.get(f"/referrals/{other.id}")
+    assert ended.status_code == 200 and "虐待" not in ended.text
 
 
 async def test_what_is_not_ones_own_does_not_exist(world: World, browser) -> None:
