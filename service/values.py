@@ -1,7 +1,7 @@
 """Ids, codings and the few small values that every room speaks."""
 
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,6 +33,15 @@ def utc_now() -> datetime:
 def local_day(at: datetime) -> date:
     """The calendar day of an instant where people live."""
     return at.astimezone(SHANGHAI).date()
+
+
+def days(first: date, last: date) -> tuple[datetime, datetime]:
+    """Calendar days where people live, both included, as instants: from the beginning of the one to before the end of the other."""
+    return datetime.combine(first, time(0), SHANGHAI), datetime.combine(last + timedelta(days=1), time(0), SHANGHAI)
+
+
+LATE_CLOCK = timedelta(minutes=5)
+"""How far a sender's clock may run ahead of ours."""
 
 
 class Coding(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -111,7 +111,7 @@ def _birth(pid: Segment, sender: Sender) -> Fact:
 
 
 def _gender(value: Value, sender: Sender) -> Fact:
-    code = "unknown" if value.null else (sender.genders | GENDERS | sender.genders).get(value.text().upper())
+    code = "unknown" if value.null else (GENDERS | sender.genders).get(value.text().upper())
     if code is None:
         raise wrong(
             "table-value", "PID-8 is a code of HL7 table 0001, of GB/T 2261.1, or of the sender's `genders`.", "PID^1^8"

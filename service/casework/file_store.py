@@ -3,9 +3,27 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from service.casework.model import Approval, Case, Filed, Goal, Orphan, Plan, Standing, Step
 from service.db import Session
 from service.values import Id, new_id
+
+_steps = msgspec.json.Decoder(tuple[Step, ...])
+_goals = msgspec.json.Decoder(tuple[Goal, ...])
+_plans = msgspec.json.Decoder(tuple[Plan, ...])
+_approvals = msgspec.json.Decoder(tuple[Approval, ...])
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a case file is made of besides its documents and its work."""
+
+    steps: tuple[Step, ...]
+    goals: tuple[Goal, ...]
+    plans: tuple[Plan, ...]
+    approvals: tuple[Approval, ...]
+    follow_ups: int
+
 
 ENTER = """
 INSERT INTO case_step (case_id, number, agency_id, phase, at, by_id, by_role, worker_id, reason, approved_by, missing, waived)
@@ -20,16 +38,8 @@ async def enter(session: Session, agency: Id, s: Step) -> None:
     )  # fmt: skip
 
 
-STEPS = "SELECT case_id, number, phase, at, by_id, by_role, worker_id, reason, approved_by, missing, waived FROM case_step WHERE case_id = $1 ORDER BY number"
-
-
-async def steps(session: Session, case: Id) -> tuple[Step, ...]:
-    """The history of a case."""
-    return tuple(
-        Step(r["case_id"], r["number"], r["phase"], r["at"], r["by_id"], r["by_role"], r["worker_id"], r["reason"], r["approved_by"],
-             tuple(r["missing"]), r["waived"])
-        for r in await session.fetch(STEPS, case)
-    )  # fmt: skip
+_STEP = """json_build_object('case', case_id, 'number', number, 'phase', phase, 'at', at, 'by', by_id, 'by_role', by_role, 'worker', worker_id,
+    'reason', reason, 'approved_by', approved_by, 'missing', missing, 'waived', waived)"""
 
 
 SAVE_GOAL = """
@@ -47,18 +57,14 @@ async def save_goal(session: Session, g: Goal) -> None:
     )  # fmt: skip
 
 
-GOALS = """
-SELECT id, case_id, task_id, agency_id, status, at, goal_type, client_unit, needs, measured, achievement FROM case_goal
-WHERE case_id = $1 ORDER BY at, id
-"""
+_GOAL = """json_build_object('id', id, 'case', case_id, 'task', task_id, 'agency', agency_id, 'status', status, 'at', at, 'goal_type', goal_type,
+    'client_unit', client_unit, 'needs', needs, 'measured', measured, 'achievement', achievement)"""
+GOALS = f"SELECT json_agg({_GOAL} ORDER BY at, id) FROM case_goal WHERE case_id = $1"
 
 
 async def goals(session: Session, case: Id) -> tuple[Goal, ...]:
-    return tuple(
-        Goal(r["id"], r["case_id"], r["task_id"], r["agency_id"], r["status"], r["at"], r["goal_type"], r["client_unit"], tuple(r["needs"]),
-             r["measured"], r["achievement"])
-        for r in await session.fetch(GOALS, case)
-    )  # fmt: skip
+    """The goals of a case, oldest first."""
+    return _goals.decode(await session.fetchval(GOALS, case) or "[]")
 
 
 SAVE_PLAN = """
@@ -75,14 +81,14 @@ async def save_plan(session: Session, p: Plan) -> None:
     )
 
 
-PLANS = "SELECT id, version, case_id, task_id, agency_id, status, at, goals, review_at FROM case_plan WHERE case_id = $1 ORDER BY at, id"
+_PLAN = """json_build_object('id', id, 'version', version, 'case', case_id, 'task', task_id, 'agency', agency_id, 'status', status, 'at', at,
+    'goals', goals, 'review_at', review_at)"""
+PLANS = f"SELECT json_agg({_PLAN} ORDER BY at, id) FROM case_plan WHERE case_id = $1"
 
 
 async def plans(session: Session, case: Id) -> tuple[Plan, ...]:
-    return tuple(
-        Plan(r["id"], r["version"], r["case_id"], r["task_id"], r["agency_id"], r["status"], r["at"], tuple(r["goals"]), r["review_at"])
-        for r in await session.fetch(PLANS, case)
-    )  # fmt: skip
+    """The service plans of a case, oldest first."""
+    return _plans.decode(await session.fetchval(PLANS, case) or "[]")
 
 
 APPROVE = """
@@ -97,15 +103,6 @@ async def approve(session: Session, agency: Id, made: Sequence[Approval]) -> Non
         (a.id, a.case, agency, a.document, a.subject, a.subject_version, a.supervisor, a.at, a.by, a.note) for a in made
     ]
     await session.executemany(APPROVE, rows)
-
-
-APPROVALS = """
-SELECT id, case_id, document, subject_id, subject_version, supervisor_id, at, by_id, note FROM case_approval WHERE case_id = $1 ORDER BY at, id
-"""
-
-
-async def approvals(session: Session, case: Id) -> tuple[Approval, ...]:
-    return tuple(Approval(*row) for row in await session.fetch(APPROVALS, case))
 
 
 # A document of a case is a resource of its share whose code is one of ours; a Procedure's code is its service type. What the
@@ -129,12 +126,25 @@ async def documents(session: Session, case: Case, codes: Sequence[str]) -> tuple
     return tuple(Filed(r["document"], r["type"], r["id"], r["version"], r["at"]) for r in rows)
 
 
-FOLLOW_UPS = "SELECT count(*) FROM task WHERE referral_id = $1 AND kind = 'follow-up' AND agency_id = $2 AND status <> 'entered-in-error'"
+_APPROVAL = """json_build_object('id', id, 'case', case_id, 'document', document, 'subject', subject_id, 'subject_version', subject_version,
+    'supervisor', supervisor_id, 'at', at, 'by', by_id, 'note', note)"""
+
+# All that a file is besides its documents and its work, in one question: it is asked with every change of a file.
+PARTS = f"""
+SELECT (SELECT json_agg({_STEP} ORDER BY number) FROM case_step WHERE case_id = $1) AS steps, ({GOALS}) AS goals, ({PLANS}) AS plans,
+       (SELECT json_agg({_APPROVAL} ORDER BY at, id) FROM case_approval WHERE case_id = $1) AS approvals,
+       (SELECT count(*) FROM task WHERE referral_id = $2 AND kind = 'follow-up' AND agency_id = $3 AND status <> 'entered-in-error') AS follow_ups
+"""
 
 
-async def follow_ups(session: Session, case: Case) -> int:
-    """How many follow-ups of the referral are, or were, the agency's."""
-    return await session.fetchval(FOLLOW_UPS, case.referral, case.agency)
+async def parts(session: Session, case: Case) -> Parts:
+    """The history, goals, plans and signatures of a case, each oldest first, and how many follow-ups are, or were, the agency's."""
+    row = await session.fetchrow(PARTS, case.id, case.referral, case.agency)
+    assert row is not None
+    return Parts(
+        _steps.decode(row["steps"] or "[]"), _goals.decode(row["goals"] or "[]"), _plans.decode(row["plans"] or "[]"),
+        _approvals.decode(row["approvals"] or "[]"), row["follow_ups"],
+    )  # fmt: skip
 
 
 RECKON = """

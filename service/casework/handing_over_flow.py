@@ -160,12 +160,12 @@ def _touched(session: Session, items: Collection[Item]) -> tuple[Item, ...]:
 async def _locked(session: Session, absent: Id, colleague: Id, now: datetime) -> list[Item]:
     """All that names the person, with nobody else able to move any of it, or to name them for more."""
     held = await store.referrals_of(session, absent, now)
-    await store.lock(session, sorted(held))
+    await referrals.lock_many(session, sorted(held))
     await directory.lock_workers(session, [absent, colleague])
     # Whoever named them until then has committed: what that added is locked too.
     late = await store.referrals_of(session, absent, now) - held
     if late:
-        await store.lock(session, sorted(late))
+        await referrals.lock_many(session, sorted(late))
     return await store.items(session, absent, now)
 
 
@@ -218,7 +218,7 @@ async def _end(session: Session, actor: Actor, it: HandOver, now: datetime) -> H
         await store.save(session, called_off)
         return called_off
     held = await store.held_referrals(session, it.id)
-    await store.lock(session, sorted(held))
+    await referrals.lock_many(session, sorted(held))
     await directory.lock_workers(session, [it.absent])
     absent = await directory.worker(session, it.absent)
     assert absent is not None

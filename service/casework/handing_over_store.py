@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
-import msgspec
 from asyncpg import Record as Row
 
 from service.casework.handing_over import CoWork, HandOver, Item, Moved
 from service.db import Session
 from service.referrals.model import Task
+from service.referrals.store import read_task
 from service.values import Id
-
-_task = msgspec.json.Decoder(Task, float_hook=Decimal)
 
 REFERRALS = """
 SELECT referral_id FROM task WHERE worker_id = $1 AND open
@@ -25,14 +22,6 @@ WHERE c.worker_id = $1 AND t.open AND (c.ends_at IS NULL OR c.ends_at > $2)
 async def referrals_of(session: Session, worker: Id, now: datetime) -> set[Id]:
     """The referrals on which the worker has something open."""
     return {row["referral_id"] for row in await session.fetch(REFERRALS, worker, now)}
-
-
-LOCK_REFERRALS = "SELECT referral_id FROM referral_counter WHERE referral_id = ANY($1) ORDER BY referral_id FOR UPDATE"
-
-
-async def lock(session: Session, referrals: Sequence[Id]) -> None:
-    """Take the counter rows of all these referrals, always in the same order: nobody else moves any of them."""
-    await session.execute(LOCK_REFERRALS, list(referrals))
 
 
 OWNED = """
@@ -49,8 +38,8 @@ WHERE c.worker_id = $1 AND t.open AND (c.ends_at IS NULL OR c.ends_at > $2) ORDE
 
 async def items(session: Session, worker: Id, now: datetime) -> list[Item]:
     """Everything open that names the worker: first what is theirs, then that on which they are second."""
-    own = [Item(_task.decode(row["snapshot"])) for row in await session.fetch(OWNED, worker)]
-    second = [Item(_task.decode(row["snapshot"]), _co_work(row)) for row in await session.fetch(SECOND, worker, now)]
+    own = [Item(read_task(row["snapshot"])) for row in await session.fetch(OWNED, worker)]
+    second = [Item(read_task(row["snapshot"]), _co_work(row)) for row in await session.fetch(SECOND, worker, now)]
     return [*own, *second]
 
 
@@ -263,9 +252,9 @@ ORDER BY t.id
 
 async def still_open(session: Session, hand_over: Id, now: datetime) -> tuple[list[Task], list[tuple[Task, Moved]]]:
     """What a hand-over moved and can go back: Tasks of the person, and those on which they were second."""
-    own = [_task.decode(row["snapshot"]) for row in await session.fetch(STILL_OWNED, hand_over)]
+    own = [read_task(row["snapshot"]) for row in await session.fetch(STILL_OWNED, hand_over)]
     second = [
-        (task := _task.decode(row["snapshot"]), Moved(task.id, row["was_id"], row["now_id"]))
+        (task := read_task(row["snapshot"]), Moved(task.id, row["was_id"], row["now_id"]))
         for row in await session.fetch(STILL_SECOND, hand_over, now)
     ]
     return own, second

@@ -219,8 +219,8 @@ def check(file: CaseFile, to: Phase, status: str, *, waived: bool) -> None:
 
 
 def issue(lack: Lack) -> Issue:
-    names = label(CASE_DOCUMENT, lack.document), label(CASE_DOCUMENT, lack.document, "en")
     """One thing that is missing, in Chinese and English, and how to supply it."""
+    names = label(CASE_DOCUMENT, lack.document), label(CASE_DOCUMENT, lack.document, "en")
     phases = label(CASE_PHASE, lack.phase), label(CASE_PHASE, lack.phase, "en")
     how = SIGN if lack.signature else DOCUMENTS[lack.document]
     what = ("未经督导签批", "is not signed by a supervisor as it stands") if lack.signature else ("缺少", "is missing")

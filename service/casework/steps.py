@@ -105,15 +105,12 @@ def _step(moving: Turn, case: Case, number: int) -> Step:
 async def look(session: Session, case: Case, needs: tuple[str, ...], now: datetime) -> CaseFile:
     """The whole file of a case, as far as its phase is decided on it."""
     filed = await file_store.documents(session, case, tuple(phases.DOCUMENTS))
+    parts = await file_store.parts(session, case)
     return CaseFile(
-        case, needs, now,
-        steps=await file_store.steps(session, case.id),
+        case, needs, now, steps=parts.steps,
         documents=tuple(sorted((*filed, *await _screened(session, case)), key=lambda each: each.at)),
-        goals=await file_store.goals(session, case.id),
-        plans=await file_store.plans(session, case.id),
-        interventions=tuple(await store.interventions(session, case.task)),
-        approvals=await file_store.approvals(session, case.id),
-        follow_ups=await file_store.follow_ups(session, case),
+        goals=parts.goals, plans=parts.plans, interventions=tuple(await store.interventions(session, case.task)),
+        approvals=parts.approvals, follow_ups=parts.follow_ups,
     )  # fmt: skip
 
 

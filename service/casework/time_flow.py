@@ -16,7 +16,7 @@ from service.errors import Conflict, Forbidden, Invalid, Issue, NotFound
 from service.referrals import steps
 from service.referrals import store as referrals
 from service.referrals.model import Task
-from service.values import Id, local_day, new_id
+from service.values import Id, days, local_day, new_id
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ async def measured(session: Session, actor: Actor, first: date, last: date, work
     figures as long as nobody corrects what is in them; `spent` lists what they are made of."""
     agency = _agency(actor)
     threshold = session.practice.administrative_share
-    found = await store.ratios(session, agency, rules.span(first, last), worker)
+    found = await store.ratios(session, agency, days(first, last), worker)
     judged = tuple(rules.judged(each, threshold) for each in found)
     whole = Ratio(None, sum(each.professional for each in judged), sum(each.administrative for each in judged))
     return Measured(first, last, threshold, judged, rules.judged(whole, threshold))
@@ -89,7 +89,7 @@ async def spent(
     session: Session, actor: Actor, first: date, last: date, worker: Id | None, after: Id | None, limit: int = 200
 ) -> list[Spent]:
     """What the ratios are made of: entries, and the minutes of interventions in whose place none stands."""
-    return await store.spent(session, _agency(actor), rules.span(first, last), worker, after, limit)
+    return await store.spent(session, _agency(actor), days(first, last), worker, after, limit)
 
 
 def _agency(actor: Actor) -> Id:
@@ -136,7 +136,7 @@ async def _in_place_of(session: Session, actor: Actor, procedure: Id, task: Task
     found = await cases.intervention(session, procedure)
     if found is None or found.agency != actor.organization or task is None or found.task != task.id:
         raise Invalid("This is no intervention of this case.", at="procedure", code="not-found")
-    if await store.taken(session, procedure, None) is not None:
+    if await store.taken(session, procedure):
         raise Conflict("The time of this intervention is written down already.", at="procedure", key="duplicate")
 
 
@@ -145,7 +145,7 @@ async def _warnings(session: Session, entry: TimeEntry) -> tuple[Issue, ...]:
     if entry.task is None or entry.administrative or entry.procedure is not None:
         return ()
     day = local_day(entry.at)
-    twin = await store.alike(session, entry.task, entry.worker, entry.minutes, rules.span(day, day))
+    twin = await store.alike(session, entry.task, entry.worker, entry.minutes, days(day, day))
     if twin is None:
         return ()
     return (

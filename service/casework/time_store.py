@@ -52,12 +52,12 @@ def _entry(row: Row) -> TimeEntry:
     )  # fmt: skip
 
 
-TAKEN = "SELECT id FROM time_entry WHERE procedure_id = $1 AND voided_at IS NULL AND id IS DISTINCT FROM $2"
+TAKEN = "SELECT EXISTS (SELECT 1 FROM time_entry WHERE procedure_id = $1 AND voided_at IS NULL)"
 
 
-async def taken(session: Session, procedure: Id, but: Id | None) -> Id | None:
-    """The entry that stands in place of this intervention's minutes already."""
-    return await session.fetchval(TAKEN, procedure, but)
+async def taken(session: Session, procedure: Id) -> bool:
+    """Whether an entry stands in place of this intervention's minutes already."""
+    return await session.fetchval(TAKEN, procedure)
 
 
 ALIKE = """

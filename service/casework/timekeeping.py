@@ -1,18 +1,15 @@
 """What a worker's time went into: an entry, what is wrong with one, and how much of all of it was administration; pure."""
 
-from datetime import date, datetime, timedelta
-from datetime import time as clock
+from datetime import datetime, timedelta
 
 import msgspec
 
 from service import codes
 from service.errors import Issue
-from service.values import SHANGHAI, Id
+from service.values import LATE_CLOCK, Id
 
 MOST = 24 * 60
 """Minutes of one entry at most."""
-LATE_CLOCK = timedelta(minutes=5)
-"""How far a sender's clock may run ahead of ours."""
 
 
 class NewTime(msgspec.Struct, frozen=True):
@@ -95,9 +92,3 @@ def faults(new: NewTime, now: datetime, back: timedelta) -> tuple[Issue, ...]:
 
 def judged(ratio: Ratio, threshold: float) -> Ratio:
     return msgspec.structs.replace(ratio, over=ratio.minutes > 0 and ratio.share > threshold)
-
-
-def span(first: date, last: date) -> tuple[datetime, datetime]:
-    """Days of the calendar where people live, both included, as instants: from the one to before the other."""
-    midnight = clock(tzinfo=SHANGHAI)
-    return datetime.combine(first, midnight), datetime.combine(last + timedelta(days=1), midnight)

@@ -1,6 +1,6 @@
 """What an agency writes down of its work: interventions, and the other resources of a case."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -20,10 +20,7 @@ from service.referrals import steps
 from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
 from service.referrals.model import Task, Visit
-from service.values import Id
-
-LATE_CLOCK = timedelta(minutes=5)
-"""How far a sender's clock may run ahead of ours."""
+from service.values import LATE_CLOCK, Id
 
 
 async def record_intervention(

@@ -25,14 +25,11 @@ from service.referrals import store as referrals
 from service.referrals.model import CrisisOwner, Loop, NewReferral, Output, Task
 from service.safety import store as safety
 from service.safety.contact import forbids
-from service.values import Id, Reason, local_day
+from service.values import LATE_CLOCK, Id, Reason, local_day
 
-READMITTED = Reason("readmitted", "The person is in hospital again.")
 CALLED_OFF = Reason(None, "The discharge was called off.")
 LONGEST_STAY = timedelta(days=90)
 """How far back answers belong to a stay of which nobody said when it began."""
-LATE_CLOCK = timedelta(minutes=5)
-"""How far a sender's clock may run ahead of ours."""
 LONGEST_AGO = timedelta(days=366)
 """How long ago an attempt may have been made; an earlier one is a slip of the pen, and the next would be reckoned from it."""
 
@@ -125,7 +122,7 @@ async def _follow_readmission(
             contact = await store.last_contact(session, referral)
             since = max((stay.started_at - contact).days, 0) if contact else None
             person_steps.tell_parties(
-                moving, "readmit", READMITTED, stay=str(stay.id), former=str(former.id),
+                moving, "readmit", schedule.READMITTED, stay=str(stay.id), former=str(former.id),
                 days=(stay.started_at - former.ended_at).days, since_contact=since,
             )  # fmt: skip
             moving.loop = schedule.readmitted(started, now)
@@ -252,15 +249,16 @@ async def attempt(
         # How and with what success an agency tried is its own; the hospital reads the outcome.
         moving.tell("attempt", tried)
         if broke:
-            await _to_supervisor(moving, made.owner, made.id)
+            await _to_supervisor(moving, made.owner, made.id, made.worker)
     return moving.loop
 
 
-async def _to_supervisor(moving: steps.Turn, owner: Id, about: Id) -> None:
+async def _to_supervisor(moving: steps.Turn, owner: Id, about: Id, doer: Id | None) -> None:
     """A supervisor of whoever tried looks at an attempt that was not safe, or at a loss before everything was tried: sealed, for
     what the rule is for is nobody's news."""
     day = local_day(moving.now)
-    able = await directory.supervisors(moving.session, owner, day)
+    # Nobody looks at what they did themselves.
+    able = [each for each in await directory.supervisors(moving.session, owner, day) if each != doer]
     supervisor = await directory.named_worker(moving.session, owner, able[0], day) if able else None
     by = clocks.begin(moving.practice.review_contact, moving.now, moving.practice).due
     duties.owe(
@@ -332,7 +330,7 @@ async def outcome(
         if code == "crisis":
             _raise_crisis(moving, task)
         if not proven:
-            await _to_supervisor(moving, actor.organization, task.id)
+            await _to_supervisor(moving, actor.organization, task.id, actor.worker)
         if need and not refers:
             _propose(moving, task, need)
         person_steps.tell_close(moving)

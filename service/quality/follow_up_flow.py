@@ -1,13 +1,13 @@
 """How follow-up goes, in figures: reached within the window, and lost (domain e: 随访完成率, 失访率)."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 
 from service.access.model import Actor
 from service.db import Session
 from service.errors import Forbidden
 from service.quality import follow_up_store as store
 from service.quality.model import Followed
-from service.values import SHANGHAI
+from service.values import days
 
 REACHED = ("stable", "need-met", "need-persisting", "new-need", "readmitted", "ed-visit", "moved", "declined", "crisis")
 """Outcomes that nobody can give without having spoken with the person or those around them."""
@@ -18,8 +18,7 @@ async def followed(session: Session, actor: Actor, first: date, last: date, now:
 
     Numerators and denominators, never a rate alone; what was called off and what was entered in error is in neither.
     """
-    begins = datetime.combine(first, time(0), SHANGHAI)
-    ends = datetime.combine(last + timedelta(days=1), time(0), SHANGHAI)
+    begins, ends = days(first, last)
     if actor.side == "platform":
         return await store.followed(session, begins, ends, now, REACHED)
     if actor.side == "hospital":

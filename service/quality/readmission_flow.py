@@ -1,13 +1,13 @@
 """The verb that counts readmissions."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 
 from service.access.model import Actor
 from service.db import Session
 from service.quality import readmission_store
 from service.quality.model import Readmissions
 from service.referrals import steps
-from service.values import SHANGHAI
+from service.values import days
 
 
 async def readmissions(session: Session, actor: Actor, first: date, last: date, now: datetime) -> list[Readmissions]:
@@ -16,6 +16,5 @@ async def readmissions(session: Session, actor: Actor, first: date, last: date, 
     a hospital's figures are is the hospital's to show."""
     steps.only(actor, "hospital", "platform")
     own = actor.organization if actor.side == "hospital" else None
-    begins = datetime.combine(first, time(0), SHANGHAI)
-    ends = datetime.combine(last + timedelta(days=1), time(0), SHANGHAI)
+    begins, ends = days(first, last)
     return await readmission_store.readmissions(session, own, begins, ends, now, session.practice.readmission_days)

@@ -9,7 +9,7 @@ from service.patients import store as patients
 from service.referrals import steps, store
 from service.referrals.crisis import raised
 from service.referrals.model import Loop, Referral, Task
-from service.routing.model import Candidate, Decision
+from service.routing.model import Decision
 from service.safety.urgency import effective
 from service.values import Id, local_day, new_id
 
@@ -72,9 +72,9 @@ async def placed(
     return going.loop
 
 
-def _eligible(decision: Decision, to: Id | None) -> Candidate | None:
+def _eligible(decision: Decision, to: Id | None) -> None:
     if to is None:
-        return None
+        return
     found = decision.of(to)
     if found is None or not found.eligible:
         why = next((rule.why() for rule in found.rules if rule.result != "pass"), None) if found else None
@@ -82,7 +82,6 @@ def _eligible(decision: Decision, to: Id | None) -> Candidate | None:
             f"That agency cannot be asked: {why or 'There is no partnership in force between it and the hospital.'}",
             at="to", key="not-eligible",
         )  # fmt: skip
-    return found
 
 
 async def taken(session: Session, referral: Id) -> bool:

@@ -1,6 +1,6 @@
 """The verb of a mandatory report: it is put on record, sealed, and the crisis stands as reported from then on."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 
 from service.access.model import Actor
 from service.db import Session
@@ -13,7 +13,7 @@ from service.safety import reporting
 from service.safety import store as safety
 from service.safety.model import MandatoryReport, Timeliness
 from service.safety.reporting import NewReport
-from service.values import SHANGHAI, Reason
+from service.values import Reason, days
 
 READERS = frozenset({"hospital", "referrer", "agency", "supervisor", "platform", "coordinator"})
 """Roles that may read reports at all: of their own organisation, or the platform's of all."""
@@ -90,5 +90,4 @@ async def timeliness(session: Session, actor: Actor, first: date, last: date) ->
     """How soon reports were made, of the days from `first` to `last`: the platform's of all, an organisation's of its own."""
     if actor.role not in READERS:
         raise Forbidden("These figures are for who may read the reports.", key="wrong-actor")
-    since, until = (datetime.combine(day, time(0), SHANGHAI) for day in (first, last + timedelta(days=1)))
-    return await safety.timeliness(session, since, until, session.practice.crisis_report.minutes)
+    return await safety.timeliness(session, *days(first, last), session.practice.crisis_report.minutes)

@@ -436,7 +436,6 @@ async def lock_many(session: Session, referrals: Sequence[Id]) -> None:
     await session.execute(LOCK_MANY, list(referrals))
 
 
-# After a readmission the referrals of the stay before are concerned too, unless the new one was referred from itself.
 OF_NEEDS = "SELECT referral_id FROM task WHERE patient_id = $1 AND kind = 'parent' AND needs && $2::text[]"
 
 
@@ -445,6 +444,7 @@ async def of_needs(session: Session, patient: Id, needs: Sequence[str]) -> list[
     return [row["referral_id"] for row in await session.fetch(OF_NEEDS, patient, list(needs))]
 
 
+# After a readmission the referrals of the stay before are concerned too, unless the new one was referred from itself.
 OF_STAY = """
 SELECT id FROM referral WHERE stay_id = $1
 UNION

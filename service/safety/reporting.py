@@ -3,18 +3,16 @@
 The law says 立即, at once: so when it was known and when it was reported both stand in the record.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from service import safety_codes as lists
 from service.errors import Issue
-from service.values import Id
+from service.values import LATE_CLOCK, Id
 
 URL = "urn:yuanshe:questionnaire:mandatory-report"
 TITLE = ("强制报告记录（封存）", "Record of a mandatory report (sealed)")
-LATE_CLOCK = timedelta(minutes=5)
-"""How far a sender's clock may run ahead of ours."""
 
 
 class Question(msgspec.Struct, frozen=True):
