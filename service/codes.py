@@ -77,6 +77,7 @@ DUTIES = (
     ("merge-review", "复核合并后的转介", "Review the referrals of merged records"),
     ("missed-visit", "补访未完成的走访", "Visit who was to be visited and was not"),
     ("review-contact", "督导复核不安全的联系", "A supervisor reviews an unsafe contact"),
+    ("name-receiving", "补充接收机构名称", "Name the institution that a person was transferred to"),
     ("refer-new-need", "确认新需求并转介", "Refer a new need that a follow-up found"),
     ("decide-contact", "督导决定联系方式", "A supervisor decides on the contact"),
 )

@@ -32,7 +32,6 @@ _OF = {
     "which-stay": "unknown-key",
     "stay-ended": "duplicate-key",
     "event-time": "data-type",
-    "receiving-required": "required-field",
     "required": "required-field",
     "value": "data-type",
     "business-rule": "data-type",

@@ -42,8 +42,8 @@ async def discharge(
     where the person lies, when they are expected to leave and since when they are fit to, leave of absence, readmission.
 
     A stay that has ended gets its follow-ups at once; a corrected end moves those not begun, an end that is taken back
-    cancels them; death ends all outreach. A transfer (ways of leaving 2 and 3) names the receiving institution. `lace` is
-    the score of the risk of readmission, where one is known; `known` and `received` as in `patients.admit`.
+    cancels them; death ends all outreach. A transfer (ways of leaving 2 and 3) that does not name the receiving institution is
+    taken, and the hospital owes the name: the discharge itself is too much to lose. `lace` is the score of the risk of readmission, where one is known; `known` and `received` as in `patients.admit`.
     """
     # A referral that is being placed for this stay holds its lock: once it is committed, it is followed with the others.
     before = await stays.get_stay(session, stay.id, lock=True)
@@ -52,11 +52,6 @@ async def discharge(
     if before is not None and before.hospital == stay.hospital and before.patient != stay.patient:
         raise Invalid("A stay stays with its patient.", at="subject", key="other-subject")
     ended = schedule.discharged(stay)
-    if ended and stay.disposition in schedule.TRANSFERRED and not stay.receiving:
-        raise Invalid(
-            "Who is transferred has somewhere to go: name the receiving institution.", at="hospitalization.destination",
-            code="required", key="receiving-required",
-        )  # fmt: skip
     stay, former = await _with_former(session, before, stay)
     stay = await patients.admit(session, actor, stay, body, now, known=known, received=received)
     died = ended and stay.disposition == schedule.DIED
@@ -75,12 +70,23 @@ async def discharge(
             if undone and person:
                 await person_steps.follow(moving, person)
             await _follow(moving, before, stay, lace, over=over)
+            _ask_where(moving, stay)
             if person and not undone:
                 await person_steps.correct(moving, person, stay)
                 await person_steps.follow(moving, person)
             person_steps.tell_close(moving)
     await _follow_readmission(session, actor, before, stay, former, now)
     return stay
+
+
+def _ask_where(moving: steps.Turn, stay: Stay) -> None:
+    """Who is transferred has somewhere to go (domain b-3: the name is mandatory): the hospital owes it until it is said."""
+    if schedule.discharged(stay) and stay.disposition in schedule.TRANSFERRED and not stay.receiving:
+        if moving.loop.parent.open or any(task.open for task in moving.loop.follow_ups):
+            by = clocks.begin(moving.practice.information, moving.now, moving.practice).due
+            duties.owe(moving, "name-receiving", stay.hospital, by, about=stay.id)
+    else:
+        duties.settle(moving, "name-receiving", stay.id)
 
 
 async def _with_former(session: Session, before: Stay | None, stay: Stay) -> tuple[Stay, Stay | None]:

@@ -121,7 +121,6 @@ PARKED = {
     "an end before the beginning": (
         adt("A03", "1", pv1=stay_line(disposition="1", began="20261120", ended="20261119")), "business-rule", "PV1^1^45",
     ),
-    "a transfer to nowhere": (adt("A03", "1", pv1=stay_line(disposition="2")), "receiving-required", "PV1^1^37"),
     "more repetitions than anybody has": (adt("A01", "1", name="陈^素芬" + "~陈^素芬" * 100), "data-type", "PID^1^5"),
     "two citizen numbers": (adt("A31", "1", pid="PID|1||MR1^^^HIS^MR~11010519491231002X^^^MPS^NI~520502195203150020^^^MPS^NI||陈^素芬", pv1=""), "value", "PID^1^3"),
     "a sex that nobody knows": (adt("A01", "1", pid="PID|1||MR1^^^HIS^MR||陈^素芬||19520315|Q"), "table-value", "PID^1^8"),

@@ -14,10 +14,8 @@ from tests.http.loop import (
     done,
     ending,
     follow_ups,
-    nothing_changes,
     outcome,
     procedure,
-    refused,
     says,
     started,
 )
@@ -108,16 +106,18 @@ async def test_an_agency_that_is_not_disclosed_to_learns_nothing(world: World) -
     assert same["meta"]["versionId"] == share["meta"]["versionId"]
 
 
-async def test_a_transfer_names_the_institution(world: World) -> None:
+async def test_a_transfer_that_names_no_institution_is_taken_and_the_name_is_owed(world: World) -> None:
     referred = await world.refer("N05")
     where = {"dischargeDisposition": {"coding": [{"system": DISPOSITION, "code": "3"}]}}
     ended = (await world.party("his-a").read(referred.stay))["period"] | {"end": datetime.now(UTC).isoformat()}
-    async with nothing_changes(world):
-        answer = await bed(world, referred, status="finished", period=ended, hospitalization=where)
-        refused(answer, 422, "receiving institution")
-        assert answer["issue"][0]["expression"] == ["Encounter.hospitalization.destination"]
+    done(await bed(world, referred, status="finished", period=ended, hospitalization=where))
+    ward = world.party("his-a")
+    assert len(await ward.search(f"Task?code=follow-up&based-on={referred.request}")) == 5, "the discharge is not lost"
+    (owed,) = await ward.search("Task?code=name-receiving")
+    assert owed["status"] == "accepted"
     named = where | {"destination": {"display": "示例镇卫生院"}}
     done(await bed(world, referred, status="finished", period=ended, hospitalization=named))
+    assert (await ward.read(f"Task/{owed['id']}"))["status"] == "completed"
 
 
 async def test_places_that_the_hospital_told_before_are_named_by_their_reference(world: World) -> None:
