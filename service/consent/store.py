@@ -99,7 +99,7 @@ WITH wanted AS (
 ), closed AS (
     UPDATE disclosure d SET closed_at = $9 WHERE d.referral_id = $1 AND d.closed_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.agency_id = d.agency_id AND w.basis_id = d.basis_id
-                    AND w.withheld = d.withheld)
+                    AND w.withheld = d.withheld AND d.patient_id = $2)
     RETURNING d.id
 )
 INSERT INTO disclosure (id, referral_id, patient_id, hospital_id, agency_id, task_id, basis, basis_id, opened_at, withheld,
@@ -110,7 +110,7 @@ FROM wanted w
 WHERE (SELECT count(*) FROM closed) >= 0 AND NOT EXISTS (
     SELECT 1 FROM disclosure d
     WHERE d.referral_id = $1 AND d.closed_at IS NULL AND d.agency_id = w.agency_id AND d.basis_id = w.basis_id
-    AND d.withheld = w.withheld)
+    AND d.withheld = w.withheld AND d.patient_id = $2)
 """
 
 
@@ -131,7 +131,8 @@ async def disclose(
     """Let the open disclosures of a referral be those `wanted` and no others.
 
     One that goes on is left as it is; one that goes on, on another ground or showing more or less than it was opened on, is
-    closed and opened anew, so that the log says since when which ground holds.
+    closed and opened anew, so that the log says since when which ground holds. So is one that shows another record of the
+    person than the referral's: it was opened between a merge and its undo.
     """
     await session.execute(
         DISCLOSE, referral, patient, hospital, [new_id() for _ in wanted], [w.agency for w in wanted], [w.task for w in wanted],

@@ -56,12 +56,13 @@ async def call_off(session: Session, visit: Id, task: Id) -> bool:
     return bool(await session.fetchval(CALL_OFF, visit, task))
 
 
-# A consent that was withdrawn, a share that ended, a ground that closed ends the visit with it.
+# A consent that was withdrawn, a share that ended, a ground that closed ends the visit with it; so does the undo of a merge within
+# which it was matched, for it is about somebody else then.
 OF_VOLUNTEER = """
 SELECT v.id, v.starts_at, v.service_type, v.worker_id, v.patient_id, p.name, p.address, rv.snapshot
 FROM visit v JOIN patient p ON p.id = v.patient_id
 JOIN task t ON t.id = v.task_id AND t.open AND t.agency_id = v.agency_id AND t.worker_id IS NOT NULL
-JOIN referral r ON r.id = v.referral_id JOIN referral_version rv ON rv.referral_id = r.id AND rv.version = r.version
+JOIN referral r ON r.id = v.referral_id AND r.patient_id = v.patient_id JOIN referral_version rv ON rv.referral_id = r.id AND rv.version = r.version
 WHERE v.volunteer_id = $1 AND v.agency_id = $2 AND v.open
 AND EXISTS (SELECT 1 FROM disclosure d WHERE d.referral_id = v.referral_id AND d.agency_id = v.agency_id AND d.closed_at IS NULL
             AND d.basis <> 'break-glass')

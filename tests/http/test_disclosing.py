@@ -425,6 +425,24 @@ async def test_a_volunteer_is_told_no_more_of_whom_nobody_may_contact_or_who_has
         assert await told() == 0, news
 
 
+async def test_a_visit_that_was_matched_within_a_merge_ends_with_it(world: World) -> None:
+    """Given a merge, and a visit that was agreed to since. When the merge is undone, then the visit is somebody else's."""
+    party, id = await volunteer(world)
+    hospital, agency = world.party("his-a"), world.party("agency-a")
+    stays, (goes, share) = await world.refer("N01"), await at_work(world)
+    link = [{"other": {"reference": stays.patient}, "type": "replaced-by"}]
+    assert (await hospital.put(await hospital.read(goes.patient), active=False, link=link)).status == 200
+    purpose = [{"system": "urn:yuanshe:purpose", "code": "volunteer"}]
+    said = world.consent_form(stays.patient, goes.request, "agency-a")
+    consent = said | {"provision": said["provision"] | {"purpose": purpose}}
+    assert (await hospital.post("Consent", consent)).status == 201
+    assert (await agency.post(f"Task/{share['id']}/$volunteer", visit(id))).status == 201
+    assert len(parts(await party.read("Task/$visits"), "visit")) == 1
+    why = {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "合并有误"}]}
+    assert (await hospital.post(f"{goes.patient}/$undo-merge", why)).status == 200
+    assert parts(await party.read("Task/$visits"), "visit") == []
+
+
 async def test_a_visit_is_called_off(world: World) -> None:
     party, id = await volunteer(world)
     referred, share = await at_work(world)

@@ -220,6 +220,24 @@ async def test_a_consent_that_opens_only_after_the_merge_opens_the_record_on_whi
     assert (await second.get(stays.stay)).status == 404
 
 
+async def test_who_was_shown_the_person_after_the_merge_is_shown_the_other_one_after_its_undo(world: World) -> None:
+    """Given two agencies that a consent names, of which the second accepts between a merge and its undo. Then it reads whom
+    its referral is about, and the survivor, who is somebody else after all, no more."""
+    first, second = world.party("agency-a"), world.party("agency-b")
+    stays, goes = await pair(world)
+    mine = await world.accepted(goes, consent=False)
+    await world.consent(goes, "agency-a", "agency-b")
+    done(await absorbed(world, goes, stays))
+    moved = await first.read(f"Task/{mine['id']}")
+    done(await first.put(moved, status="cancelled", statusReason=reason("no-capacity")))
+    taken = done(await second.put(await world.offer(goes, "agency-b"), status="accepted"))
+    assert (await second.get(stays.patient)).status == 200
+    done(await undone(world, goes))
+    assert (await second.read(f"Task/{taken['id']}"))["for"]["reference"] == goes.patient
+    assert (await second.get(goes.patient)).status == 200
+    assert (await second.get(stays.patient)).status == 404
+
+
 async def test_a_file_of_the_other_record_is_not_opened_by_a_merge(world: World) -> None:
     """Given a file put on each record as such. When they are merged, then each is read by those who knew that record."""
     hospital, agency = world.party("his-a"), world.party("agency-a")
