@@ -166,3 +166,11 @@ def test_a_plain_question_keeps_no_reader_waiting() -> None:
     """A list in plain JSON changes nothing, so its transaction is none that readers by time of change wait for."""
     asked = {name for file in (ROOT / "adapters/api").glob("*.py") for name in re.findall(r'Call\("E", "([a-z-]+)"', file.read_text())}  # fmt: skip
     assert asked and asked <= LOOKS
+
+
+def test_every_reason_for_a_wider_scope_is_in_its_table() -> None:
+    table = (ROOT / "docs/decisions/wider-scope.md").read_text()
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
+    known = {reason for row in rows for reason in row.split("; ")}
+    used = {reason for file in (ROOT / "service").rglob("*.py") for reason in re.findall(r'as_platform\(session, "([^"]+)"\)', file.read_text())}  # fmt: skip
+    assert used == known

@@ -187,7 +187,7 @@ class Database:
 async def as_platform(session: Session, reason: str) -> AsyncIterator[None]:
     """Widen the row scope to every row while the block lasts; the reason stands in the audit line.
 
-    Only client look-up, routing, sweeps, the worker and `referrals`' carrying of a share's move use it (house.md).
+    Who does so, and what they bring back, is a table: docs/decisions/wider-scope.md.
     An exception leaves the scope as it is: the transaction is lost with it.
     """
     if session.scope.platform:

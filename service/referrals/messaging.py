@@ -52,8 +52,10 @@ async def answer(session: Session, actor: Actor, task: Id, questions: tuple[Id, 
 async def replies_to_others(session: Session, actor: Actor, messages: Iterable[Id]) -> bool:
     """Whether all of these messages were written by somebody else, and none of them is a question of one's own: then what is
     said to them is a message back, and no answer that the clocks wait for."""
-    found = [await records.current(session, "Communication", message) for message in dict.fromkeys(messages)]
-    return all(each is not None and each.author != actor.organization for each in found)
+    wanted = set(messages)
+    found = await records.these(session, list(wanted))
+    known = {each.id for each in found if each.type == "Communication" and each.author != actor.organization}
+    return known == wanted
 
 
 async def names_nobody(session: Session, share: Task, words: Iterable[str]) -> None:
