@@ -118,6 +118,7 @@ def _supervise(read: settings.Settings, found: settings.Databases, demo: dict[st
     try:
         _wait_until_ready(demo["base_url"], watching)
         click.echo(f"Yuanshe 院社 serves at {demo['base_url']}")
+        click.echo(f"  pages    {demo['base_url']}/sign-in (as one of the demo's people)")
         click.echo(f"  FHIR     {demo['fhir_url']}/metadata")
         click.echo(f"  API      {demo['base_url']}/docs")
         click.echo(f"  keys     {(read.home / 'demo.json').resolve()} (tokens and passwords of this demo alone)")

@@ -68,7 +68,11 @@ async def provenance(session: Session, actor: Actor, body: bytes, id: Id, now: d
         (REASONS[c.code], concept.text) for concept in read.reason for c in concept.coding if c.code in REASONS
     ]
     if not coded:
-        raise Invalid("A lawful basis has the reason HLEGAL or ETREAT.", at="Provenance.reason", code="required")
+        raise Invalid(
+            "A lawful basis has the reason HLEGAL or ETREAT, a broken glass BTG (v3-ActReason).",
+            at="Provenance.reason",
+            code="required",
+        )
     if read.target[1:]:
         raise Invalid("A lawful basis is for one referral; send one for each.", at="Provenance.target[1]", code="value")
     kind, why = coded[0]

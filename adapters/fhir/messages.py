@@ -159,7 +159,10 @@ async def _crisis(session: Session, actor: Actor, asked: wire.Communication, ref
     elif step in ("acknowledged", "safety-planned", "reported", "stood-down"):
         await crisis_flow.step_crisis(session, actor, referral, step, why, now, _risk(asked))
     else:
-        raise Invalid("This is not a step of a crisis.", at="Communication.reasonCode", code="code-invalid")
+        raise Invalid(
+            "A step of a crisis is raised, acknowledged, safety-planned, reported or stood-down.",
+            at="Communication.reasonCode", code="code-invalid",
+        )  # fmt: skip
 
 
 def _risk(asked: wire.Communication) -> Risk | None:

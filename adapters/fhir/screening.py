@@ -65,6 +65,8 @@ async def _screened(
         if not done.referrals:
             said.append(NOT_REFERRED)
         said += on_the_spot(Facts(signs=frozenset({duties.ITEM_9})))
+    if done.danger and (placed or done.referrals):
+        said.append(CRISIS)
     return tuple(said)
 
 
@@ -88,6 +90,11 @@ async def _compared(session: Session, read: wire.Observation) -> tuple[Issue, ..
 DIFFERS = Issue(
     "随附的总分与答案不符，未被采用。 / The total that came along is not what the answers come to; it is not used.",
     "item", "value", "warning", "score-differs",
+)  # fmt: skip
+CRISIS = Issue(
+    "PHQ-9 第 9 题（44260-8）的回答不是“完全不会”：无论总分多少都立为危机；由谁、何时前确认，见转介 $timeline 的 next。 / Item 9 of the PHQ-9 (44260-8) "
+    "was answered with more than “not at all”: that raises a crisis whatever the total; who acknowledges it, by when, says next in "
+    "the referral's $timeline.", code="informational", severity="warning", key="crisis-raised",
 )  # fmt: skip
 UNVERIFIED = Issue(
     "没有答案的总分仅存档，不据以判断。 / A total without its answers is kept, and decides nothing.",
@@ -175,7 +182,7 @@ def told(it: Instrument, found: Scored) -> list[Issue]:
     elif it.total:
         missing = ", ".join(found.missing)
         said.append(
-            Issue(f"量表不完整，不计总分；缺：{missing}。 / The form is incomplete and has no total; missing: {missing}.",
+            Issue(f"量表不完整，不计总分；未答或答案无法识别：{missing}。 / The form is incomplete and has no total; not answered, or by no answer of the form: {missing}.",
                   "item", "informational", "warning", "incomplete")
         )  # fmt: skip
     if found.differs:

@@ -359,7 +359,10 @@ async def _own_share(session: Session, actor: Actor, based_on: tuple[wire.Refere
             # The placer's request, to those alone who may know of it.
             share = await store.own_share(session, id, actor.organization)
         if share is None:
-            raise NotFound("This is based on nothing that is yours to see.", at=f"{type}.basedOn[{position}]")
+            raise NotFound(
+                "This is based on nothing that is yours to see: name your own Task, or the ServiceRequest in its focus.",
+                at=f"{type}.basedOn[{position}]",
+            )
         if own is not None and share.id != own.id:
             raise Invalid("Work belongs to one Task.", at=f"{type}.basedOn[{position}]", code="business-rule")
         own = share

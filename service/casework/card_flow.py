@@ -66,8 +66,9 @@ async def card(session: Session, actor: Actor, request: Id, now: datetime) -> Ca
         agency = organizations.get(task.agency) if task.agency else None
         if agency is None or not agency.phone:
             raise Invalid(
-                "The agency has no number in the directory that it calls from.", at="ServiceRequest", key="no-number"
-            )
+                "The agency has no number in the directory that it calls from: it stands in `phone` of organizations.csv (`yuanshe import`).",
+                at="ServiceRequest", key="no-number",
+            )  # fmt: skip
         worker = staff.get(task.worker) if task.worker else None
         clock = task.clocks.get("contact")
         said.append(Caller(agency.phone, worker.name if worker else None, clock.due if clock else None))

@@ -64,7 +64,11 @@ def stepped(
     if not reason.text:
         raise Invalid("Each step of a crisis says what was done, in text.", at="reasonCode.text", code="required")
     if crisis.state not in STEPS[step] or (step == "safety-planned" and crisis.planned):
-        raise Invalid(f"“{step}” cannot follow “{crisis.state}”.", at="reasonCode", key="illegal-move")
+        raise Invalid(
+            f"“{step}” cannot follow “{crisis.state}”; next may come: {_may_follow(crisis)}.",
+            at="reasonCode",
+            key="illegal-move",
+        )
     if risk is not None and step != "safety-planned":
         raise Invalid("The risk band is recorded with the safety plan.", at="reasonCode", key="risk-with-plan")
     if step == "stood-down":
@@ -76,6 +80,13 @@ def stepped(
     elif step == "reported":
         moved = msgspec.structs.replace(moved, reported_at=now)
     return _waiting(loop, moved, now, practice)
+
+
+def _may_follow(crisis: Crisis) -> str:
+    steps = [step for step, after in STEPS.items() if crisis.state in after]
+    if crisis.planned:
+        steps = [step for step in steps if step != "safety-planned"]
+    return ", ".join(step for step in steps if crisis.planned or step != "stood-down")
 
 
 def reported(loop: Loop, now: datetime, practice: Practice, owner: CrisisOwner) -> Loop:

@@ -26,7 +26,8 @@ def blocks(page: str) -> Iterator[tuple[str, dict[str, str], str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("exchange.md", 16), ("fhir.md", 18), ("screening.md", 3), ("safety.md", 2)]
+    ("page", "least"),
+    [("exchange.md", 16), ("fhir.md", 18), ("screening.md", 3), ("safety.md", 2), ("disclosure.md", 4)],
 )
 async def test_every_request_of_the_worked_exchange_is_answered_as_it_says(world: World, page: str, least: int) -> None:
     names = dict(world.organizations)

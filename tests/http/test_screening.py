@@ -222,7 +222,9 @@ async def test_item_9_raises_a_crisis_whatever_the_total_whoever_sends_it_and_wh
     calm = await ask(party, about(phq9(*GRAVE), referred.patient, **based))
     assert "on-the-spot" not in keys(calm) and await what_next(world, referred) == "assessment"
     grave = await ask(party, about(phq9(*DANGER), referred.patient, **based))
-    assert {"score", "on-the-spot", "on-the-spot:suicide"} <= set(keys(grave)) and "12356" in str(grave)
+    assert {"score", "crisis-raised", "on-the-spot", "on-the-spot:suicide"} <= set(keys(grave)) and "12356" in str(
+        grave
+    )
     assert await what_next(world, referred) == "acknowledge"
     assert (await world.parent(referred))["priority"] == "stat"
 
@@ -285,6 +287,9 @@ async def test_a_submission_of_danger_is_answered_with_what_to_do_on_the_spot(wo
         e["response"]["outcome"] for e in grave.answer["entry"] if "ServiceRequest" in e["response"]["location"]
     )
     assert keys(said) == ["on-the-spot", "on-the-spot:suicide"]
+    assert told(grave, "QuestionnaireResponse")[:2] == ["score", "crisis-raised"], (
+        "a low total beside it reassures nobody"
+    )
     texts = [issue["details"]["text"] for issue in said["issue"]]
     assert all(issue["severity"] == "information" for issue in said["issue"])
     assert all(" / " in text and text.index("。") < text.index(" / ") for text in texts), (
