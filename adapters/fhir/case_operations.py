@@ -38,7 +38,7 @@ def task_of(place: Place) -> Id | None:
 
 
 def answer(given: Sequence[Json]) -> Answer:
-    return Answer(200, {"resourceType": "Parameters"} | ({"parameter": list(given)} if given else {}))
+    return Answer(200, parameters.reply(given))
 
 
 async def time(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:

@@ -62,14 +62,14 @@ async def disclosures(session: Session, actor: Actor, asked: Asked, place: Place
         said.append({"name": "reveal", "part": part})
     if log.more is not None:
         said.append({"name": "before", "valueInteger": log.more})
-    return Answer(200, _parameters(said))
+    return Answer(200, parameters.reply(said))
 
 
 async def reveal(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     given = parameters.typed([], asked.body, {"reason": "string"})
     numbers = await disclosure_flow.reveal(session, actor, _id(place), given.get("reason"), now)
     shown = [{"name": "identifier", "valueIdentifier": {"system": n.system, "value": n.value}} for n in numbers]
-    return Answer(200, _parameters(shown), {"cache-control": "no-store"})
+    return Answer(200, parameters.reply(shown), {"cache-control": "no-store"})
 
 
 SAID: dict[str, parameters.Kind] = {"number": "string", "phone": "string", "name": "string", "birthDate": "string"}
@@ -99,7 +99,7 @@ async def volunteer(session: Session, actor: Actor, asked: Asked, place: Place, 
     made = await volunteer_flow.match(
         session, actor, _id(place), _named(given, "volunteer"), given["for"], given["at"], now
     )
-    return Answer(201, _parameters([{"name": "visit", "valueId": str(made)}]))
+    return Answer(201, parameters.reply([{"name": "visit", "valueId": str(made)}]))
 
 
 async def visits(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
@@ -117,7 +117,7 @@ async def visits(session: Session, actor: Actor, asked: Asked, place: Place, now
             {"name": "worker", "valueReference": ref("PractitionerRole", each.worker)},
         ]
         said.append({"name": "visit", "part": part})
-    return Answer(200, _parameters(said), {"cache-control": "no-store"})
+    return Answer(200, parameters.reply(said), {"cache-control": "no-store"})
 
 
 def _named(given: dict[str, Any], name: str) -> Id:
@@ -129,10 +129,6 @@ def _named(given: dict[str, Any], name: str) -> Id:
 
 def _coding(system: str, code: str) -> Json:
     return {"system": system, "code": code, "display": codes.label(system, code)}
-
-
-def _parameters(given: list[Json]) -> Json:
-    return {"resourceType": "Parameters"} | ({"parameter": given} if given else {})
 
 
 def _id(place: Place) -> Id:

@@ -8,6 +8,7 @@ from service import codes
 from service.consent.categories import ALWAYS, TYPES, withheld
 from service.consent.marks import Features
 from service.consent.model import Consent
+from service.directory.regions import stripped
 from service.errors import Invalid, Issue
 from service.patients.model import Identifier, Patient
 from service.referrals.model import NewReferral
@@ -81,13 +82,6 @@ def region_code(a: wire.Address) -> str | None:
         if candidate and candidate.isascii() and candidate.isdigit() and 6 <= len(candidate) <= 12:
             return stripped(candidate)
     return None
-
-
-def stripped(code: str) -> str:
-    for length, zeros in ((12, 3), (9, 3), (6, 2), (4, 2)):
-        if len(code) == length and code.endswith("0" * zeros):
-            code = code[:-zeros]
-    return code
 
 
 def consent(read: wire.Consent, id: Id, patient: Id, actor: Id, now: datetime, at: str) -> Consent:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fhir import intake, operations, outcomes, references, wire
+from adapters.fhir import intake, outcomes, parameters, references, wire
 from adapters.fhir.submission import Stored
 from service.access.model import Actor
 from service.db import Session
@@ -93,7 +93,7 @@ def merged(made: Merge, survivor: dict[str, Any] | None) -> dict[str, Any]:
     outcome = outcomes.information(
         [Issue("The records were merged.", code="informational", severity="information")], "Patient"
     )
-    return operations.parameters(
+    return parameters.reply(
         [{"name": "outcome", "resource": outcome}, *([{"name": "result", "resource": survivor}] if survivor else []),
          {"name": "merge", "valueString": str(made.id)}]
     )  # fmt: skip
@@ -102,7 +102,7 @@ def merged(made: Merge, survivor: dict[str, Any] | None) -> dict[str, Any]:
 def undone(made: Merge) -> dict[str, Any]:
     """What `$undo-merge` answers: both records, and what came to the survivor since, which stays there for a person to
     look at."""
-    return operations.parameters(
+    return parameters.reply(
         [
             {"name": "restored", "valueReference": {"reference": f"Patient/{made.absorbed}"}},
             {"name": "survivor", "valueReference": {"reference": f"Patient/{made.survivor}"}},

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from adapters.fhir import casefile, intake, references, submission, validation, wire
-from adapters.fhir.parameters import Words
+from adapters.fhir.parameters import Words, reply
 from adapters.fhir.render import instant
 from service.access.model import Actor
 from service.casework import phase_flow
@@ -50,7 +50,7 @@ async def route(session: Session, actor: Actor, body: bytes, now: datetime) -> d
         region = stay.region if stay else None
     new = msgspec.structs.replace(new, region=region, signs_crisis=raises_crisis(submission.answers_of(parts)))
     decision = await flow.dry_run(session, actor, new, person, now)
-    return parameters([_candidate(candidate) for candidate in decision.candidates])
+    return reply([_candidate(candidate) for candidate in decision.candidates])
 
 
 def _candidate(candidate: Any) -> dict[str, Any]:
@@ -77,10 +77,6 @@ def _candidate(candidate: Any) -> dict[str, Any]:
             {"name": "part", "part": [{"name": "name", "valueCode": name}, {"name": "value", "valueDecimal": value}]}
         )
     return {"name": "candidate", "part": part}
-
-
-def parameters(given: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"resourceType": "Parameters", "parameter": given} if given else {"resourceType": "Parameters"}
 
 
 async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[str, Any]:
@@ -127,7 +123,7 @@ async def timeline(session: Session, actor: Actor, id: Id, base: str) -> dict[st
         if not step.confirmed:
             part.append({"name": "unconfirmed", "valueBoolean": True})
         given.append({"name": "next", "part": part})
-    return parameters(given)
+    return reply(given)
 
 
 async def case(session: Session, actor: Actor, task: Id, now: datetime) -> dict[str, Any]:

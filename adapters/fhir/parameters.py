@@ -85,6 +85,11 @@ def typed(query: Sequence[tuple[str, str]], body: bytes, kinds: Mapping[str, Kin
     return found
 
 
+def reply(given: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What an operation answers; FHIR has no empty list."""
+    return {"resourceType": "Parameters"} | ({"parameter": list(given)} if given else {})
+
+
 FORMAT = ("_format", "_pretty")
 
 

@@ -223,7 +223,7 @@ HERE = Issue(
 
 async def suggestions(session: Session, actor: Actor, id: Id) -> dict[str, Any]:
     """`GET ServiceRequest/{id}/$suggest`: what screening suggests to the asker's organisation, decided or not."""
-    return _parameters([_shown(each) for each in await screening_flow.suggestions(session, actor, id)])
+    return parameters.reply([_shown(each) for each in await screening_flow.suggestions(session, actor, id)])
 
 
 async def decide(session: Session, actor: Actor, id: Id, words: parameters.Words, now: datetime) -> dict[str, Any]:
@@ -240,11 +240,7 @@ async def decide(session: Session, actor: Actor, id: Id, words: parameters.Words
     if accepted and decided.kind == "need" and actor.side != "agency":
         placed = await screening_flow.to_place(session, decided)
         given.append({"name": "request", "resource": _request(decided, *placed)})
-    return _parameters(given)
-
-
-def _parameters(given: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"resourceType": "Parameters"} | ({"parameter": given} if given else {})
+    return parameters.reply(given)
 
 
 def _shown(one: Suggestion) -> dict[str, Any]:

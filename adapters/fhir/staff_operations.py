@@ -24,7 +24,7 @@ async def hand_over(session: Session, actor: Actor, asked: Asked, place: Place, 
     absent = worker(place)
     if asked.method != "POST":
         found = await flow.hand_overs(session, actor, absent)
-        return Answer(200, _parameters([{"name": "handOver", "part": _hand_over(each)} for each in found]))
+        return Answer(200, parameters.reply([{"name": "handOver", "part": _hand_over(each)} for each in found]))
     given = parameters.typed(asked.query, asked.body, ASKED)
     parameters.required(given, "to", "reason")
     starts, ends = given.get("period", (None, None))
@@ -33,16 +33,16 @@ async def hand_over(session: Session, actor: Actor, asked: Asked, place: Place, 
     new = NewHandOver(absent, colleague, given["reason"], starts, ends)
     made = await flow.hand_over(session, actor, new, now, dry_run=given.get("dryRun", False))
     said: list[Json] = [{"name": "handOver", "part": _hand_over(made.hand_over)}, *_items(made.items)]
-    return Answer(200, _parameters([*said, *_refused(made.refused)]))
+    return Answer(200, parameters.reply([*said, *_refused(made.refused)]))
 
 
 async def come_back(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
     ended = await flow.come_back(session, actor, worker(place), now)
-    return Answer(200, _parameters([{"name": "handOver", "part": _hand_over(ended)}]))
+    return Answer(200, parameters.reply([{"name": "handOver", "part": _hand_over(ended)}]))
 
 
 async def caseload(session: Session, actor: Actor, asked: Asked, place: Place, now: datetime) -> Answer:
-    return Answer(200, _parameters(_items(await flow.caseload(session, actor, worker(place), now))))
+    return Answer(200, parameters.reply(_items(await flow.caseload(session, actor, worker(place), now))))
 
 
 def worker(place: Place) -> Id:
@@ -88,7 +88,3 @@ def _refused(issues: Sequence[Issue]) -> list[Json]:
         {"name": "refused", "part": [{"name": "why", "valueString": issue.text}, {"name": "at", "valueString": issue.at or "to"}]}
         for issue in issues
     ]  # fmt: skip
-
-
-def _parameters(given: Sequence[Json]) -> Json:
-    return {"resourceType": "Parameters"} | ({"parameter": list(given)} if given else {})

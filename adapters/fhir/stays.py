@@ -13,7 +13,6 @@ from service.errors import Invalid
 from service.patients.model import Stay, StayClass
 from service.values import Id
 
-DISPOSITIONS = frozenset("123459")
 EXPECTED_DISCHARGE, FIT_FOR_DISCHARGE = "urn:yuanshe:expected-discharge", "urn:yuanshe:fit-for-discharge"
 """Extensions of an Encounter, each a valueDateTime."""
 
@@ -165,7 +164,7 @@ def _disposition(said: wire.Concept, at: str) -> str:
     the follow-up depends on it."""
     national = said.code(codes.DISPOSITION)
     for code in [national] if national else [coding.code for coding in said.coding]:
-        if code in DISPOSITIONS:
+        if code is not None and codes.known(codes.DISPOSITION, code):
             return code
         if code in HL7_DISPOSITIONS and national is None:
             return HL7_DISPOSITIONS[code]
