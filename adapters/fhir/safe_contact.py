@@ -47,7 +47,8 @@ def _said(parts: Sequence[wire.Extension], at: str) -> Said:
     for position, part in enumerate(parts):
         if part.url not in PARTS:
             text = f"A part of safe contact is one of {', '.join(sorted(PARTS))}."
-            raise Invalid(text, at=f"{at}[{position}].url", code="value")
+            called = "name" if at.startswith("Parameters") else "url"
+            raise Invalid(text, at=f"{at}[{position}].{called}", code="value")
         named.setdefault(part.url, []).append((f"{at}[{position}]", part))
 
     def every(name: str) -> list[tuple[str, wire.Extension]]:

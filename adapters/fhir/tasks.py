@@ -1,5 +1,6 @@
 """What a new status on a Task means: each PUT or PATCH is one move, or none."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.followup import flow as followup
 from service.practice import PLATFORM
 from service.records import store as records
-from service.referrals import duties, flow, store
+from service.referrals import duties, flow, lifecycle, store
 from service.referrals.model import Output, Task
 from service.values import Id, Reason, read_json, write_json
 
@@ -121,7 +122,7 @@ async def _agency(
         case "accepted" | "in-progress" | "on-hold", "failed":
             await casework.fail(session, actor, current.id, why, now)
         case _:
-            raise _no_move(current, asked)
+            raise _no_move(current, asked, lifecycle.legal(current, "agency"))
 
 
 async def _amend(
@@ -142,7 +143,8 @@ def _may_be_taken(current: Task) -> bool:
     return current.status == "requested" or current.business_status == "not-selected"
 
 
-def _no_move(current: Task, asked: wire.Task) -> Invalid:
+def _no_move(current: Task, asked: wire.Task, may: Sequence[str] = ()) -> Invalid:
+    leads = sorted({to for action in may if (to := lifecycle.MOVES[action].target)})
     hint = (
         " A share in service that cannot be finished is failed."
         if asked.status == "cancelled" and current.accepted_at
@@ -153,9 +155,11 @@ def _no_move(current: Task, asked: wire.Task) -> Invalid:
         if current.status == "requested" and asked.status == "cancelled"
         else ""
     )
+    ways = f"; the agency may set {', '.join(leads)}" if leads else ""
     return Invalid(
-        f"No move leads from {current.status} to {asked.status}.{hint}", at="Task.status", key="illegal-move"
-    )
+        f"No move leads from {current.status} to {asked.status}{ways}.{hint}",
+        at="Task.status", key="illegal-move",
+    )  # fmt: skip
 
 
 def _worker(actor: Actor, asked: wire.Task) -> Id | None:

@@ -55,6 +55,8 @@ async def test_behaviour_11_every_other_move_is_refused_and_changes_nothing(worl
                 continue
             answer = await agency.put(moved(share, to))
             refused(answer, 403 if to == "entered-in-error" else 422)
+            if "No move leads" in str(answer):
+                assert all(way in str(answer) for way in MOVES[status]), "it says which moves there are"
 
 
 @pytest.mark.parametrize("status", [status for status in MOVES if MOVES[status]])

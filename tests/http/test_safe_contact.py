@@ -138,7 +138,7 @@ async def test_what_cannot_be_read_is_refused_with_its_place_and_nothing_is_stor
     hospital = world.party("his-a")
     for parameter, at in (
         ({"name": "channel", "valueCode": "pigeon"}, "Parameters.parameter.channel[0]"),
-        ({"name": "whatever", "valueCode": "x"}, "Parameters.parameter[0].url"),
+        ({"name": "whatever", "valueCode": "x"}, "Parameters.parameter[0].name"),
         ({"name": "prohibited", "valueCode": "yes"}, "Parameters.parameter[0].valueBoolean"),
         ({"name": "number", "valueString": "none"}, "Parameters.parameter.number"),
     ):  # fmt: skip
