@@ -211,6 +211,3 @@ def elsewhere(request: Asked, sent: Elsewhere) -> Page:
     if request.headers.get("hx-request"):
         return Response(b"", status_code=200, headers={"HX-Redirect": sent.to, "Cache-Control": "no-store"})
     return to(sent.to)
-
-
-EXCEPTIONS = {Elsewhere: elsewhere}

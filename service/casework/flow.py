@@ -310,7 +310,7 @@ async def cases(
 ) -> list[Case]:
     """The agency's open cases, oldest first, or those of one worker; one page behind the case `after`."""
     steps.only(actor, "agency")
-    found = await store.open_cases(session, actor.organization, worker, after, limit)
+    found = await store.open_cases(session, actor.organization, worker, after, limit, session.began)
     session.patients.update(each.patient for each in found if each.patient)
     return found
 

@@ -64,17 +64,19 @@ async def case_of(session: Session, task: Id) -> Case | None:
 OPEN_CASES = f"""
 SELECT {CASE} FROM case_file c
 WHERE agency_id = $1 AND closed_at IS NULL AND ($2::uuid IS NULL OR worker_id = $2 OR EXISTS (
-        SELECT 1 FROM co_work w WHERE w.task_id = c.task_id AND w.worker_id = $2 AND w.starts_at <= now()
-        AND (w.ends_at IS NULL OR w.ends_at > now())))
+        SELECT 1 FROM co_work w WHERE w.task_id = c.task_id AND w.worker_id = $2 AND w.starts_at <= $5
+        AND (w.ends_at IS NULL OR w.ends_at > $5)))
   AND ($3::uuid IS NULL OR id > $3)
   AND EXISTS (SELECT 1 FROM task t WHERE t.id = c.task_id AND t.open)
 ORDER BY id LIMIT $4
 """
 
 
-async def open_cases(session: Session, agency: Id, worker: Id | None, after: Id | None, limit: int) -> list[Case]:
-    """An agency's open cases, oldest first, behind the case `after`; a worker's are those on which they are second, too."""
-    return [_case(row) for row in await session.fetch(OPEN_CASES, agency, worker, after, limit)]
+async def open_cases(
+    session: Session, agency: Id, worker: Id | None, after: Id | None, limit: int, now: datetime
+) -> list[Case]:
+    """An agency's open cases, oldest first, behind the case `after`; a worker's are those on which they are second now, too."""
+    return [_case(row) for row in await session.fetch(OPEN_CASES, agency, worker, after, limit, now)]
 
 
 def _case(row: Row) -> Case:
