@@ -397,6 +397,35 @@ async def as_time_passes(world: World, now: datetime) -> int:
         return await consent_flow.follow_due(session, clock, now)
 
 
+async def test_an_agency_reads_the_consents_that_name_it_and_no_others(world: World) -> None:
+    """Given a person whom one agency knows, and whom another is asked to protect. Then the first reads its own consent, and by
+    no way that there is another, whom that names, for which referral, nor the paper that was signed."""
+    hospital, first = world.party("his-a"), world.party("agency-a")
+    known = await world.refer("N05", mrn="ZY-7")
+    await world.accepted(known)
+    sealed = await world.refer("N13", mrn="ZY-7")
+    theirs = world.consent_form(known.patient, sealed.request, "agency-b")
+    of_both = {"meaning": "related", "reference": {"reference": known.request}}
+    provision = theirs["provision"]
+    for said in (
+        world.consent_form(known.patient, None, "agency-b"),
+        theirs | {"provision": provision | {"data": [*provision["data"], of_both]}},
+    ):
+        made = await hospital.post("Consent", said)
+        headers = {"x_security_context": f"Consent/{made['id']}"}
+        paper = await hospital.ask("POST", "Binary", b"\x89PNG\r\n\x1a\n" + bytes(64), kind="image/png", **headers)
+        assert made.status == 201 and paper.status == 201
+        binary = paper.headers["location"].split("/fhir/")[1].split("/_history")[0]
+        for path in (f"Consent/{made['id']}", f"Consent/{made['id']}/_history/1", binary):
+            assert (await first.get(path)).status == 404, path
+            assert (await hospital.get(path)).status == 200, path
+    id = known.patient.split("/")[1]
+    assert len(await first.search(f"Consent?patient={known.patient}")) == 1
+    for query in (f"{known.patient}/$everything", f"Patient?_id={id}&_revinclude=Consent:patient", "Consent/_history"):
+        found = str(await first.get(query))
+        assert str(sealed.id) not in found and world.organizations["agency-b"] not in found, query
+
+
 # ---- a lawful basis ---------------------------------------------------------------------------------------------------
 
 
