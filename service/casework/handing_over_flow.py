@@ -11,7 +11,7 @@ from service.casework import handing_over as rules
 from service.casework import handing_over_store as store
 from service.casework.handing_over import Handing, HandOver, Item, Moved, NewHandOver
 from service.consent import conflicts
-from service.db import Session, as_platform
+from service.db import Session, as_platform, savepoint
 from service.directory import store as directory
 from service.directory.model import Worker
 from service.errors import Conflict, Forbidden, Invalid, Issue, NotFound, Refusal, Stale
@@ -84,7 +84,8 @@ async def due(session: Session, actor: Actor, now: datetime) -> int:
         await store.save(session, msgspec.structs.replace(it, state="called-off", ended_at=now))
         return 1
     try:
-        await _begin(session, actor, it, now)
+        async with savepoint(session):
+            await _begin(session, actor, it, now)
     except Refusal as refusal:
         await store.save(session, msgspec.structs.replace(it, state="stuck", why=refusal.key or "cannot-take"))
     return 1

@@ -9,9 +9,9 @@ from service.casework import steps as files
 from service.casework import visiting
 from service.casework import visiting_store as store
 from service.casework.visiting import VisitPlan
-from service.db import Session, savepoint
+from service.db import Session
 from service.errors import Forbidden, Invalid, NotFound
-from service.referrals import clocks, duties, steps
+from service.referrals import clocks, duties, steps, sweeps
 from service.referrals.lifecycle import LIVE
 from service.values import Id
 
@@ -63,10 +63,7 @@ async def notice_missed(session: Session, actor: Actor, now: datetime) -> int:
         raise Forbidden("Only the platform looks after everybody's visits.")
     grace = timedelta(minutes=session.practice.visit_grace.minutes)
     found = await store.due(session, now - grace, BATCH)
-    for each in found:
-        async with savepoint(session):
-            await _look(session, actor, each, now)
-    return len(found)
+    return await sweeps.each(session, found, lambda wanted: _look(session, actor, wanted, now))
 
 
 async def _look(session: Session, actor: Actor, wanted: VisitPlan, now: datetime) -> None:

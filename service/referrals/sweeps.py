@@ -27,10 +27,10 @@ async def expire_due(session: Session, actor: Actor, now: datetime) -> int:
     coordinator is paged (moves.md).
     """
     found = await store.expired_offers(session, now, BATCH, ())
-    return await _each(session, found, lambda pair: _expire(session, actor, *pair, now))
+    return await each(session, found, lambda pair: _expire(session, actor, *pair, now))
 
 
-async def _each(session: Session, found: Sequence[T], handle: Callable[[T], Awaitable[None]]) -> int:
+async def each(session: Session, found: Sequence[T], handle: Callable[[T], Awaitable[None]]) -> int:
     """Handle each by itself, so that one that fails holds up no other; how many were handled."""
     handled = 0
     for one in found:
@@ -78,13 +78,13 @@ AGAIN = timedelta(days=1)
 async def overdue_duties(session: Session, actor: Actor, now: datetime) -> int:
     """Tell once that the limit of a duty has passed, its owner and the coordinator; how many were handled."""
     found = await store.overdue_duties(session, now, BATCH, ())
-    return await _each(session, found, lambda pair: duties.overdue(session, actor, *pair, now))
+    return await each(session, found, lambda pair: duties.overdue(session, actor, *pair, now))
 
 
 async def remind_due(session: Session, actor: Actor, now: datetime) -> int:
     """Remind at 80 % of a step's limit and escalate when it has passed; how many were handled."""
     found = await store.late_steps(session, now, BATCH)
-    return await _each(session, found, lambda referral: _remind(session, actor, referral, now))
+    return await each(session, found, lambda referral: _remind(session, actor, referral, now))
 
 
 async def _remind(session: Session, actor: Actor, referral: Id, now: datetime) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from adapters import worker
+from service.casework import handing_over_flow
+from service.errors import Conflict
 from tests.http.loop import discharge, done, follow_ups, later, nothing_changes, refused, sweep
 from tests.http.staff import do, parts, share_of, workers
 from tests.http.test_races import whole
@@ -185,6 +187,25 @@ async def test_a_planned_one_that_cannot_begin_is_stuck_with_the_reason_and_one_
     told = parts(done(await agency.get(f"{staff['worker-a']}/$hand-over")), "handOver")
     assert [(it["state"], it.get("why")) for it in told] == [("stuck", "cannot-take"), ("called-off", None)]
     assert (await agency.read(f"Task/{share['id']}"))["owner"]["reference"] == staff["worker-a"]
+
+
+async def test_one_that_is_refused_half_way_leaves_everything_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff = await workers(world)
+    agency = world.party(AGENCY)
+    share = await share_of(world, staff["worker-a"])
+    done(await away(world, staff["worker-a"], staff["worker-a2"], period={"start": later(days=2).isoformat()}))
+
+    async def refuses(*_: Any) -> None:
+        raise Conflict("Something else stands in the way.", key="in-the-way")
+
+    monkeypatch.setattr(handing_over_flow, "_opened", refuses)
+    assert await sweep(world, "hand-overs", later(days=3)) == 1
+    (it,) = parts(done(await agency.get(f"{staff['worker-a']}/$hand-over")), "handOver")
+    assert (it["state"], it["why"], it["moved"]) == ("stuck", "in-the-way", 0)
+    assert (await agency.read(f"Task/{share['id']}"))["owner"]["reference"] == staff["worker-a"]
+    await whole(world)
 
 
 async def test_who_lost_their_licence_meanwhile_gets_nothing_back_and_nothing_is_without_an_owner(world: World) -> None:

@@ -43,6 +43,15 @@ async def test_a_missed_visit_is_on_the_workers_list(world: World) -> None:
     assert len(await missed(agency)) == 1
 
 
+async def test_a_visit_that_cannot_be_looked_at_holds_up_no_other(world: World) -> None:
+    broken, other = await served(world), await served(world)
+    async with world.as_owner() as owner:
+        await owner.execute("UPDATE visit_plan SET referral_id = gen_random_uuid(), next_at = next_at - interval '1 hour' WHERE task_id = $1", broken["id"])  # fmt: skip
+    assert await sweep(world, "missed-visits", later(hours=26)) == 1
+    (duty,) = await missed(world.party("agency-a"))
+    assert duty["basedOn"] == [{"reference": f"ServiceRequest/{await referral_of(world, other)}"}]
+
+
 async def test_a_visit_that_took_place_is_not_missed_and_a_telephone_call_is_none(world: World) -> None:
     agency = world.party("agency-a")
     visited, called = await served(world), await served(world)
