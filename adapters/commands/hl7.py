@@ -109,7 +109,8 @@ def _replayed(
         fault = replaying.fault_of(refused)
         if refused.key != "not-parked":
             operated.run(Call("U", "hl7-park", resource_id=id), lambda session: replaying.still_parked(session, operator(), id, fault))  # fmt: skip
-        click.echo(f"{id} is not applied: {fault.place or ''} {fault.key}: {fault.text}", err=True)
+        where = f"{fault.place} " if fault.place else ""
+        click.echo(f"{id} is not applied: {where}{fault.key}: {fault.text}", err=True)
         return False
     click.echo(f"{done.id} is applied.")
     return True
