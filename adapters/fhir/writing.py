@@ -399,7 +399,7 @@ async def _record(
         return await screening.take(session, actor, kept, now)
     if actor.side != "hospital" or about is None:
         raise Forbidden("This is recorded by a hospital or an agency.", key="wrong-actor")
-    referral = await _said_referral(session, about, wire.decode(body, _Based, type), type)
+    referral = await _said_referral(session, about, _belongs(body, type), type)
     sealed = type == "RelatedPerson" and consents.suspected(body)
     kept = await patients.add_supporting(
         session, actor, id, type, about, referral, read.status, body, now, sealed=sealed
@@ -440,6 +440,17 @@ class _Based(msgspec.Struct, frozen=True):
 
     based_on: tuple[wire.Reference, ...] = msgspec.field(default=(), name="basedOn")
     encounter: wire.Reference | None = None
+
+
+def _belongs(body: bytes, type: str) -> "_Based":
+    """What a resource says that it belongs to; a DocumentReference has no `basedOn` and no `encounter`, but a context of both."""
+    said = wire.decode(body, _Based, type)
+    if type != "DocumentReference":
+        return said
+    content: dict[str, Any] = read_json(body)
+    stays = content.get("context", {}).get("encounter", [])
+    stay = wire.Reference(reference=stays[0].get("reference")) if len(stays) == 1 else None
+    return _Based(casefile.related(content), stay)
 
 
 async def _case_share(

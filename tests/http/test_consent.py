@@ -406,7 +406,7 @@ async def test_an_agency_reads_the_consents_that_name_it_and_no_others(world: Wo
     sealed = await world.refer("N13", mrn="ZY-7")
     theirs = world.consent_form(known.patient, sealed.request, "agency-b")
     of_both = {"meaning": "related", "reference": {"reference": known.request}}
-    provision = theirs["provision"]
+    provision: Any = theirs["provision"]
     for said in (
         world.consent_form(known.patient, None, "agency-b"),
         theirs | {"provision": provision | {"data": [*provision["data"], of_both]}},
@@ -424,6 +424,31 @@ async def test_an_agency_reads_the_consents_that_name_it_and_no_others(world: Wo
     for query in (f"{known.patient}/$everything", f"Patient?_id={id}&_revinclude=Consent:patient", "Consent/_history"):
         found = str(await first.get(query))
         assert str(sealed.id) not in found and world.organizations["agency-b"] not in found, query
+
+
+@pytest.mark.parametrize("how", ["related", "encounter"])
+async def test_a_document_of_another_referral_is_not_read_with_this_one(world: World, how: str) -> None:
+    """Given an agency that knows a person, and a referral of theirs that it must not know of. When the hospital keeps a paper
+    that by its context belongs to that one, then the agency finds no sign of it, and whoever is disclosed there reads it."""
+    hospital, first = world.party("his-a"), world.party("agency-a")
+    known = await world.refer("N05", mrn="ZY-8")
+    await world.accepted(known)
+    sealed = await world.refer("N01", mrn="ZY-8")
+    context = (
+        {"related": [{"reference": sealed.request}]}
+        if how == "related"
+        else {"encounter": [{"reference": sealed.stay}]}
+    )
+    paper = {
+        "resourceType": "DocumentReference", "status": "current", "subject": {"reference": known.patient}, "context": context,
+        "content": [{"attachment": {"title": "伤情记录"}}],
+    }  # fmt: skip
+    made = await hospital.post("DocumentReference", paper)
+    assert made.status == 201
+    assert (await first.get(f"DocumentReference/{made['id']}")).status == 404
+    assert str(made["id"]) not in str(await first.get(f"{known.patient}/$everything"))
+    await world.accepted(sealed)
+    assert (await first.get(f"DocumentReference/{made['id']}")).status == 200
 
 
 # ---- a lawful basis ---------------------------------------------------------------------------------------------------
