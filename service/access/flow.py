@@ -181,7 +181,8 @@ async def add_client(session: Session, actor: Actor, new: NewClient, now: dateti
         assertion.check_keys(new.jwks)
     client = Client(
         id=new_id(),
-        client_id=secrets.token_urlsafe(16),
+        # A letter first: one that began with a dash would be an option on a command line.
+        client_id="c" + secrets.token_urlsafe(16),
         organization=new.organization,
         role=new.role,
         name=new.name,

@@ -102,3 +102,10 @@ async def test_the_service_cannot_rewrite_who_somebody_is(pool):
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with pool.transaction(CLOCK.scope) as session:
             await session.execute("UPDATE account SET role = 'administrator'")
+
+
+async def test_a_program_is_named_so_that_a_command_line_takes_the_name_for_one(pool):
+    from tests.access.conftest import register
+
+    for _ in range(40):
+        assert (await register(pool)).client_id[0].isalpha()
