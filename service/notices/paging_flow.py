@@ -18,7 +18,7 @@ from service.notices.ladder import Rung
 from service.notices.model import Outcome
 from service.notices.paging_store import Page
 from service.practice import PLATFORM
-from service.referrals import steps
+from service.referrals import steps, sweeps
 from service.referrals.model import Loop, Task
 from service.values import Id, new_id
 
@@ -39,10 +39,14 @@ async def call_due(session: Session, actor: Actor, now: datetime) -> int:
     if actor.side != "platform":
         raise Forbidden("The clock calls those on duty.")
     await paging_store.close(session, now)
-    made = 0
-    for referral in await paging_store.raised(session):
-        made += await _call(session, actor, referral, now)
-    return made
+    made: list[int] = []
+
+    async def call(referral: Id) -> None:
+        made.append(await _call(session, actor, referral, now))
+
+    # A crisis in which nobody can be called silences no other.
+    await sweeps.each(session, await paging_store.raised(session), call)
+    return sum(made)
 
 
 async def _call(session: Session, actor: Actor, referral: Id, now: datetime) -> int:

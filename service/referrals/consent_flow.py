@@ -16,7 +16,7 @@ from service.patients import store as patients
 from service.practice import PLATFORM
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import duties, steps, store
+from service.referrals import duties, steps, store, sweeps
 from service.values import Id, local_day
 
 
@@ -153,12 +153,14 @@ async def follow_due(session: Session, actor: Actor, now: datetime) -> int:
     """What the clock does when a consent's period begins or ends: identity opens, or is withheld again; how many were
     handled."""
     found = await consents.due(session, now, BATCH)
-    for consent in found:
+
+    async def follow(consent: Consent) -> None:
         ended = consent.valid_to is not None and consent.valid_to < now
         kind = "glass-mended" if consent.kind == "break-glass" else "consent-ended" if ended else "consent"
         await _follow(session, actor, consent, None, kind, now, changed_alone=True)
         await consents.followed(session, consent.id, grounds.next_change(consent, now))
-    return len(found)
+
+    return await sweeps.each(session, found, follow)
 
 
 async def _follow(

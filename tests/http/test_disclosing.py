@@ -8,7 +8,7 @@ from adapters import worker
 from service.access import flow as access
 from service.access.model import NewClient, operator
 from service.values import Id, utc_now
-from tests.http.loop import later
+from tests.http.loop import later, sweep
 from tests.http.test_break_glass import broken, share_of
 from tests.http.test_consent import ACT_REASON, basis, form, waiting
 from tests.http.test_consent_limits import SUSPECT, denied
@@ -487,3 +487,23 @@ async def test_no_volunteer_goes_where_a_supervisor_decides_each_step_nor_behind
     party, other = await volunteer(world, scope="system/Task.r")
     await world.party("agency-a").post(f"Task/{own['id']}/$volunteer", visit(other))
     assert parts(await party.read("Task/$visits"), "visit") == []
+
+
+async def test_a_consent_that_cannot_be_followed_holds_up_no_other(world: World) -> None:
+    """Else nobody's identity would be withheld again at the end of theirs."""
+
+    async def until_tomorrow() -> tuple[Referred, Answered]:
+        referred = await world.refer("N05")
+        await world.accepted(referred, consent=False)
+        provision = {"period": {"end": later(days=1).isoformat()}}
+        made = await world.party("his-a").post("Consent", await form(world, referred, provision=provision))
+        assert made.status == 201, made
+        return referred, made
+
+    (_, broken), (other, _) = await until_tomorrow(), await until_tomorrow()
+    agency = world.party("agency-a")
+    assert (await agency.get(other.patient)).status == 200
+    async with world.as_owner() as owner:
+        await owner.execute("UPDATE consent SET referrals = ARRAY[gen_random_uuid()] WHERE id = $1", broken["id"])
+    await sweep(world, "consents", later(days=1, minutes=1))
+    assert (await agency.get(other.patient)).status == 404
