@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from adapters.fhir import references, wire
+from adapters.fhir import dates, references, wire
 from service import codes
 from service.consent.categories import ALWAYS, TYPES, withheld
 from service.consent.marks import Features
@@ -37,12 +37,19 @@ def identifiers(given: tuple[wire.Identifier, ...]) -> tuple[Identifier, ...]:
     return tuple(Identifier(i.system, i.value) for i in given if i.system and i.value and i.use != "old")
 
 
+AHEAD = timedelta(days=1)
+"""How far a sender's calendar may be ahead of ours."""
+
+
 def patient(read: wire.Patient, id: Id, hospital: Id, now: datetime, at: str) -> Patient:
     reason = next((e.value_code for e in read.extension if e.url == NO_IDENTIFIER), None)
     language = next(
         (c for c in read.communication if c.preferred), read.communication[0] if read.communication else None
     )
     home = address(read.address)
+    if read.deceased_date and dates.span(read.deceased_date, "deceased")[1] > now + AHEAD:
+        # One wrong digit would freeze all contact and owe the family a call.
+        raise Invalid("A death lies in the past.", at=f"{at}.deceasedDateTime", code="value")
     name = next((n for n in read.name if n.use in (None, "official", "usual")), read.name[0] if read.name else None)
     return Patient(
         id=id, hospital=hospital, version=0, identifiers=identifiers(read.identifier), updated_at=now,

@@ -13,7 +13,7 @@ from service.casework.handing_over import CoWork
 from service.casework.transfer_store import Transfer
 from service.db import Session, as_platform
 from service.directory import steps as directory
-from service.errors import Conflict, Invalid, NotFound, Stale
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from service.referrals import onward, steps
 from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
@@ -86,6 +86,9 @@ async def pass_on(
             raise Invalid("Within the agency a case is given to another worker.", at="to", code="value")
         if share.patient is None:
             raise Invalid("A need is passed on by who knows the person: there is no consent yet.", at="id", key="not-disclosed")  # fmt: skip
+        ground = moving.loop.permitted.get(actor.organization)
+        if ground is None or ground.kind == "break-glass":
+            raise Forbidden("Who broke the glass passes nobody on: consent or a lawful basis does.", key="break-glass")
         made = await onward.placed(moving, needs or share.needs, to=agency, passed_on_by=actor.organization)
         moving.tell("pass-on", share, onward=str(made.referral.id), needs=list(made.referral.needs))
         await transfer_store.keep(

@@ -44,6 +44,8 @@ async def record_consent(
     old = await consents.get(session, consent.id)
     if old is not None and old.patient != consent.patient:
         raise Invalid("A consent stays with its patient.", at="patient")
+    if old is not None and consent.active and not old.active:
+        raise Conflict("This consent was withdrawn; who consents again signs a new one.", at="status", key="withdrawn")
     version = old.version + 1 if old else 1
     consent = msgspec.structs.replace(
         consent,
@@ -175,6 +177,8 @@ async def _follow(
     for referral in sorted(named):
         async with steps.on_referral(session, actor, referral, now) as moving:
             if moving.loop.referral.patient != consent.patient or moving.loop.referral.hospital != consent.hospital:
+                if changed_alone:
+                    continue  # It was this person's while two records were one; nobody is there to be told.
                 raise Invalid("The consent names a referral of another patient.", at="provision.data")
             # The turn has let the Tasks follow what the grounds permit now.
             if changed_alone and moving.loop == moving.before:

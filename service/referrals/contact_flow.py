@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from service.access.model import Actor
+from service.consent import store as consents
 from service.db import Session, as_platform
 from service.directory import steps as directory
 from service.errors import Forbidden, Invalid, NotFound
@@ -40,7 +41,7 @@ async def state(
         and (why is None or why == await contact_store.why(session, patient, actor.organization))
     ):
         return old
-    await _permit(session, actor, old, rules, now)
+    await _permit(session, actor, patient, old, rules, now)
     version = await contact_store.state(session, patient, person.hospital, rules, why, actor, now)
     session.patients.add(patient)
     for referral in await _open(session, person):
@@ -109,10 +110,26 @@ async def _open(session: Session, person: Patient) -> list[Id]:
         return await store.open_of_patient(session, person.id, person.hospital)
 
 
-async def _permit(session: Session, actor: Actor, old: Stated | None, rules: ContactRules, now: datetime) -> None:
+async def _by_glass(session: Session, actor: Actor, patient: Id) -> bool:
+    """Whether the agency knows the person by a broken glass alone."""
+    own = [
+        each
+        for each in await consents.opened(session, patient)
+        if each.agency == actor.organization and each.closed_at is None
+    ]
+    return bool(own) and all(each.basis == "break-glass" for each in own)
+
+
+async def _permit(
+    session: Session, actor: Actor, patient: Id, old: Stated | None, rules: ContactRules, now: datetime
+) -> None:
     before = old.rules if old else ANY
     fresh = [decision for decision in rules.decisions if decision not in before.decisions]
     if actor.side == "agency":
+        if await _by_glass(session, actor, patient):
+            raise Forbidden(
+                "Who broke the glass reads how to contact the person, and does not say it anew.", key="break-glass"
+            )
         lifted = (before.prohibited and not rules.prohibited) or (before.supervised and not rules.supervised)
         if old and lifted and old.written_by != actor.organization:
             raise Forbidden("Who put up this prohibition lifts it, or the hospital does.", key="prohibition-of-another")

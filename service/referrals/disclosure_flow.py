@@ -10,7 +10,7 @@ from service.access.model import Actor, Look
 from service.consent import store as consents
 from service.consent.model import Disclosure, Reveal
 from service.db import Session, as_platform
-from service.errors import Invalid, NotFound
+from service.errors import Forbidden, Invalid, NotFound
 from service.patients import store as patients
 from service.patients.model import CITIZEN_NUMBER, Identifier, Patient
 from service.referrals import steps, store
@@ -73,6 +73,8 @@ async def reveal(
     own = next((each for each in opened if each.agency == actor.organization), None)
     if own is None:
         raise NotFound("There is no such Patient, or it is not yours to see.")
+    if own.basis == "break-glass":
+        raise Forbidden("Who broke the glass reads who the person is, and no more.", key="break-glass")
     numbers = tuple(each for each in person.identifiers if each.system == CITIZEN_NUMBER)
     if not numbers:
         raise NotFound("No citizen number is known of this person.", key="no-number")

@@ -70,6 +70,27 @@ async def test_who_breaks_the_glass_sees_who_it_is_and_nothing_more_until_it_men
     assert step is not None and step["what"] == "obtain-consent"
 
 
+async def test_who_broke_the_glass_neither_says_how_to_contact_nor_sees_the_number_nor_passes_anybody_on(
+    world: World,
+) -> None:
+    referred = await waiting(world)
+    agency = world.party("agency-a")
+    await broken(world, referred)
+    share = await share_of(world, referred)
+    said = {"resourceType": "Parameters", "parameter": [{"name": "number", "valueString": "13900000009"}]}
+    because = [{"name": "reason", "valueString": "需要"}]
+    for path, body in (
+        (f"{referred.patient}/$safe-contact", said),
+        (f"{referred.patient}/$reveal", {"resourceType": "Parameters", "parameter": because}),
+        (f"Task/{share['id']}/$transfer", {"resourceType": "Parameters", "parameter": [*because, {"name": "need", "valueCode": "N01"}, {"name": "onward", "valueBoolean": True}]}),
+    ):  # fmt: skip
+        answer = await agency.post(path, body)
+        assert answer.status in (403, 422), (path, answer)
+    assert (
+        await agency.post(f"{referred.patient}/$reveal", {"resourceType": "Parameters", "parameter": because})
+    ).status == 403
+
+
 async def test_a_consent_takes_the_place_of_a_broken_glass(world: World) -> None:
     referred = await waiting(world, extra=[phq9(0)])
     agency = world.party("agency-a")

@@ -1,6 +1,6 @@
 """News of a person after the referral: a death freezes all outreach, an identity that is corrected reaches every offer."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.http.loop import discharge, done, follow_ups, nothing_changes, procedure, refused, says, started
@@ -219,3 +219,14 @@ async def test_a_citizen_number_that_is_anothers_is_refused_and_points_to_the_me
         both = [*person["identifier"], {"system": CITIZEN, "value": number}]
         answer = refused(await world.party("his-a").put(person, identifier=both), 409, "merge")
     assert owner.patient in repr(answer) and number not in repr(answer)
+
+
+async def test_a_death_that_lies_ahead_is_a_slip_of_the_pen(world: World) -> None:
+    referred = await world.refer("N05")
+    hospital = world.party("his-a")
+    person = await hospital.read(referred.patient)
+    ahead = (datetime.now(UTC) + timedelta(days=200)).isoformat()
+    answer = await hospital.put(person, deceasedDateTime=ahead)
+    assert answer.status == 422 and answer["issue"][0]["expression"] == ["Patient.deceasedDateTime"]
+    assert "died" not in (await world.timeline(referred))[0]
+    assert (await hospital.put(person, deceasedDateTime=str(datetime.now(UTC).year))).status == 200
