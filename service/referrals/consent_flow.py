@@ -44,8 +44,6 @@ async def record_consent(
     old = await consents.get(session, consent.id)
     if old is not None and old.patient != consent.patient:
         raise Invalid("A consent stays with its patient.", at="patient")
-    if old is not None and consent.active and not old.active:
-        raise Conflict("This consent was withdrawn; who consents again signs a new one.", at="status", key="withdrawn")
     version = old.version + 1 if old else 1
     consent = msgspec.structs.replace(
         consent,

@@ -153,7 +153,8 @@ async def test_after_its_share_has_ended_an_agency_reads_its_own_task_and_what_i
     await world.keep(
         Record(work, 1, "Procedure", "work", world.a.organization, body(resourceType="Procedure", status="completed"), NOW,
                hospital=world.hospital.organization, agency=world.a.organization, referral=referral.id, task=share.id, returned=True),
-        Record(message, 1, "Consent", "supporting", world.hospital.organization, body(resourceType="Consent", status="active"), NOW,
+        Record(message, 1, "Consent", "supporting", world.hospital.organization,
+               body(resourceType="Consent", status="active", provision={"actor": [{"reference": {"reference": f"Organization/{world.a.organization}"}}]}), NOW,
                hospital=world.hospital.organization, patient=world.patient.id, referral=referral.id),
     )  # fmt: skip
     assert (await read(world, world.a, "Consent", message)).version == 1

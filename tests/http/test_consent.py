@@ -530,16 +530,3 @@ async def test_only_the_platform_records_a_basis(world: World, party: str) -> No
     answer: Answered = await refused(world, world.party(party), "Provenance", basis(world, referred), 403)
     assert answer["issue"][0]["code"] == "forbidden"
     assert not await disclosed(world, referred)
-
-
-async def test_a_withdrawn_consent_does_not_come_alive_again(world: World) -> None:
-    """Who consents again signs again."""
-    referred = await world.refer("N05")
-    share = await world.accepted(referred)
-    hospital = world.party("his-a")
-    consent = (await hospital.search(f"Consent?patient={referred.patient}"))[0]
-    assert (await hospital.put(consent, status="inactive")).status == 200
-    again = await hospital.put(await hospital.read(f"Consent/{consent['id']}"), status="active")
-    assert again.status == 409 and again["issue"][0]["expression"] == ["Consent.status"], again
-    assert (await world.party("agency-a").get(referred.patient)).status == 404
-    assert share["status"] == "accepted"
