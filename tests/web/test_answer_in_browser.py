@@ -86,8 +86,7 @@ async def test_a_link_is_answered_without_a_mouse_and_without_scripts(
         await one.page.goto(site + found["accept"])
         for key in ("Tab", "Tab", "Tab", "Space", "Tab", "Enter"):  # skip link, language, the tick, the button
             await one.page.keyboard.press(key)
-        await one.page.wait_for_load_state()
-        assert await one.page.locator("h1").inner_text() == "已接单"
+        await one.page.get_by_role("heading", name="已接单", exact=True).wait_for()
         assert one.page.url.startswith(site + found["accept"]), "the address bar holds the link and nothing new"
         await one.page.reload()
         assert await one.page.locator("h1").inner_text() == "已接单", "reloading asks for nothing again"
@@ -96,8 +95,7 @@ async def test_a_link_is_answered_without_a_mouse_and_without_scripts(
         await one.page.fill("#words", "点错了")
         await one.page.keyboard.press("Tab")
         await one.page.keyboard.press("Enter")
-        await one.page.wait_for_load_state()
-        assert await one.page.locator("h1").inner_text() == "已退回"
+        await one.page.get_by_role("heading", name="已退回", exact=True).wait_for()
         assert "陈素芬" not in unescape(await one.page.content())
 
 
