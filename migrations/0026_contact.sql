@@ -40,7 +40,7 @@ CREATE INDEX task_follow_ups_of_agency ON task (agency_id, id) WHERE kind = 'fol
 
 -- A recurring visit plan: who has to be seen how often, and when next; a visit that did not take place is told.
 CREATE TABLE visit_plan (
-    task_id uuid PRIMARY KEY REFERENCES task,
+    task_id uuid PRIMARY KEY,
     referral_id uuid NOT NULL,
     agency_id uuid NOT NULL,
     every_days integer NOT NULL CHECK (every_days BETWEEN 1 AND 92),
