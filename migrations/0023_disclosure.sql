@@ -37,35 +37,7 @@ ALTER POLICY record_parties ON record USING (
     OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
 );
 
-ALTER POLICY stay_parties ON stay USING (
-    hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
-    OR EXISTS (SELECT 1 FROM disclosure d WHERE d.patient_id = stay.patient_id AND d.closed_at IS NULL
-               AND NOT 'Encounter' = ANY (d.hidden)
-               AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid))
-    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
-);
-
-ALTER POLICY attachment_parties ON attachment USING (
-    author_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
-    OR (context_type = 'Task' AND hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid))
-    OR (context_type = 'Task' AND agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)
-        AND EXISTS (SELECT 1 FROM disclosure d WHERE d.referral_id = attachment.referral_id AND d.closed_at IS NULL
-                    AND NOT 'DocumentReference' = ANY (d.hidden)
-                    AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
-    OR (context_type = 'Patient' AND EXISTS (
-            SELECT 1 FROM patient p WHERE p.id = attachment.context_id
-            AND p.hospital_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
-    OR (context_type = 'Patient' AND EXISTS (
-            SELECT 1 FROM disclosure d WHERE d.patient_id = attachment.context_id AND d.closed_at IS NULL
-            AND NOT 'DocumentReference' = ANY (d.hidden)
-            AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
-    OR (context_type NOT IN ('Task', 'Patient')
-        AND EXISTS (SELECT 1 FROM record r WHERE r.id = attachment.context_id AND r.current)
-        AND NOT EXISTS (SELECT 1 FROM disclosure d WHERE d.referral_id = attachment.referral_id AND d.closed_at IS NULL
-                    AND 'DocumentReference' = ANY (d.hidden)
-                    AND d.agency_id = (SELECT nullif(current_setting('yuanshe.organization', true), '')::uuid)))
-    OR (SELECT current_setting('yuanshe.platform', true)) = 'on'
-);
+-- What is hidden of stays and files: the policies of 0029.
 
 CREATE TABLE installation (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
