@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 
 from adapters.pace import Pace, Rate
-from adapters.web import shell
+from adapters.web import faults, shell
 from adapters.web.shell import Page, Signed
 from adapters.web.speech import LANGUAGES, Speech, noted
 from service.access import session_flow
@@ -27,13 +27,6 @@ ROLES = {
     "auditor": noted("审计员"),
 }
 """A person's role, in words."""
-
-WRONG = {
-    "wrong-password": noted("账号或密码不对。请检查后再试。"),
-    "wrong-code": noted("验证码不对，或已经用过。请等下一个验证码。"),
-    "code-needed": noted("这个账号还需要验证码：请打开验证器，输入六位数字。"),
-}
-"""Why one is not let in, and what to do."""
 
 
 @get("/sign-in", media_type=MediaType.HTML)
@@ -65,7 +58,8 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
 
 
 def _wrong(refused: Unauthenticated, speech: Speech) -> str:
-    return speech.gettext(WRONG.get(refused.key or "", next(iter(WRONG.values()))))
+    words = faults.KEYS[refused.key or "wrong-password"]
+    return speech.gettext(words)
 
 
 def _slow(request: Request[Any, Any, Any], state: State) -> None:
@@ -122,18 +116,13 @@ async def language(request: Request[Any, Any, Any], state: State, who: Signed) -
 
 
 def failed(request: Request[Any, Any, Any], fault: Refusal) -> Page:
-    """A page that could not be shown: what happened, and what to do. Nothing of what was asked is repeated."""
-    speech = shell.spoken(request)
-    status = {"not-found": 404, "forbidden": 403, "transient": 503, "throttled": 429, "too-long": 413, "structure": 400}.get(fault.code, 422)  # fmt: skip
+    """A page that could not be shown, in its reader's frame where somebody is signed in: what happened, and what to do. Nothing
+    of what was asked is repeated."""
+    who = shell.reader(request)
+    speech = who.speech if who else shell.spoken(request)
+    said = faults.told(fault, speech)
     answer = shell.page(
-        request,
-        "failed.html",
-        None,
-        speech,
-        status=status,
-        title=speech.gettext("打不开这个页面"),
-        why=str(fault),
-        status_=status,
+        request, "failed.html", who, speech, status=said.status, title=speech.gettext("打不开这个页面"), fault=said
     )
     if isinstance(fault, Unavailable):
         answer.headers["Retry-After"] = "5"

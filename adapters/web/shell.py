@@ -23,6 +23,7 @@ from service.errors import Forbidden, Malformed, TooLarge, Unauthenticated
 from service.values import utc_now
 
 COOKIE = "yuanshe"
+READER = "yuanshe.reader"
 LONGEST_FORM = 65_536
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -70,7 +71,14 @@ async def person(request: Asked, state: State) -> Person:
     except Unauthenticated:
         raise Elsewhere(f"/sign-in{back}{'&' if back else '?'}ended=1") from None
     language: Language = "en" if known.language == "en" else "zh"
-    return Person(known.actor, SPEECH[language], form_token(cookie), known.ends_at)
+    found = Person(known.actor, SPEECH[language], form_token(cookie), known.ends_at)
+    request.scope["state"][READER] = found
+    return found
+
+
+def reader(request: Asked) -> Person | None:
+    """Who `person` found for this request, for a page that says why it failed."""
+    return request.scope.get("state", {}).get(READER)
 
 
 def _back(request: Asked) -> str:

@@ -1,0 +1,262 @@
+"""What a page says when a verb refuses: what happened, what it means, what to do, with the fields to mend.
+
+A refusal's own text is written for programs, in English; people are told by its `key`, in their own language. A refusal without a
+key is told by what stands in WORDS for its text (service verbs), else by its kind. No word here repeats what was typed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from adapters.web.speech import Speech, noted
+from service.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    Issue,
+    Malformed,
+    NotAcceptable,
+    NotFound,
+    Refusal,
+    Stale,
+    TooEarly,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+KEYS: dict[str, str] = {
+    "accepted": noted("已有机构接单，不能直接替换。请先撤回原来的转介，再发新的。"),
+    "agency": noted("只能为名录中的机构登记邮箱，而且只能登记邮箱。请核对机构。"),
+    "awaiting-consent": noted("还没有同意书（或法定依据）写明本机构，服务还不能开始。请等医院取得同意；也可以由医院在床边介绍本机构。"),
+    "away": noted("这位社工不在岗。请改选代班的人，或其他社工。"),
+    "break-glass": noted("紧急查看只能看到这个人是谁、怎样联系，不能再往外转，也不能改动。需要更多时，请取得同意或法定依据。"),
+    "cannot-take": noted("这位同事不能接手，什么都没有移交。请看下面的原因，改选别人。"),
+    "code-needed": noted("这个账号还需要验证码：请打开验证器，输入六位数字。"),
+    "conflict": noted("刚才有别的操作同时进行，没有保存。请再试一次。"),
+    "conflict-of-interest": noted("这位社工已申报利益冲突。请改选另一位社工；本机构没有别人时，请以这个原因退回。"),
+    "coordination-open": noted("还有为这个目标协调的事项没有了结。请先了结它们，再结束目标。"),
+    "crisis-category": noted("危机的处置要作为危机步骤记录。请在转介页的危机栏里操作。"),
+    "crisis-up": noted("危机还没有解除，现在不能结束。请先按步骤解除危机。"),
+    "deceased": noted("服务对象已经去世，这一步不再进行。"),
+    "derived": noted("这个总分由系统根据答案计算，不能直接改。请更正答案。"),
+    "disclosed": noted("本机构已经可以看到身份，不需要紧急查看。"),
+    "disclosure-ended": noted("这个文件里有人的身份已不再对您开放。请重新导出。"),
+    "documents-missing": noted("缺少必备文书，个案还不能进入下一阶段。请补齐下面所列的文书。"),
+    "duplicate": noted("这一条已经记录过，没有再记一次。"),
+    "endpoint": noted("通知不能发到这个地址。请检查地址是否完整，是否在允许的范围内。"),
+    "faulty-files": noted("文件有错误，什么都没有导入。请按下面所列逐条更正后重新导入。"),
+    "foreign-form": noted("这张表单来自别处，或来自已经结束的登录。没有保存任何内容。请重新打开页面再提交。"),
+    "foreign-need": noted("只能选这条转介里已有的需求。"),
+    "foreign-referral": noted("这份材料属于另一条转介。请从它所属的转介打开。"),
+    "foreign-worker": noted("所选的人不是本机构的社工。请从名单中重新选择。"),
+    "goal-type": noted("请选择目标的类型。"),
+    "grace-passed": noted("可以退回的时间已过，或已有服务记录。如不能继续服务，请选择“未能完成”并写明原因。"),
+    "guarded": noted("联系这位服务对象的每一步都由督导决定，现在不安排志愿者。"),
+    "handed-over": noted("这位同事的工作已经移交，或已安排移交。请先结束原来的移交。"),
+    "handshake": noted("握手消息不能单独重发。请重新申请这条订阅。"),
+    "has-share": noted("这家机构已经在这条转介里。请改选其他机构。"),
+    "header": noted("附加的消息头不合要求：每行一个“名称: 值”，用英文，最多 20 行，不能改动系统自己的消息头。"),
+    "heartbeat": noted("心跳间隔超出了允许的范围。请改成提示范围内的秒数。"),
+    "identity-conflict": noted("这些号码在本院属于不同的患者。请核对号码；如果确是同一个人，请先合并档案。"),
+    "identity-in-answer": noted("身份还没有对这家机构开放：文字里不能有患者的姓名、电话或证件号。请删去后再发送。"),
+    "illegal-move": noted("这一步现在不能做：情况可能刚刚变了，或还差前一步。请重新打开页面，看现在可以做什么。"),
+    "in-flight": noted("刚才的提交还在处理。请稍等片刻，再刷新页面查看结果。"),
+    "infected": noted("安全扫描发现这个文件有害，没有保存。请换一个文件。"),
+    "ladder-not-walked": noted("还没有试过所有的联系方式，不能记为失联。请继续联系，或由督导写明原因后决定。"),
+    "links": noted("答复链接只能用邮件发给机构。"),
+    "max-count": noted("一条通知至少包含一个事件。"),
+    "merged": noted("这份档案已并入另一份。请打开合并后的档案。"),
+    "message-id-reused": noted("同一编号的消息以前收到过。它当时的处理结果没有变。"),
+    "no-active-partnership": noted("这家医院和这家机构之间没有生效的合作协议。请改选机构，或联系管理员登记协议。"),
+    "no-capacity": noted("这家机构没有空余名额。请改选其他机构；如果名额有误，请先更新可接名额。"),
+    "no-case": noted("个案还没有建立。请先接单。"),
+    "no-crisis": noted("这条转介现在没有危机。请重新打开页面查看。"),
+    "no-duty": noted("这不是一项待办职责。请从待办列表重新打开。"),
+    "no-file": noted("这份文书不能用上传文件代替。请在系统里填写它的表单。"),
+    "no-follow-up": noted("这不是一条随访。请从随访列表重新打开。"),
+    "no-identifier": noted("没有一个号码是本院登记过的号码类型。请核对号码。"),
+    "no-link": noted("链接无效：不完整，或已过了保留期限。"),
+    "no-mail": noted("本系统没有配置发邮件。请改用其他通知方式，或联系管理员。"),
+    "no-number": noted("缺少号码：没有登记身份证号，或名录里没有这家机构的外呼电话。请先补上号码。"),
+    "no-onward-referral": noted("以“有新需求、已转出”结案，要有一条已被接收的后续转介。请先转出并等对方接单。"),
+    "no-share": noted("这一步只能在机构承接的那一份转介上做。请从本机构的个案打开。"),
+    "no-volunteer-consent": noted("服务对象没有同意志愿者探访。请先取得写明本机构和“志愿者”用途的同意。"),
+    "no-words": noted("请写几句说明。"),
+    "nobody-eligible": noted("没有机构符合条件，不能开放给各机构认领。请看各机构不符合的原因，或由协调员指定。"),
+    "not-a-supervisor": noted("这一步由本机构的持证督导决定，或由医院决定。请请督导来操作。"),
+    "not-accepted": noted("本机构还没有接单，现在还不能做这一步。"),
+    "not-current": noted("这条转介已经结束，不能再改。请重新打开页面查看结果。"),
+    "not-disclosed": noted("服务对象的身份没有对本机构开放（还没有取得同意，或授权已结束），这一步不能做。没有保存任何内容。"),
+    "not-eligible": noted("这家机构现在不符合接这条转介的条件。请改选其他机构。"),
+    "not-handed-over": noted("这位同事现在没有移交中的工作。"),
+    "not-parked": noted("这条消息已经不在待处理之列。请刷新列表。"),
+    "not-qualified": noted("涉及安全保护的需求只能派给有保护资质的机构。请改选有资质的机构。"),
+    "not-there": noted("所选的人现在不是本机构在岗的社工。请从名单中重新选择。"),
+    "not-yours": noted("这一部分不由本机构修改。请联系平台或医院。"),
+    "notify-unsafe": noted("现在不能联系服务对象：请督导先就这一步作出决定（安全联系）。"),
+    "other-act": noted("这个链接用于另一件事。"),
+    "other-content": noted("文件内容和它的类型不一致。请检查文件，按真实类型重新上传。"),
+    "other-patient": noted("这个住院号属于另一位患者。请核对号码。"),
+    "other-subject": noted("这份材料说的是另一个人。没有保存。请核对后从正确的转介打开。"),
+    "over": noted("危机已经有人确认，这里不用再做什么。"),
+    "override-reason": noted("这家机构没有满足全部条件。仍要派给它时，请写明原因。"),
+    "own-case": noted("不能督导自己的个案。请改由另一位督导。"),
+    "own-service-only": noted("可接名额只由机构自己填报。"),
+    "own-staff-only": noted("只能查看和移交本机构人员的工作。"),
+    "own-time-only": noted("工时由本人登记和更正。"),
+    "owner": noted("个案负责人不能同时作协同社工。请另选一位。"),
+    "places": noted("名额请填 0 到 100,000 之间的整数。"),
+    "plan-first": noted("解除危机之前，要先有安全计划。"),
+    "platform-only": noted("这一步由平台管理员操作。请联系管理员。"),
+    "prohibition-of-another": noted("这条联系禁令由设立它的一方解除，或由医院解除。"),
+    "reopened": noted("这个个案已经重新打开了。请刷新页面。"),
+    "report-first": noted("法律要求先报告：请先记录强制报告，再解除危机。"),
+    "request-fixed": noted("转介发出后内容不再改动。需求有变时，请发一条新的转介替换它，或撤回它。"),
+    "risk-with-plan": noted("风险等级要和安全计划一起记录。请选择风险等级。"),
+    "scan-pending": noted("文件还在做安全扫描。请稍后再打开。"),
+    "sealed": noted("已封存的内容不再改动。如有错误，请另写一份更正。"),
+    "secret": noted("签名密钥格式不对：应以 whsec_ 开头，后接 24 至 64 字节的 base64。"),
+    "session-ended": noted("登录已过期。请重新登录，再继续刚才的事。"),
+    "signer-barred": noted("这个人不能代患者签署。无法取得同意时，由督导依法定依据（法定职责或紧急情况）决定。"),
+    "stay-ended": noted("这个号码的住院已经结束。请用新的住院号登记，或先取消出院。"),
+    "still-open": noted("这条转介还在进行，不需要重新打开。"),
+    "subscription-off": noted("这条订阅已停用。请先重新申请，再发送。"),
+    "supervisor-only": noted("这一步由本机构的持证督导亲自操作。请请督导登录后办理。"),
+    "taken": noted("别人先了一步：已被占用或已被接走。没有改变任何内容。请看下一条，或换一个名称。"),
+    "timeout": noted("超时秒数超出了允许的范围。请改成提示范围内的秒数。"),
+    "too-many-subscriptions": noted("订阅数量已到上限。请先停用一条。"),
+    "too-many-words": noted("文字太长，请缩短。"),
+    "two-persons": noted("制定安全计划的人不能自己解除危机。请由另一个人确认解除。"),
+    "unknown-code": noted("请从列表中选择可接状态。"),
+    "unknown-goal": noted("所选的目标不属于这个个案。请重新选择。"),
+    "unknown-output": noted("所列的成果不是本机构为这条转介记录的。请重新选择。"),
+    "unlicensed": noted("所选的社工今天没有有效的执业资格，或本机构今天没有持证社工。请改选，或联系管理员更新名录。"),
+    "unsafe-contact": noted("为了安全，不给这位服务对象打印卡片：纸片可能被别人看到。请用安全的方式当面告知。"),
+    "used": noted("这次呼叫已经确认过了。"),
+    "void": noted("这条工时已经更正或作废过。请刷新列表。"),
+    "waiver": noted("只有归档时可以由督导豁免所缺的文书。"),
+    "which-stay": noted("不能确定是哪一次住院。请填写住院号。"),
+    "wrong-actor": noted("这一步不属于您的角色或您的机构。没有改变任何内容。请交给有权办理的一方。"),
+    "wrong-code": noted("验证码不对，或已经用过。请等下一个验证码。"),
+    "wrong-password": noted("账号或密码不对。请检查后再试。"),
+    "wrong-role": noted("账号由管理员管理。请联系管理员。"),
+}  # fmt: skip
+"""A refusal's `key` → what people are told."""
+
+PROGRAMS = frozenset(
+    {
+        "insufficient-scope", "invalid_client", "invalid_request", "invalid_scope", "invalid_token", "no-token", "patch-test",
+        "request-id-reused", "unsupported_grant_type",
+    }
+)  # fmt: skip
+"""Keys that only programs meet: tokens, scopes, patches, their own request numbers."""
+
+KINDS: dict[type[Refusal], tuple[str, int]] = {
+    Malformed: (noted("提交的内容读不出来。没有保存任何内容。请返回上一页检查后再试。"), 400),
+    Unauthenticated: (noted("登录已过期。请重新登录，再继续刚才的事。"), 403),
+    Forbidden: (noted("这一步不属于您的角色，或者这张表单来自别处。请重新打开页面。"), 403),
+    NotFound: (noted("没有这个页面，或者它不在您可以看到的范围内。"), 404),
+    Gone: (noted("这里曾经有内容，现在已经没有了。"), 410),
+    NotAcceptable: (noted("没有这种形式的内容。"), 406),
+    Stale: (noted("别人刚刚改过这一条，您的修改没有保存。请看现在的内容，再决定是否还要改。"), 409),
+    Conflict: (noted("情况刚刚变了，没有改变任何内容。"), 409),
+    TooLarge: (noted("内容太长或文件太大，没有保存。请缩短后再试。"), 413),
+    UnsupportedMedia: (noted("不接受这种类型的内容。"), 415),
+    Invalid: (noted("还不能提交：请更正下面的内容。没有保存任何内容，您填写的都还在。"), 422),
+    TooEarly: (noted("刚才的提交还在处理。请稍等片刻，再刷新页面查看结果。"), 409),
+    TooMany: (noted("操作太频繁。请稍后再试。"), 429),
+    Unavailable: (noted("服务暂时联系不到数据库。请稍后重试，已经提交的内容不会丢失。"), 503),
+}
+"""Kind of refusal → what it means, and the status of a page that says so."""
+
+_INDEX = re.compile(r"\[[^]]*\]")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_BOTH = re.compile(r"^(.*[\u4e00-\u9fff].*[。！？])\s*([^\u4e00-\u9fff]+)$", re.DOTALL)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing to mend: in which field of the form (the `id` of its element), if it is one of its fields."""
+
+    field: str | None
+    words: str
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What a page says of a refusal: `status` is the page's own."""
+
+    summary: str
+    entries: tuple[Entry, ...]
+    status: int
+
+    def of(self, field: str) -> str | None:
+        """What is wrong with this field, to stand beside it."""
+        return next((entry.words for entry in self.entries if entry.field == field), None)
+
+
+def told(refusal: Refusal, speech: Speech, fields: Mapping[str, str] | None = None) -> Fault:
+    """The refusal in the reader's words. `fields`: where the verb finds fault (`statusReason.text`, or its last word `text`) → the
+    field of this form; what is not named there is no field of it. Without `fields`, the last word itself is the field's name."""
+    summary, status = _kind(refusal)
+    words = KEYS.get(refusal.key or "")
+    given = _said(refusal.issues, refusal, speech, fields)
+    if words is None:
+        return Fault(speech.gettext(summary), given, status)
+    if len(refusal.issues) == 1 and refusal.issues[0].text == str(refusal):
+        return Fault(
+            speech.gettext(summary), (Entry(_field(refusal.issues[0].at, fields), speech.gettext(words)),), status
+        )
+    return Fault(speech.gettext(words), given, status)
+
+
+def lacking(entries: Iterable[tuple[str, str]], speech: Speech) -> Fault:
+    """What a page itself misses in a form before it asks a verb: (field, noted words) each."""
+    found = tuple(Entry(field, speech.gettext(words)) for field, words in entries)
+    return Fault(speech.gettext(KINDS[Invalid][0]), found, 422)
+
+
+def _kind(refusal: Refusal) -> tuple[str, int]:
+    return next((told for kind, told in KINDS.items() if isinstance(refusal, kind)), KINDS[Invalid])
+
+
+def _said(
+    issues: Iterable[Issue], refusal: Refusal, speech: Speech, fields: Mapping[str, str] | None
+) -> tuple[Entry, ...]:
+    """Each issue, unless all that is known of it is a program's text about something that is not there or not theirs."""
+    if isinstance(refusal, NotFound | Forbidden | Unauthenticated | Unavailable | Stale | TooMany | TooEarly):
+        return ()
+    return tuple(Entry(_field(issue.at, fields), _words(issue, speech)) for issue in issues)
+
+
+def _words(issue: Issue, speech: Speech) -> str:
+    words = KEYS.get(issue.key or "")
+    if words is not None:
+        return speech.gettext(words)
+    return _one_language(issue.text, speech.language)
+
+
+def _one_language(text: str, language: str) -> str:
+    """The half of a text in both languages that the reader speaks: 中文 / English, or 中文。English."""
+    if not _CHINESE.search(text):
+        return text
+    chinese, slash, english = text.partition(" / ")
+    if not slash:
+        both = _BOTH.match(text)
+        if both is None:
+            return text
+        chinese, english = both[1], both[2]
+    return (chinese if language == "zh" else english).strip()
+
+
+def _field(at: str | None, fields: Mapping[str, str] | None) -> str | None:
+    if not at:
+        return None
+    path = _INDEX.sub("", at)
+    last = path.rpartition(".")[2]
+    if fields is None:
+        return last or None
+    return fields.get(at) or fields.get(path) or fields.get(last)
