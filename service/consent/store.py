@@ -65,6 +65,17 @@ async def said_of(session: Session, patient: Id, hospital: Id) -> list[Consent]:
     return [_consent(row) for row in await session.fetch(SAID_OF, patient, hospital)]
 
 
+ABOUT = f"""
+SELECT {COLUMNS}, confined FROM consent
+WHERE patient_id = $1 AND hospital_id = $2 AND (cardinality(referrals) = 0 OR $3 = ANY (referrals)) ORDER BY recorded_at, id
+"""
+
+
+async def about(session: Session, patient: Id, hospital: Id, referral: Id) -> list[Consent]:
+    """Everything that was ever said of disclosing this referral, withdrawn or not, oldest first."""
+    return [_consent(row) for row in await session.fetch(ABOUT, patient, hospital, referral)]
+
+
 GET = f"SELECT {COLUMNS}, confined FROM consent WHERE id = $1"
 
 

@@ -348,12 +348,15 @@ async def timeline(session: Session, actor: Actor, referral: Id) -> Timeline:
         raise NotFound("There is no such referral, or it is not yours to see.")
     session.patients.add(found.patient)
     step = await store.step(session, referral)
-    on_duty = None
-    if step is not None and found.crisis is not None:
-        async with as_platform(session, "look at who is on duty"):
-            shift = (await duty_store.on_duty(session, [step.organization], session.began)).get(step.organization)
-        on_duty = shift.first if shift else None
-    return Timeline(await events_for(session, actor, referral), step, on_duty)
+    who = await on_duty(session, step) if step is not None and found.crisis is not None else None
+    return Timeline(await events_for(session, actor, referral), step, who)
+
+
+async def on_duty(session: Session, step: NextStep) -> Person | None:
+    """Who is on duty now where a crisis waits: for whoever may see the referral, which the caller has permitted."""
+    async with as_platform(session, "look at who is on duty"):
+        shift = (await duty_store.on_duty(session, [step.organization], session.began)).get(step.organization)
+    return shift.first if shift else None
 
 
 async def events_for(session: Session, actor: Actor, referral: Id) -> tuple[dict[str, Any], ...]:

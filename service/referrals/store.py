@@ -209,7 +209,8 @@ SAVE_REFERRAL = """
 WITH referral_row AS (
     UPDATE referral SET version = $2, status = $4, urgency = $5, effective_urgency = $6, stay_id = $7, crisis = $8, crisis_at = $9,
         crisis_by = $10, crisis_owner = $11, follow_up = $12, open = $13, reason_code = $14, reason_text = $15, received = $16,
-        updated_at = $17, contact_prohibited = $19, patient_id = $20, region = $21, language = $22, age_band = $23, gender = $24
+        updated_at = $17, contact_prohibited = $19, patient_id = $20, region = $21, language = $22, age_band = $23, gender = $24,
+        closed_at = CASE WHEN $13 THEN NULL ELSE coalesce(closed_at, $17) END
     WHERE id = $1 AND version = $2 - 1
     RETURNING id
 )
