@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from adapters import api, figures, manners, pace, relay, smart, stream, web
 from adapters.delivery.alarm import Alarms
 from adapters.delivery.mail import mailing
-from adapters.fhir import outcomes
+from adapters.fhir import inside, outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.media import FHIR_JSON
 from adapters.settings import Settings
@@ -91,7 +92,7 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watch
     """The application on `dsn`, known to others as `base_url` (no slash at its end). `watching`: it raises the alarm when no
     worker runs."""
     news = stream.News()
-    state = State({"settings": settings, "base_url": base_url, "since": utc_now()})
+    state = State({"settings": settings, "base_url": base_url, "since": utc_now(), "fhir": partial(inside.ask, base_url=base_url)})  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from http.cookies import SimpleCookie
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +19,10 @@ from litestar.types import Receive, Scope, Send
 
 from adapters import relay
 from service.access import flow as access
+from service.access import session_flow
 from service.access.model import Actor, Call
 from service.access.scopes import may
+from service.access.session_flow import COOKIE
 from service.db import Database
 from service.errors import Forbidden, Issue, Malformed, NotFound, Refusal, Unauthenticated, Unavailable
 from service.events import Placed
@@ -126,11 +129,16 @@ BROKEN = Refusal("The server failed; come back and continue.", issues=(Issue("Th
 
 
 async def _known(database: Database, headers: dict[str, str]) -> Actor:
-    """Who asks. Raises Unauthenticated."""
+    """Who asks: a program by its token, a person by the cookie of their session, in a browser of this site alone. Raises
+    Unauthenticated."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() == "bearer" and token:
+        return await access.authenticate(database, token.strip(), utc_now())
+    cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    if cookie is None or headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise Unauthenticated("Send an access token: Authorization: Bearer …", key="no-token")
-    return await access.authenticate(database, token.strip(), utc_now())
+    # That a page listens is no use of the session: left alone, it ends.
+    return (await session_flow.known(database, cookie.value, touches=False)).actor
 
 
 def _permit(actor: Actor) -> None:

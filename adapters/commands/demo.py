@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ READY_WITHIN = 120
 @click.option("--fresh", is_flag=True, help="Start from an empty database; the old demo's data is thrown away.")
 def command(serve_only: bool, fresh: bool) -> None:
     """Set up the demo network, run one referral round, and keep serving until Ctrl-C."""
+    # A script's shell lets what it runs in the background ignore Ctrl-C, and that is inherited: here it stops everything.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     read = settings.read()
     if fresh and (read.database_url or read.owner_database_url):
         raise SetupError("--fresh empties the embedded database only: unset DATABASE_URL.")

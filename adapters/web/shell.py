@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
@@ -15,14 +16,15 @@ from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie, State
 from litestar.di import NamedDependency
 
-from adapters.web.speech import SPEECH, Language, Speech, asked, noted
+from adapters.web import done
+from adapters.web.speech import ROOMS, SPEECH, Language, Speech, asked, noted
 from service import codes
 from service.access import session_flow
 from service.access.model import Actor, Call
+from service.access.session_flow import COOKIE
 from service.errors import Forbidden, Malformed, TooLarge, Unauthenticated
-from service.values import utc_now
+from service.values import new_id, utc_now
 
-COOKIE = "yuanshe"
 READER = "yuanshe.reader"
 LONGEST_FORM = 65_536
 HEADERS = {
@@ -41,12 +43,16 @@ Page = Response[Any]
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who looks at a page: `form_token` stands in each of their forms."""
+    """Who looks at a page: `form_token` stands in each of their forms, `form_once` names a single one."""
 
     actor: Actor
     speech: Speech
     form_token: str
     ends_at: datetime
+
+    @property
+    def form_once(self) -> str:
+        return str(new_id())
 
 
 Signed = NamedDependency[Person]
@@ -95,27 +101,37 @@ def local(path: str | None) -> str:
     return path if path and ours else "/today"
 
 
-def form_token(cookie: str) -> str:
-    """What a form of this session carries, so that no other site can send one: derived, hence kept nowhere."""
-    return hmac.new(cookie.encode(), b"form", hashlib.sha256).hexdigest()
+def form_token(cookie: str, salt: str | None = None) -> str:
+    """What a form of this session carries, so that no other site can send one: derived, hence kept nowhere, and another one
+    in every page, so that packed pages tell nothing of it by their length."""
+    salt = salt or secrets.token_hex(8)
+    return salt + hmac.new(cookie.encode(), salt.encode(), hashlib.sha256).hexdigest()
 
 
-async def form(request: Asked, *, signed_in: bool = True) -> dict[str, str]:
-    """What a form of ours says. Raises Forbidden for one that another site sent, TooLarge, Malformed."""
+async def fields(request: Asked, *, signed_in: bool = True, longest: int = LONGEST_FORM) -> dict[str, list[str]]:
+    """Every value of every name that a form of ours says, in its order. Raises Forbidden for one that another site sent,
+    TooLarge, Malformed."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden("This form came from another site.", key="foreign-form")
     body = await request.body()
-    if len(body) > LONGEST_FORM:
+    if len(body) > longest:
         raise TooLarge("The form is too large.")
+    said: dict[str, list[str]] = {}
     try:
-        said = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body)))
+        for name, value in parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body)):
+            said.setdefault(name, []).append(value)
     except (UnicodeDecodeError, ValueError):
         raise Malformed("This is no form.") from None
-    given = said.pop("token", "") or request.headers.get("x-form-token", "")
+    given = (said.pop("token", None) or [request.headers.get("x-form-token", "")])[-1]
     cookie = request.cookies.get(COOKIE, "")
-    if signed_in and not (cookie and hmac.compare_digest(given.encode(), form_token(cookie).encode())):
+    if signed_in and not (cookie and hmac.compare_digest(given.encode(), form_token(cookie, given[:16]).encode())):
         raise Forbidden("This form is of another session; open the page again.", key="foreign-form")
     return said
+
+
+async def form(request: Asked, *, signed_in: bool = True, longest: int = LONGEST_FORM) -> dict[str, str]:
+    """What a form of ours says, of each name the last value. Raises as `fields`."""
+    return {name: values[-1] for name, values in (await fields(request, signed_in=signed_in, longest=longest)).items()}
 
 
 def spoken(request: Asked) -> Speech:
@@ -144,13 +160,24 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 
 def _files() -> dict[str, Static]:
     found: dict[str, Static] = {}
-    for folder in ("static", "style"):
-        place = resources.files("adapters.web").joinpath(folder)
-        for file in place.iterdir() if place.is_dir() else ():
-            kind = TYPES.get(file.name[file.name.rfind(".") :]) if "." in file.name else None
-            if kind:
-                content = file.read_bytes()
-                found[file.name] = Static(content, kind, hashlib.sha256(content).hexdigest()[:12])
+    web = resources.files("adapters.web")
+    shared = [
+        (file.name, file)
+        for folder in ("static", "style")
+        if (web / folder).is_dir()
+        for file in (web / folder).iterdir()
+    ]
+    # A room's own style and script are named after it.
+    own = [
+        (f"{room}{end}", web / room / f"{name}{end}")
+        for room in ROOMS
+        for name, end in (("style", ".css"), ("script", ".js"))
+    ]
+    for name, file in shared + [(name, file) for name, file in own if file.is_file()]:
+        kind = TYPES.get(name[name.rfind(".") :]) if "." in name else None
+        if kind:
+            content = file.read_bytes()
+            found[name] = Static(content, kind, hashlib.sha256(content).hexdigest()[:12])
     return found
 
 
@@ -164,7 +191,10 @@ def address(name: str) -> str:
 
 def _environment(speech: Speech) -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("adapters.web", "pages"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.ChoiceLoader([
+            jinja2.PackageLoader("adapters.web", "pages"),
+            jinja2.PrefixLoader({room: jinja2.PackageLoader(f"adapters.web.{room}", "pages") for room in ROOMS}),
+        ]), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_callables(speech.gettext, speech.ngettext, newstyle=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
@@ -174,14 +204,42 @@ def _environment(speech: Speech) -> jinja2.Environment:
 
 _PAGES = {language: _environment(speech) for language, speech in SPEECH.items()}
 
-NAVIGATION: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "hospital": (("/today", "clipboard-list", noted("我的转介")),),
-    "agency": (("/today", "inbox", noted("队列")),),
-    "platform": (("/today", "route", noted("调度")),),
-    "auditor": (),
-    "volunteer": (),
+Stop = tuple[str, str, str, str]
+"""One entry of the rail: path, icon, word, and the key that leads there after `g`."""
+_REFERRALS: Stop = ("/referrals", "clipboard-list", noted("我的转介"), "r")
+_REFER: Stop = ("/refer", "plus", noted("新转介"), "n")
+_QUEUE: Stop = ("/queue", "inbox", noted("队列"), "q")
+_CASES: Stop = ("/cases", "folder", noted("我的个案"), "c")
+_FOLLOW_UPS: Stop = ("/follow-ups", "phone", noted("随访"), "f")
+_TEAM: Stop = ("/team", "users", noted("团队"), "t")
+_CAPACITY: Stop = ("/capacity", "calendar", noted("服务与容量"), "y")
+_DISPATCH: Stop = ("/dispatch", "route", noted("调度"), "d")
+_REPORTS: Stop = ("/reports", "chart-bar", noted("报表"), "b")
+_DOWNTIME: Stop = ("/downtime", "printer", noted("停机表"), "o")
+_ADMIN: Stop = ("/admin", "settings", noted("管理"), "a")
+_AUDIT: Stop = ("/audit", "shield-check", noted("审计"), "u")
+_VISITS: Stop = ("/visits", "heart-handshake", noted("探访"), "v")
+
+NAVIGATION: Mapping[str, tuple[Stop, ...]] = {
+    "referrer": (_REFERRALS, _REFER, _FOLLOW_UPS, _REPORTS, _DOWNTIME),
+    "social_worker": (_QUEUE, _CASES, _FOLLOW_UPS, _CAPACITY, _REPORTS, _DOWNTIME),
+    "supervisor": (_QUEUE, _TEAM, _CASES, _FOLLOW_UPS, _CAPACITY, _REPORTS, _DOWNTIME),
+    "coordinator": (_DISPATCH, _REPORTS),
+    "administrator": (_ADMIN, _DISPATCH, _AUDIT, _REPORTS),
+    "auditor": (_AUDIT,),
+    "volunteer": (_VISITS,),
 }
-"""Side → the pages of its rail: path, icon, word; a side with none reads no referrals."""
+"""Role → the pages of its rail; the first is its home."""
+
+
+def home(who: Person) -> str:
+    """Where somebody's day begins."""
+    return NAVIGATION[who.actor.role][0][0]
+
+
+def served(request: Asked, path: str) -> bool:
+    """Whether the application has a page at this path."""
+    return path in {route.path for route in request.app.routes}
 
 
 def page(
@@ -189,9 +247,15 @@ def page(
     **said: Any,
 ) -> Page:  # fmt: skip
     """A page in its frame."""
+    party = who is not None and who.actor.side in ("hospital", "agency", "platform")
     frame = {
         "title": title, "who": who, "path": request.url.path, "now": utc_now(), "here": quote(_back(request), safe="/"),
-        "navigation": NAVIGATION[who.actor.side] if who else (),
+        "navigation": [stop for stop in NAVIGATION[who.actor.role] if served(request, stop[0])] if who else (),
+        "live": party,
+        "warned": party and served(request, "/crises"),
+        "myself": who is not None and served(request, "/me"),
+        "searches": who is not None and served(request, "/search"),
+        "done": done.said(request.query_params.get("done"), speech),
         "htmx": json.dumps({"includeIndicatorStyles": False, "allowEval": False, "historyCacheSize": 0}),
     }  # fmt: skip
     text = _PAGES[speech.language].get_template(template).render(frame | said)

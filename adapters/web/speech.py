@@ -8,9 +8,11 @@ import io
 from collections.abc import Callable
 from datetime import datetime
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Literal
 
 from babel.dates import format_datetime
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -23,11 +25,34 @@ LOCALE = {"zh": "zh_CN", "en": "en_GB"}
 HTML_LANG = {"zh": "zh-CN", "en": "en"}
 
 
+def _rooms() -> tuple[str, ...]:
+    web = resources.files("adapters.web")
+    return tuple(sorted(room.name for room in web.iterdir() if room.is_dir() and (room / "pages").is_dir()))
+
+
+ROOMS = _rooms()
+"""The groups of pages, each in a folder with its templates and its words."""
+
+
+def catalogues() -> list[Traversable]:
+    """The files with the English of our words: the shared ones, and those of each room."""
+    web = resources.files("adapters.web")
+    own = (web / room / "words.po" for room in ROOMS)
+    return [web / "locale" / "en" / "LC_MESSAGES" / "messages.po", *(file for file in own if file.is_file())]
+
+
 def _catalogue() -> gettext.NullTranslations:
     """The English catalogue, compiled as it is read: a wheel carries the text that people edit."""
-    text = resources.files("adapters.web").joinpath("locale", "en", "LC_MESSAGES", "messages.po").read_bytes()
+    whole: Catalog | None = None
+    for file in catalogues():
+        read = read_po(io.BytesIO(file.read_bytes()), locale="en")
+        whole = whole or read
+        for message in read:
+            if message.id:
+                whole[message.id] = message
     compiled = io.BytesIO()
-    write_mo(compiled, read_po(io.BytesIO(text), locale="en"))
+    assert whole is not None
+    write_mo(compiled, whole)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
 

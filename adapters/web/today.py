@@ -50,6 +50,8 @@ class Row(msgspec.Struct, frozen=True):
 @get("/today", media_type=MediaType.HTML)
 async def today(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """What is open for the reader's side, soonest due first."""
+    if shell.served(request, home := shell.home(who)):
+        return shell.to(home)
     if who.actor.side in NOTHING:
         title, why = (who.speech.gettext(words) for words in NOTHING[who.actor.side])
         return shell.page(request, "nothing.html", who, who.speech, title=title, why=why)
@@ -60,7 +62,7 @@ async def today(request: Request[Any, Any, Any], state: State, who: Signed) -> P
         now = session.began
     rows = [_row(each, found.names, who, now) for each in found.rows]
     return shell.page(
-        request, "today.html", who, who.speech, title=shell.NAVIGATION[who.actor.side][0][2], rows=rows, next=_written(found.after),
+        request, "today.html", who, who.speech, title=shell.NAVIGATION[who.actor.role][0][2], rows=rows, next=_written(found.after),
         later="after" in request.query_params,
     )  # fmt: skip
 

@@ -70,12 +70,15 @@ async def open(database: Database, actor: Actor, call: Call, now: datetime | Non
         raise
 
 
-async def answered(session: Session, actor: Actor, named: Named) -> Kept | None:
-    """What was answered under this name, if anything was; from here on the name is this transaction's.
+async def answered(session: Session, actor: Actor, named: Named, *, waits: bool = False) -> Kept | None:
+    """What was answered under this name, if anything was; from here on the name is this transaction's. `waits`: another
+    request of the name that is at work is waited for.
 
     Raises TooEarly while another request of the name is at work, Invalid when something else was asked under it.
     Source: NHS England BaRS, transactional integrity; FHIR R4 http.html#custom (X-Request-Id).
     """
+    if waits:
+        await store.wait_for(session, actor.id, named)
     mine, content, kept = await store.answered(session, actor.id, named)
     if kept:
         if content != named.content:

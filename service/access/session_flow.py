@@ -21,6 +21,8 @@ from service.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from service.practice import Limit
 from service.values import Id, new_id
 
+COOKIE = "yuanshe"
+"""The name of the cookie that holds a session's token."""
 DOOR = Scope(None, "client")
 TOUCHED = timedelta(minutes=1)
 """How exactly it is known when a session was last used: writing it at each request would cost a row version a page."""
@@ -113,8 +115,8 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def known(database: Database, token: str, now: datetime | None = None) -> Known:
-    """Whose session this is. Raises Unauthenticated with the key `session-ended` when it has ended, by time or by somebody."""
+async def known(database: Database, token: str, now: datetime | None = None, *, touches: bool = True) -> Known:
+    """Whose session this is; being asked for it keeps it alive, unless it `touches` nothing. Raises Unauthenticated with the key `session-ended` when it has ended, by time or by somebody."""
     async with database.transaction(DOOR, writes=False) as session:
         now = now or session.began
         async with as_platform(session, "know who it is"):
@@ -122,9 +124,9 @@ async def known(database: Database, token: str, now: datetime | None = None) -> 
         idle = _for(session.practice.session_idle)
         if seen is None or not seen.account.active or now >= min(seen.ends_at, seen.seen_at + idle):
             raise Unauthenticated("Your session has ended; sign in again.", key="session-ended")
-        if now - seen.seen_at >= TOUCHED:
+        if touches and now - seen.seen_at >= TOUCHED:
             await session_store.touch(session, seen.id, now)
-    return Known(seen.account.actor, seen.language, min(seen.ends_at, now + idle))
+    return Known(seen.account.actor, seen.language, min(seen.ends_at, (now if touches else seen.seen_at) + idle))
 
 
 async def speak(database: Database, token: str, language: str) -> None:

@@ -239,10 +239,21 @@ LEFT JOIN answered a ON a.actor_id = $1 AND a.name = $2
 """
 
 
+WAIT_FOR = "SELECT pg_advisory_xact_lock($1)"
+
+
+async def wait_for(session: Session, actor: Id, named: Named) -> None:
+    """Wait until nobody else is at work under that name; a statement of its own, so that the next one sees what they did."""
+    await session.execute(WAIT_FOR, _lock(actor, named))
+
+
+def _lock(actor: Id, named: Named) -> int:
+    return int.from_bytes(hashlib.sha256(actor.bytes + named.name).digest()[:8], signed=True)
+
+
 async def answered(session: Session, actor: Id, named: Named) -> tuple[bool, bytes | None, Kept | None]:
     """Whether nobody else is at work under that name, and what was asked and answered under it."""
-    lock = int.from_bytes(hashlib.sha256(actor.bytes + named.name).digest()[:8], signed=True)
-    row = await session.fetchrow(ANSWERED, actor, named.name, lock)
+    row = await session.fetchrow(ANSWERED, actor, named.name, _lock(actor, named))
     assert row is not None
     if row["content"] is None:
         return row["mine"], None, None

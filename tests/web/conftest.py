@@ -11,6 +11,8 @@ import pytest
 from adapters import app, settings
 from tests.http.conftest import *  # noqa: F403 - the demo network's fixtures
 from tests.http.world import BASE, World
+from tests.web.chromium import chromium as chromium
+from tests.web.chromium import site as site
 
 
 class Browser:

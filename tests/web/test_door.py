@@ -92,5 +92,5 @@ async def test_the_demos_people_stand_at_the_demos_door_alone(demo: World, brows
 
 async def test_a_page_says_when_the_session_ends_and_asking_lets_it_go_on(browser) -> None:
     nurse: Browser = await browser("nurse-a")
-    assert re.search(r'<body data-ends="\d{10}">', nurse.page.text)
+    assert re.search(r'<body data-ends="\d{10}"', nurse.page.text)
     assert (await nurse.get("/session")).json()["ends"] > 0

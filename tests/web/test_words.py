@@ -4,13 +4,14 @@ import inspect
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from adapters.web import story
 from adapters.web.sentence import WHAT
-from adapters.web.speech import SPEECH
+from adapters.web.speech import SPEECH, catalogues
 from service.casework.phases import PHASES
 from service.followup import movement
 from service.referrals import crisis, settling, transitions
@@ -27,9 +28,12 @@ def test_every_word_has_its_english() -> None:
         found[2]
         for found in extract_from_dir(WEB, METHODS, keywords={"_": None, "gettext": None, "noted": None, "ngettext": (1, 2)})
     }  # fmt: skip
-    text = (WEB / "locale/en/LC_MESSAGES/messages.po").read_bytes()
-    catalogue = read_po(io.BytesIO(text), locale="en")
-    there = {message.id: message for message in catalogue if message.id}
+    there: dict[Any, Any] = {}
+    for file in catalogues():
+        for message in read_po(io.BytesIO(file.read_bytes()), locale="en"):
+            if message.id:
+                known = there.setdefault(message.id, message)
+                assert known.string == message.string, f"two ways to say {message.id} in English: {file}"
     assert {w for w in words if w not in there} == set(), "words without English"
     assert {w for w in there if w not in words} == set(), "English of words that are gone"
     for message in there.values():

@@ -25,17 +25,86 @@
   look();
 })();
 
-// j and k move through the rows, Enter opens: the row's link has the focus, so that every key of the browser works as well.
+// Keys: those of the frame here, those of a page on its own links and buttons (`data-key`); ? lists them all. None while typing.
 (() => {
-  const rows = [...document.querySelectorAll("[data-rows] .open")];
-  if (!rows.length) return;
+  const rows = () => [...document.querySelectorAll("[data-rows] .open")].filter((row) => row.offsetParent);
+  const help = document.getElementById("keys");
+  const visible = (found) => [...found].find((one) => one.offsetParent !== null && !one.disabled);
+  let leading = false;
+  const list = () => {
+    const shown = help.querySelector("dl");
+    shown.querySelectorAll("[data-own]").forEach((one) => one.remove());
+    shown.querySelectorAll("[data-of=rows]").forEach((one) => { one.hidden = !rows().length; });
+    const add = (keys, words) => {
+      const line = document.createElement("div");
+      line.dataset.own = "";
+      const term = document.createElement("dt");
+      for (const key of keys) { const made = document.createElement("kbd"); made.textContent = key; term.append(made, " "); }
+      const told = document.createElement("dd");
+      told.textContent = words;
+      line.append(term, told);
+      shown.append(line);
+    };
+    const told = new Set();
+    for (const one of document.querySelectorAll("[data-key]")) {
+      if (one.offsetParent === null || told.has(one.dataset.key)) continue;
+      told.add(one.dataset.key);
+      add([one.dataset.key], one.dataset.keyLabel || one.getAttribute("aria-label") || one.textContent.trim());
+    }
+    for (const one of document.querySelectorAll("[data-go]")) add(["g", one.dataset.go], one.textContent.trim());
+  };
+  const ask = () => { if (help && !help.open) { list(); help.showModal(); } };
+  document.querySelector("[data-ask]")?.addEventListener("click", ask);
+  const move = (step) => {
+    const all = rows();
+    const at = all.findIndex((row) => row === document.activeElement || row.closest("li, tr")?.contains(document.activeElement));
+    const next = all[at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + step, 0), all.length - 1)];
+    next?.focus();
+    return Boolean(next);
+  };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
-    const step = { j: 1, k: -1 }[event.key];
-    if (!step) return;
-    const at = rows.indexOf(document.activeElement);
-    const next = rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + step, 0), rows.length - 1)];
-    next.focus();
-    event.preventDefault();
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog[open]")) return;
+    const key = event.key;
+    let took = false;
+    if (leading) {
+      leading = false;
+      const there = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+      if (there) { location.assign(there.href); took = true; }
+    } else if (key === "g") leading = took = true;
+    else if (key === "?") { ask(); took = true; }
+    else if (key === "/") { const box = visible(document.querySelectorAll("[data-filter], .find input")); box?.focus(); took = Boolean(box); }
+    else if (key === "j" || key === "k") took = move(key === "j" ? 1 : -1);
+    else {
+      const own = visible(document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`));
+      if (own) { if (own.matches("input, textarea, select")) own.focus(); else own.click(); took = true; }
+    }
+    if (took) event.preventDefault();
   });
+})();
+
+// A form is sent once: a second press while it is on its way does nothing, and says so. Coming back to the page frees it again.
+(() => {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    form.setAttribute("aria-busy", "true");
+  });
+  const free = () => document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; form.removeAttribute("aria-busy"); });
+  window.addEventListener("pageshow", free);
+  document.addEventListener("htmx:afterRequest", free);
+})();
+
+// Printing without a script in the page; and what was done is said once, not again when the page is loaded anew.
+(() => {
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
+  if (document.querySelector("[data-done]")) {
+    const here = new URL(location.href);
+    here.searchParams.delete("done");
+    history.replaceState(history.state, "", here);
+  }
+  // An error summary is read out and stands under the eyes.
+  document.querySelector("[data-fault]")?.focus();
 })();
