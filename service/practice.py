@@ -131,6 +131,10 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""
     administrative_share: float = 0.4
     """From which share of administration in a worker's time on they are listed (domain a, row 17)."""
+    caseload: int = 25
+    """How many open cases a worker is asked to carry at once; nothing is refused above it, a table shows who is over."""
+    capacity_fresh: Limit = Limit(7 * DAY)
+    """How long what an agency said of its capacity is believed; older it is shown as old."""
     time_back: Limit = Limit(31 * DAY)
     """How long ago time may have been spent that is written down now."""
     attachment_octets: int = 10_000_000

@@ -77,10 +77,12 @@ async def advance(
 
 
 async def approve(
-    session: Session, actor: Actor, task: Id, document: str, supervisor: Id | None, note: str | None, now: datetime
-) -> CaseFile:
+    session: Session, actor: Actor, task: Id, document: str, supervisor: Id | None, note: str | None, now: datetime, *,
+    version: int | None = None,
+) -> CaseFile:  # fmt: skip
     """A licensed supervisor of the agency, other than the case's worker, signs a document as it now stands; a later version
-    of it needs another signature. Signing again changes nothing."""
+    of it needs another signature. Signing again changes nothing. `version`: the one that was read; Conflict `nothing-to-sign`
+    where there is a later one."""
     async with steps.turn(session, actor, task, now) as moving:
         share = files.own_share(moving, task)
         case = await _case(session, task)
@@ -92,6 +94,9 @@ async def approve(
         if not phases.has(found, document):
             lack = next(Lack(stage.phase, document) for stage in phases.PHASES.values() if document in stage.documents)
             raise Conflict(f"There is no such document yet, of {CASE_DOCUMENT}.", key="documents-missing", issues=[phases.issue(lack)])  # fmt: skip
+        newest = next(filed for filed in reversed(found.documents) if filed.document == document)
+        if version is not None and newest.version != version:
+            raise Conflict("This document was changed meanwhile: read it again.", key="nothing-to-sign")
         if not phases.approved(found, document):
             found = await _signed(moving, found, [document], signer, note)
     return found

@@ -1,5 +1,6 @@
 """A case in other hands: another worker of the agency, a second one beside them, another agency, or the same case opened again."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,9 +12,9 @@ from service.casework import handing_over_store as store
 from service.casework import steps as files
 from service.casework.handing_over import CoWork
 from service.casework.transfer_store import Transfer
-from service.db import Session, as_platform
+from service.db import Session, as_platform, savepoint
 from service.directory import steps as directory
-from service.errors import Conflict, Forbidden, Invalid, NotFound, Stale
+from service.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Stale
 from service.referrals import onward, steps
 from service.referrals import store as referrals
 from service.referrals.lifecycle import LIVE
@@ -65,6 +66,28 @@ async def transfer(
             Transfer(new_id(), task, share.referral, actor.organization, reason, actor.id, now, before, worker, None, note),
         )  # fmt: skip
     return moving.loop
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What came of one of several cases: `refusal` says why it stayed where it was."""
+
+    task: Id
+    refusal: Refusal | None = None
+
+
+async def transfer_each(
+    session: Session, actor: Actor, tasks: Sequence[Id], worker: Id, reason: str, note: str, now: datetime
+) -> list[Given]:
+    """Several cases to one worker, each by itself: one that is refused keeps no other from being given."""
+    given: list[Given] = []
+    for task in sorted(set(tasks)):
+        try:
+            async with savepoint(session):
+                await transfer(session, actor, task, worker, reason, note, now)
+            given.append(Given(task))
+        except Refusal as refusal:
+            given.append(Given(task, refusal))
+    return given
 
 
 async def pass_on(

@@ -52,7 +52,7 @@ COLUMNS = """id, referral_id, hospital_id, agency_id, task_id, raised_at, place,
  endpoint, token, limit_at, state, attempts, next_at, last_status, last_error, made_at, sent_at, acknowledged_at, acknowledged_by"""
 
 
-def _page(row: "asyncpg.Record") -> Page:
+def read_page(row: "asyncpg.Record") -> Page:
     said: dict[str, Any] = {name.removesuffix("_id"): value for name, value in row.items()}
     return Page(**said)
 
@@ -101,7 +101,7 @@ RETURNING {COLUMNS}
 
 
 async def claim(session: Session, now: datetime, lease: timedelta, room: int) -> list[Page]:
-    return [_page(row) for row in await session.fetch(CLAIM, now, now + lease, room)]
+    return [read_page(row) for row in await session.fetch(CLAIM, now, now + lease, room)]
 
 
 SETTLE = """
@@ -143,7 +143,7 @@ BY_TOKEN = f"SELECT {COLUMNS} FROM page WHERE token = $1"
 
 async def by_token(session: Session, token: str) -> Page | None:
     row = await session.fetchrow(BY_TOKEN, token)
-    return _page(row) if row else None
+    return read_page(row) if row else None
 
 
 # By every channel of the same call: who has acknowledged one has acknowledged it.
@@ -167,4 +167,4 @@ SELECT {COLUMNS} FROM page WHERE $1::uuid IS NULL OR referral_id = $1 ORDER BY m
 
 async def listed(session: Session, referral: Id | None, limit: int) -> list[Page]:
     """Newest first, of one referral or of all that the scope sees."""
-    return [_page(row) for row in await session.fetch(LISTED, referral, limit)]
+    return [read_page(row) for row in await session.fetch(LISTED, referral, limit)]

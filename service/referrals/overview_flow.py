@@ -65,6 +65,11 @@ async def overview(
     return Overview(tuple(rows), await _names(session, rows, ()), more)
 
 
+async def names(session: Session, rows: Iterable[Open], others: Iterable[Id | None] = ()) -> Names:
+    """Everything that rows of a list name, and these organisations besides."""
+    return await _names(session, rows, others)
+
+
 async def _names(
     session: Session, rows: Iterable[Open], others: Iterable[Id | None], ended: Sequence[Referral | Task] = (),
     workers: Iterable[Id | None] = (),

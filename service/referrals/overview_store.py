@@ -213,3 +213,15 @@ MESSAGES = (
 async def messages(session: Session, referral: Id, kinds: Sequence[str]) -> list[Record]:
     """What the sides wrote to each other, as far as the scope may read it, oldest first."""
     return [record_of(row) for row in await session.fetch(MESSAGES, referral, list(kinds))]
+
+
+OWN_SHARES = """
+SELECT DISTINCT ON (t.referral_id) v.snapshot FROM task t JOIN task_version v ON v.task_id = t.id AND v.version = t.version
+WHERE t.referral_id = ANY ($1) AND t.agency_id = $2 AND t.kind = 'share' ORDER BY t.referral_id, t.open DESC, t.id DESC
+"""
+
+
+async def own_shares(session: Session, referrals: Sequence[Id], agency: Id) -> dict[Id, Task]:
+    """The agency's share of each of these referrals: the one it has now, else its last."""
+    rows = await session.fetch(OWN_SHARES, list(referrals), agency)
+    return {task.referral: task for row in rows if (task := read_task(row["snapshot"]))}

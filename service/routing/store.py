@@ -1,5 +1,6 @@
 """SQL of routing: a hospital's partners with all that rules ask, in one statement, and decisions as they were made."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -91,6 +92,17 @@ WHERE referral_id = $1 ORDER BY id DESC LIMIT $2
 async def kept(session: Session, referral: Id, limit: int = 100) -> list[KeptDecision]:
     """The decisions on a referral, the newest first."""
     return [_kept(row) for row in await session.fetch(KEPT, referral, limit)]
+
+
+LATEST = """
+SELECT DISTINCT ON (referral_id) id, referral_id, hospital_id, at, by_id, mode, snapshot FROM routing_decision
+WHERE referral_id = ANY ($1) ORDER BY referral_id, id DESC
+"""
+
+
+async def latest(session: Session, referrals: Sequence[Id]) -> dict[Id, KeptDecision]:
+    """The last decision on each of these referrals."""
+    return {row["referral_id"]: _kept(row) for row in await session.fetch(LATEST, list(referrals))}
 
 
 def _kept(row: Any) -> KeptDecision:
