@@ -76,7 +76,7 @@ def _door(
     return shell.page(
         request, "sign-in.html", None, speech, status=422 if wrong and status == 200 else status, title=speech.gettext("登录"),
         offered=_offered(state), roles=ROLES, wrong=wrong, code=code, login=said.get("login", ""),
-        next=shell.local(said.get("next") or request.query_params.get("next")), ended="ended" in request.query_params,
+        next=shell.local(said.get("next") or request.query_params.get("next")), ended=request.query_params.get("ended"),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import jinja2
 import msgspec
@@ -69,13 +69,16 @@ class Elsewhere(Exception):
 async def person(request: Asked, state: State) -> Person:
     """The person of this request's cookie; nobody's is sent to sign in, and back to where they were."""
     cookie = request.cookies.get(COOKIE)
-    back = f"?next={quote(_back(request), safe='/')}" if request.method == "GET" else ""
+    back = _returning(request)
+    to = f"?next={quote(back, safe='/')}" if back else ""
     if not cookie:
-        raise Elsewhere(f"/sign-in{back}")
+        raise Elsewhere(f"/sign-in{to}")
     try:
-        known = await session_flow.known(state.database, cookie)
+        # What a page fetches by itself is nobody's use: an unattended screen would never be left.
+        known = await session_flow.known(state.database, cookie, touches="x-background" not in request.headers)
     except Unauthenticated:
-        raise Elsewhere(f"/sign-in{back}{'&' if back else '?'}ended=1") from None
+        ended = "1" if request.method == "GET" else "form"
+        raise Elsewhere(f"/sign-in{to}{'&' if to else '?'}ended={ended}") from None
     language: Language = "en" if known.language == "en" else "zh"
     found = Person(known.actor, SPEECH[language], form_token(cookie), known.ends_at)
     request.scope["state"][READER] = found
@@ -85,6 +88,27 @@ async def person(request: Asked, state: State) -> Person:
 def reader(request: Asked) -> Person | None:
     """Who `person` found for this request, for a page that says why it failed."""
     return request.scope.get("state", {}).get(READER)
+
+
+def _returning(request: Asked) -> str:
+    """Where to go after signing in: the page asked for; the page of the form that was sent, or that a script asked from."""
+    script = request.headers.get("hx-current-url")
+    if request.method == "GET" and not script:
+        return _back(request)
+    return before(request, script or request.headers.get("referer"))
+
+
+def before(request: Asked, address: str | None) -> str:
+    """The path of a page of ours that an address names; nothing for another host's."""
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return ""
+    ours = {request.headers.get("host", "").lower(), urlsplit(request.app.state.base_url).netloc}
+    if not parts.path or parts.netloc.lower() not in ours:
+        return ""
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return path if local(path) == path else ""
 
 
 def _back(request: Asked) -> str:
@@ -256,6 +280,8 @@ def page(
         "myself": who is not None and served(request, "/me"),
         "searches": who is not None and served(request, "/search"),
         "done": done.said(request.query_params.get("done"), speech),
+        # The page of a form that was not taken stands at the form's address, which only POST knows.
+        "form_page": before(request, request.headers.get("referer")) if request.method == "POST" else "",
         "htmx": json.dumps({"includeIndicatorStyles": False, "allowEval": False, "historyCacheSize": 0}),
     }  # fmt: skip
     text = _PAGES[speech.language].get_template(template).render(frame | said)

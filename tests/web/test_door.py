@@ -92,5 +92,35 @@ async def test_the_demos_people_stand_at_the_demos_door_alone(demo: World, brows
 
 async def test_a_page_says_when_the_session_ends_and_asking_lets_it_go_on(browser) -> None:
     nurse: Browser = await browser("nurse-a")
-    assert re.search(r'<body data-ends="\d{10}"', nurse.page.text)
+    assert re.search(r'<body data-now="\d{10}" data-ends="\d{10}" data-account=', nurse.page.text)
     assert (await nurse.get("/session")).json()["ends"] > 0
+
+
+async def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    page = nurse.page.text
+    await nurse.post("/sign-out", {})
+    nurse._http.cookies.set("yuanshe", "of-a-session-that-has-ended")
+    token = re.search(r'name="token" value="(\w+)"', page)
+    assert token
+    said = {"language": "en", "token": token[1]}
+    door = await nurse.post("/language", said, token=False, referer=f"{BASE}/today?after=x")
+    assert str(door.url) == f"{BASE}/sign-in?next=/today%3Fafter%3Dx&ended=form"
+    assert "没有保存" in door.text and 'name="next" value="/today?after=x"' in door.text
+    for elsewhere in ("https://evil.test/today", "//evil.test", "http://[", f"{BASE}//evil.test/x", "about:blank", ""):
+        door = await nurse.post("/language", said, token=False, referer=elsewhere)
+        assert str(door.url) == f"{BASE}/sign-in?ended=form", elsewhere
+    # A fragment that a script asked for is no page to come back to; its page is.
+    script = {"hx-request": "true", "hx-current-url": f"{BASE}/referrals"}
+    nurse.page = await nurse._http.get(f"{BASE}/today?after=x", headers=script)
+    assert nurse.page.headers["hx-redirect"] == "/sign-in?next=/referrals&ended=1"
+
+
+async def test_what_a_page_fetches_by_itself_keeps_no_session_alive(world: World, browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    async with world.as_owner() as owner:
+        await owner.execute("UPDATE web_session SET seen_at = seen_at - interval '20 minutes'")
+    background = await nurse.get("/session", **{"x-background": "1"})
+    assert (await nurse.get("/session", **{"x-background": "1"})).json() == background.json()
+    used = await nurse.get("/session")
+    assert used.json()["ends"] - background.json()["ends"] >= 19 * 60

@@ -7,9 +7,11 @@
   if (!box) return;
   const words = box.querySelector("[data-words]");
   const before = 5 * 60;
+  // By the server's clock: this machine's may be wrong.
+  const ahead = Date.now() / 1000 - Number(document.body.dataset.now);
   let ends = Number(document.body.dataset.ends);
   const look = () => {
-    const left = ends - Date.now() / 1000;
+    const left = ends + ahead - Date.now() / 1000;
     const near = left > 0 && left <= before;
     if (near) words.textContent = words.dataset.words.replace("{n}", String(Math.ceil(left / 60)));
     if (near && box.hidden) { box.hidden = false; box.querySelector("button").focus(); }
@@ -20,8 +22,12 @@
     const answer = await fetch("/session", { headers: { accept: "application/json" } });
     if (!answer.ok) { location.reload(); return; }
     ends = (await answer.json()).ends;
+    document.body.dataset.ends = ends;
+    document.dispatchEvent(new CustomEvent("session-stays"));
     look();
   });
+  // Another tab of this person was used.
+  document.addEventListener("session-longer", () => { ends = Number(document.body.dataset.ends); look(); });
   look();
 })();
 
