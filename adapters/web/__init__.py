@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from adapters.settings import VERSION
-from adapters.web import answer, door, duty, files, shell, today
+from adapters.web import answer, dispatch, door, duty, files, shell, today
 from adapters.web.rendering import HEADERS, PAGES
 from service.errors import Refusal
 
@@ -59,7 +59,7 @@ def _answer(said: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[s
 
 pages = Router(
     "/",
-    route_handlers=[*door.route_handlers, *today.route_handlers, files.file],
+    route_handlers=[*door.route_handlers, *today.route_handlers, *dispatch.route_handlers, files.file],
     dependencies={"who": Provide(shell.person)},
     exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
     include_in_schema=False,

@@ -20,7 +20,7 @@ from service.values import utc_now
 
 WEB = Path(__file__).parents[2] / "adapters" / "web"
 SERVICE = WEB.parents[1] / "service"
-METHODS = [("**.py", "python"), ("pages/**.html", "jinja2")]
+METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 
 
 def test_every_word_has_its_english() -> None:
