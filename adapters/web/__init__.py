@@ -1,6 +1,7 @@
 """The pages: the front door, which says what this is and where things are, the answers by link, and the list of routes."""
 
-from importlib import resources
+from collections.abc import Iterator
+from importlib import import_module, resources
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from adapters.settings import VERSION
-from adapters.web import answer, dispatch, door, duty, files, shell, today
+from adapters.web import answer, door, duty, files, shell, today
 from adapters.web.rendering import HEADERS, PAGES
+from adapters.web.speech import ROOMS
 from service.errors import Refusal
 
 
@@ -57,9 +59,15 @@ def _answer(said: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[s
     return {"status": status, "kinds": ", ".join(answer["content"]), "description": answer["description"]}
 
 
+def _rooms() -> Iterator[Any]:
+    """Every group of pages that is there: a folder with templates is a room, and says what it serves."""
+    for room in ROOMS:
+        yield from import_module(f"{__name__}.{room}").route_handlers
+
+
 pages = Router(
     "/",
-    route_handlers=[*door.route_handlers, *today.route_handlers, *dispatch.route_handlers, files.file],
+    route_handlers=[*door.route_handlers, *today.route_handlers, files.file, *_rooms()],
     dependencies={"who": Provide(shell.person)},
     exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
     include_in_schema=False,

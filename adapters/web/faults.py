@@ -111,6 +111,8 @@ KEYS: dict[str, str] = {
     "own-staff-only": noted("只能查看和移交本机构人员的工作。"),
     "own-time-only": noted("工时由本人登记和更正。"),
     "owner": noted("个案负责人不能同时作协同社工。请另选一位。"),
+    "period": noted("起止日期不对：请检查，结束不能早于开始。"),
+    "period-long": noted("一次最多看 400 天，请缩短期间。"),
     "places": noted("名额请填 0 到 100,000 之间的整数。"),
     "plan-first": noted("解除危机之前，要先有安全计划。"),
     "platform-only": noted("这一步由平台管理员操作。请联系管理员。"),
