@@ -25,7 +25,6 @@ from service.values import Id
 AT_A_TIME = 30
 NOTHING = {
     "auditor": (noted("审计"), noted("审计记录目前通过接口查阅（AuditEvent）；转介内容不向审计员开放。")),
-    "volunteer": (noted("探访"), noted("探访安排目前通过接口查阅（$visits）；转介内容不向志愿者开放。")),
 }
 """Side → the title and the words of its page, where it reads no referrals."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,8 +1,5 @@
 """The first page: what is open, whose turn it is and until when, and of the person no more than the reader may know."""
 
-from service.access import flow as access
-from service.access.model import NewAccount, operator
-from service.values import Id, utc_now
 from tests.http.loop import crisis
 from tests.http.world import BASE, World, reason
 from tests.web.conftest import Browser
@@ -120,16 +117,3 @@ async def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: W
     for part in nurse.page.text.split('="/static/')[1:]:
         file = await nurse._http.get(f"{BASE}/static/{part.split(chr(34))[0]}")
         assert file.status_code == 200 and "immutable" in file.headers["cache-control"], part[:40]
-
-
-async def test_a_volunteer_with_an_account_is_told_where_their_visits_are(world: World, browser) -> None:
-    await world.refer("N05")
-    agency = Id(world.organizations["agency-a"].split("/")[1])
-    async with world.database.transaction(operator().scope) as session:
-        await access.add_account(
-            session, operator(), NewAccount("volunteer-a", "volunteer", agency, "志愿者甲"), "a long password of theirs", utc_now()
-        )  # fmt: skip
-    someone: Browser = await browser()
-    await someone.get("/sign-in")
-    page = await someone.post("/sign-in", {"login": "volunteer-a", "password": "a long password of theirs"})
-    assert page.status_code == 200 and "转介内容不向志愿者开放" in page.text
