@@ -1,5 +1,5 @@
 # Needs Python 3.11 or newer and make; everything else goes into the private .venv, as uv.lock pins it.
-.PHONY: venv demo test test-all check format bench secrets clean
+.PHONY: venv demo test test-all check format bench screenshots secrets clean
 PYTEST = .venv/bin/python -m pytest
 WORKERS ?= 2
 
@@ -33,6 +33,10 @@ format: venv
 
 bench: venv
 	@exec .venv/bin/python -m tests.bench $(ARGS)
+
+# The pages as pictures, into docs/images; needs Debian's chromium.
+screenshots: venv
+	@exec $(PYTEST) tests/web/screenshots.py $(ARGS)
 
 # The passwords of docker-compose.yml, as files.
 secrets:
