@@ -24,7 +24,7 @@ WHAT = {
     "supervision": noted("督导个案"),
     "evaluation": noted("完成成效评估"),
     "closure": noted("完成结案"),
-    "follow-up": noted("随访"),
+    "follow-up": noted("进行随访"),
     "acknowledge": noted("确认危机"),
     "safety-plan": noted("制定安全计划"),
     "report": noted("完成报告"),

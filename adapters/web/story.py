@@ -28,6 +28,7 @@ HAPPENED = {
     "follow-up": noted("安排随访"),
     "move": noted("调整随访时间"),
     "attempt": noted("尝试联系"),
+    "plan-attempt": noted("安排下次联系"),
     "outcome": noted("随访结果"),
     "cancel": noted("取消"),
     "close": noted("随访结束，转介闭环"),

@@ -11,15 +11,16 @@ from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.directory import steps as directory
-from service.errors import Conflict, Forbidden, Invalid
-from service.followup import movement, person_steps, schedule, store
+from service.errors import Conflict, Invalid
+from service.followup import movement, person_steps, reaching, schedule, store
+from service.followup import steps as ours
 from service.followup.model import FINAL, FOLLOW_UP_SYSTEM, Attempt, NewAttempt, NewNeed, status_after
 from service.patients import flow as patients
 from service.patients import store as stays
 from service.patients.model import Stay
 from service.records import store as records
 from service.records.model import Record
-from service.referrals import clocks, contact_flow, crisis, duties, ladder, settling, steps
+from service.referrals import clocks, contact_flow, crisis, duties, settling, steps
 from service.referrals import flow as referring
 from service.referrals import store as referrals
 from service.referrals.model import CrisisOwner, Loop, NewReferral, Output, Task
@@ -211,8 +212,8 @@ async def attempt(
     `body` is the record as received, or what makes it, told the rule that was broken (urn:yuanshe:contact-rule) or None; only
     its owner reads it."""
     async with steps.turn(session, actor, new.task, now) as moving:
-        task = _own(moving, new.task)
-        _is_open(task)
+        task = ours.own(moving, new.task)
+        ours.still_open(task)
         if not codes.known(codes.CHANNEL, new.channel):
             raise Invalid(f"The channel needs a code of {codes.CHANNEL}.", at="medium", code="code-invalid")
         if new.at > now + LATE_CLOCK:
@@ -306,7 +307,7 @@ async def outcome(
     """
     refers = need if need and actor.side == "hospital" else None
     async with steps.turn(session, actor, task_id, now) as moving:
-        task = _own(moving, task_id)
+        task = ours.own(moving, task_id)
         if not codes.known(codes.FOLLOW_UP_OUTCOME, code):
             raise Invalid(f"An outcome is a code of {codes.FOLLOW_UP_OUTCOME}.", at="output", code="code-invalid")
         target = status_after(code)
@@ -316,7 +317,7 @@ async def outcome(
         assert told is not None
         if told.outcome == code and task.status == target:
             return moving.loop
-        _is_open(task)
+        ours.still_open(task)
         proven = code != "lost" or await _proven(moving, reason, supervisor)
         output = Output("outcome", element or {})
         kept = tuple(old for old in task.outputs if old.type != "outcome")
@@ -350,12 +351,8 @@ async def _proven(moving: steps.Turn, reason: Reason | None, supervisor: Id | No
     supervisor says why not; raises Invalid otherwise where the practice wants that. Where a supervisor decides each step of
     contact there is no ladder to walk, and only the supervisor's word (domain b-3)."""
     session, referral = moving.session, moving.loop.referral
-    made = await store.of_referral(session, referral.id)
-    last = max((place for place, each in enumerate(made) if each.reached), default=-1)
-    since = made[last + 1 :]
     rules = await contact_flow.rules_on(session, referral)
-    dead = [each.channel for each in since if each.result in ladder.LEADS_NOWHERE]
-    missing = ladder.left([each.channel for each in since], dead, rules, moving.practice)
+    missing = reaching.missing(await store.of_referral(session, referral.id), rules, moving.practice)
     if not missing and not rules.guarded:
         return True
     actor = moving.actor
@@ -433,8 +430,8 @@ def _raise_crisis(moving: steps.Turn, task: Task) -> None:
 async def assign(session: Session, actor: Actor, task_id: Id, worker: Id, now: datetime) -> Loop:
     """The owning agency names the licensed worker who follows up."""
     async with steps.turn(session, actor, task_id, now) as moving:
-        task = _own(moving, task_id)
-        _is_open(task)
+        task = ours.own(moving, task_id)
+        ours.still_open(task)
         if task.worker == worker:
             return moving.loop
         if task.agency is None or not await directory.named_worker(session, task.agency, worker, local_day(now)):
@@ -450,18 +447,3 @@ async def attempts(session: Session, task: Id) -> list[Attempt]:
     found = await store.of_task(session, task)
     session.patients.update(each.patient for each in found)
     return found
-
-
-def _own(moving: steps.Turn, id: Id) -> Task:
-    """The follow-up of this turn, which only its owner moves: its agency, or the hospital where no agency has it."""
-    task = next((task for task in moving.loop.follow_ups if task.id == id), None)
-    if task is None:
-        raise Invalid("This Task is no follow-up.", at="basedOn", key="no-follow-up")
-    if moving.actor.organization != (task.agency or task.hospital):
-        raise Forbidden("Only the owner of a follow-up works on it.", key="wrong-actor")
-    return task
-
-
-def _is_open(task: Task) -> None:
-    if not task.open:
-        raise Invalid(f"This follow-up has ended: it is {task.status}.", at="status", key="illegal-move")

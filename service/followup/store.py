@@ -49,7 +49,7 @@ OF_TASK = f"SELECT {COLUMNS} FROM contact_attempt WHERE task_id = $1 ORDER BY at
 
 async def of_task(session: Session, task: Id) -> list[Attempt]:
     """The attempts of a follow-up in their order, as far as they are the reader's own."""
-    return [_attempt(row) for row in await session.fetch(OF_TASK, task)]
+    return [read_attempt(row) for row in await session.fetch(OF_TASK, task)]
 
 
 OF_REFERRAL = f"SELECT {COLUMNS} FROM contact_attempt WHERE referral_id = $1 ORDER BY at, id"
@@ -57,10 +57,10 @@ OF_REFERRAL = f"SELECT {COLUMNS} FROM contact_attempt WHERE referral_id = $1 ORD
 
 async def of_referral(session: Session, referral: Id) -> list[Attempt]:
     """The attempts of all follow-ups of a referral in their order, as far as the scope shows them."""
-    return [_attempt(row) for row in await session.fetch(OF_REFERRAL, referral)]
+    return [read_attempt(row) for row in await session.fetch(OF_REFERRAL, referral)]
 
 
-def _attempt(row: Row) -> Attempt:
+def read_attempt(row: Row) -> Attempt:
     return Attempt(
         id=row["id"], task=row["task_id"], referral=row["referral_id"], patient=row["patient_id"], owner=row["owner_id"],
         channel=row["channel"], at=row["at"], reached=row["reached"], recorded_at=row["recorded_at"], worker=row["worker_id"],
