@@ -147,6 +147,15 @@ def _none(referral: Referral) -> NextStep:
     )
 
 
+async def offer_out(session: Session, actor: Actor, referral: Id, share: Id | None) -> Id:
+    """The offer of this referral that nobody has answered yet: `share`, if it is one. NotFound."""
+    permit(actor)
+    found = await store.shares(session, [referral])
+    if share is None or share not in {each.id for each in found[referral] if each.status == "requested"}:
+        raise NotFound("There is no such offer, or it was answered meanwhile.")
+    return share
+
+
 async def capacities(session: Session, actor: Actor, agencies: Sequence[Id]) -> list[Capacity]:
     """What these agencies can take, as they last said, and what they hold; for the platform, and for an agency its own."""
     if actor.side != "platform" and (actor.side != "agency" or set(agencies) - {actor.organization}):

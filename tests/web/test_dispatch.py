@@ -1,13 +1,17 @@
 """Crises in red until a person acknowledges them, and the board on which a coordinator places what nobody has."""
 
 import re
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from adapters import worker
+from adapters.web.dispatch import board
+from service.access.model import NOBODY
 from service.notices import paging_flow
 from service.values import utc_now
-from tests.http.loop import crisis, done
-from tests.http.world import World
+from tests.http.loop import crisis, done, message
+from tests.http.world import World, reason
 from tests.web.conftest import Browser
 
 PERSON = "陈素芬"
@@ -85,3 +89,176 @@ async def test_who_is_no_party_sees_no_crises(world: World, browser: Any) -> Non
     assert "/sign-in" in str((await nobody.get("/crises/all")).url)
     admin: Browser = await browser("admin")
     assert (await admin.post(f"/crises/{referred.id}/acknowledge", {"words": "x", "once": "1"})).status_code == 403
+
+
+# ---- the board -------------------------------------------------------------------------------------------------------
+
+LATE = "UPDATE next_step SET by = now() - $2::interval, warn_at = now() - $2::interval - interval '1 hour', since = now() - $2::interval - interval '2 hours' WHERE referral_id = $1"  # fmt: skip
+
+
+async def late(world: World, referral: str | None, ago: str = "5 minutes") -> None:
+    """Let the limit of a referral's next step have passed so long ago; a negative time lies ahead."""
+    async with world.as_owner() as connection:
+        hours, _, unit = ago.partition(" ")
+        await connection.execute(LATE, UUID(referral), timedelta(**{unit: float(hours)}))
+
+
+def shown(text: str) -> list[str]:
+    """The referrals on a page of the board, in its order."""
+    return re.findall(r'data-id="([0-9a-f-]+)"', text)
+
+
+async def test_what_nobody_has_stands_first_then_what_is_late_then_what_soon_will_be(
+    world: World, browser: Any
+) -> None:
+    soon, old, late_one, fresh = [await world.refer("N05") for _ in range(4)]
+    await late(world, old.id, "3 hours")
+    await late(world, late_one.id, "1 hours")
+    await late(world, soon.id, "-2 hours")
+    async with world.as_owner() as connection:
+        await connection.execute(
+            "UPDATE next_step SET warn_at = now() - interval '1 hour' WHERE referral_id = $1", UUID(soon.id)
+        )
+    # No partner serves it: it is nobody's, however far its limit is away; declined by all, it is nobody's as well.
+    none = await world.refer("N17")
+    passed = await world.refer("N05")
+    for agency in ("agency-a", "agency-b"):
+        offer = await world.offer(passed, agency)
+        done(await world.party(agency).put(offer, status="rejected", statusReason=reason("no-capacity", "本周已满")))
+    asked = await world.refer("N05")
+    question = message(
+        "question", f"Task/{(await world.offer(asked))['id']}", payload=[{"contentString": "住在哪里？"}]
+    )
+    done(await world.party("agency-a").post("Communication", question))
+    await late(world, asked.id, "20 minutes")
+    coordinator: Browser = await browser("coordinator")
+    page = await coordinator.get("/dispatch")
+    expected = [asked, none, passed, old, late_one, soon]
+    assert shown(page.text)[:1] == [asked.id] and set(shown(page.text)[:3]) == {asked.id, none.id, passed.id}
+    assert shown(page.text)[3:] == [each.id for each in expected[3:]] and fresh.id not in page.text
+    said = words(page.text)
+    assert "没有人接 3" in said and "已超时 2" in said and "快到时限 1" in said
+    assert "同行社会工作服务中心：已退单 – 名额已满 · 本周已满" in said, "what an agency said itself"
+    assert "机构不提供该需求的服务" in said or "合作协议不含该需求" in said, (
+        "the rule that failed, of the stored decision"
+    )
+    assert PERSON in said, "the coordinator reads what the hospital sent (domain f-7)"
+
+
+async def test_the_board_pages_through_its_sections_by_key(world: World, browser: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(board, "AT_A_TIME", 2)
+    referred = [await world.refer("N17") for _ in range(3)] + [await world.refer("N05") for _ in range(2)]
+    for each in referred[3:]:
+        await late(world, each.id, "2 hours")
+    coordinator: Browser = await browser("coordinator")
+    found: list[str] = []
+    path: str | None = "/dispatch"
+    while path:
+        page = await coordinator.get(path)
+        found += shown(page.text)
+        more = re.search(r'href="(/dispatch\?after=[^"]+)" rel="next"', page.text)
+        path = more[1] if more else None
+    assert len(found) == 5 and set(found) == {each.id for each in referred}
+    assert set(found[:3]) == {each.id for each in referred[:3]}
+    assert (await coordinator.get("/dispatch?after=nonsense")).status_code == 200
+
+
+async def test_a_referral_is_placed_by_hand_with_a_reason_that_is_told(world: World, browser: Any) -> None:
+    referred = await world.refer("N05")
+    offer = await world.offer(referred)
+    done(await world.party("agency-a").put(offer, status="rejected", statusReason=reason("no-capacity")))
+    offer = await world.offer(referred, "agency-b")
+    done(await world.party("agency-b").put(offer, status="rejected", statusReason=reason("waitlist")))
+    coordinator: Browser = await browser("coordinator")
+    page = await coordinator.get(f"/dispatch/{referred.id}")
+    assert page.status_code == 200 and "已派过" in page.text and "在办" in page.text
+    agency = world.organizations["agency-b"].split("/")[1]
+    where = f"/dispatch/{referred.id}/offer"
+    missing = await coordinator.post(where, {"agency": agency, "reason": " ", "once": "1"})
+    assert (
+        missing.status_code == 422
+        and 'href="#reason"' in missing.text
+        and re.search(rf'value="{agency}"[^>]* checked', missing.text)
+    )
+    sent = await coordinator.post(where, {"agency": agency, "reason": "与暖光电话确认，今天下午腾出名额", "once": "2"})
+    assert sent.status_code == 200 and "已派单" in sent.text and str(sent.url).endswith("/dispatch?done=offered")
+    again = await coordinator.post(where, {"agency": agency, "reason": "与暖光电话确认，今天下午腾出名额", "once": "2"})
+    assert str(again.url) == str(sent.url), "sent twice, done once"
+    shares = [share for share in await world.shares(referred) if share["status"] == "requested"]
+    assert [share["owner"]["reference"] for share in shares] == [world.organizations["agency-b"]]
+    told = await world.party("his-a").read(f"{referred.request}/$timeline")
+    assert "腾出名额" in str(told)
+    await coordinator.get(f"/dispatch/{referred.id}")
+    taken = await coordinator.post(
+        f"/dispatch/{referred.id}/take-back", {"share": shares[0]["id"], "back": "家属改主意", "once": "3"}
+    )
+    assert taken.status_code == 200 and "已收回这次派单" in taken.text
+
+
+async def test_an_open_offer_a_refusal_and_a_lawful_basis(world: World, browser: Any) -> None:
+    coordinator: Browser = await browser("coordinator")
+    async with world.as_owner() as connection:
+        await connection.execute("UPDATE partnership SET mode = 'manual'")
+    opened = await world.refer("N05")
+    page = await coordinator.get(f"/dispatch/{opened.id}")
+    assert "2 家符合条件的机构都可认领" in page.text
+    sent = await coordinator.post(f"/dispatch/{opened.id}/offer", {"agency": "", "reason": "两家都可以", "once": "1"})
+    assert "已公开派单" in sent.text
+    assert [share.get("owner") for share in await world.shares(opened)] == [None]
+    referred = await world.refer("N17")
+    await coordinator.get(f"/dispatch/{referred.id}")
+    lacking = await coordinator.post(f"/dispatch/{referred.id}/refuse", {"code": "", "words": "", "once": "2"})
+    assert (
+        lacking.status_code == 422 and 'href="#refuse-code"' in lacking.text and 'href="#refuse-words"' in lacking.text
+    )
+    given = {"code": "service-not-offered", "words": "请联系区残联就业服务", "once": "3"}
+    refused = await coordinator.post(f"/dispatch/{referred.id}/refuse", given)
+    assert "已记为不受理" in refused.text and referred.id not in refused.text
+    assert (await world.parent(referred))["status"] == "rejected"
+    await coordinator.get(f"/dispatch/{opened.id}")
+    agency = world.organizations["agency-a"].split("/")[1]
+    basis = {"kind": "legal-duty", "to": agency, "basis": "强制报告制度，疑似遗弃", "once": "4"}
+    empty = await coordinator.post(f"/dispatch/{opened.id}/basis", basis | {"basis": " "})
+    assert empty.status_code == 422 and 'href="#basis"' in empty.text
+    kept = await coordinator.post(f"/dispatch/{opened.id}/basis", basis)
+    assert "已记录法定依据" in kept.text
+    actions, _ = await world.timeline(opened, "platform")
+    assert "legal-duty" in actions
+
+
+async def test_capacity_has_an_age_and_old_words_are_marked_as_old(world: World, browser: Any) -> None:
+    referred = await world.refer("N05")
+    coordinator: Browser = await browser("coordinator")
+    for hours, said in ((3, "3 小时前确认"), (6 * 24, "6 天前确认"), (8 * 24, "8 天前确认，可能已变")):
+        async with world.as_owner() as connection:
+            at = utc_now() - timedelta(hours=hours, minutes=1)
+            await connection.execute(
+                "UPDATE agency_service SET confirmed_at = $1, places = 20 WHERE key = 'agency-a-msw'", at
+            )
+        page = await coordinator.get(f"/dispatch/{referred.id}")
+        bars = re.findall(r'<div class="places( old)?">(.*?)</div>', page.text, re.S)
+        old, bar = next(each for each in bars if "医务社会工作服务" in each[1])
+        assert said in bar and bool(old) == ("可能已变" in said)
+        assert "预留 1 · 空余 19 / 共 20" in words(bar), "the offer that is out holds a place"
+
+
+async def test_only_the_coordinator_places_and_only_the_platform_looks(world: World, browser: Any) -> None:
+    referred = await world.refer("N17")
+    for login in ("nurse-a", "worker-a", "supervisor-a", "bureau"):
+        one: Browser = await browser(login)
+        for path in ("/dispatch", f"/dispatch/{referred.id}"):
+            assert (await one.get(path)).status_code == 403, (login, path)
+        for act in ("offer", "refuse", "give-up", "take-back", "basis"):
+            assert (await one.post(f"/dispatch/{referred.id}/{act}", {"once": "1"})).status_code == 403, (login, act)
+    admin: Browser = await browser("admin")
+    page = await admin.get(f"/dispatch/{referred.id}")
+    assert page.status_code == 200 and "派单理由" not in page.text
+    assert (
+        await admin.post(f"/dispatch/{referred.id}/refuse", {"code": "duplicate", "words": "x", "once": "1"})
+    ).status_code == 403
+    coordinator: Browser = await browser("coordinator")
+    await coordinator.get("/dispatch")
+    assert (
+        await coordinator.post(f"/dispatch/{referred.id}/refuse", {"token": "other", "once": "1"}, token=False)
+    ).status_code == 403
+    assert (await coordinator.get(f"/dispatch/{NOBODY}")).status_code == 404

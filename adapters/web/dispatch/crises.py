@@ -13,6 +13,7 @@ from adapters.web.dispatch import rows as shown
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
+from service import codes
 from service.access import flow as access
 from service.errors import Forbidden, Refusal
 from service.notices import crises_flow
@@ -41,14 +42,6 @@ CALLED = {
 """What became of a call."""
 
 CHANNEL = {"email": noted("邮件"), "webhook": noted("值班系统"), "none": noted("无渠道")}
-
-STEPS = {
-    "raised": noted("已上报"),
-    "acknowledged": noted("已确认"),
-    "safety-planned": noted("已有安全计划"),
-    "reported": noted("已报告"),
-}
-"""How far a crisis is."""
 
 acting.says({"acknowledged": noted("已确认危机，您的姓名和时间已记录。下一步：制定安全计划。")})
 
@@ -132,7 +125,7 @@ def rows(found: Crises, who: Person, now: datetime) -> list[Row]:
         made.append(
             Row(
                 about=shown.row(row, found.names, who, now), hospital=speech.name(hospital),
-                state=speech.gettext(STEPS[crisis.state]) if crisis else None, since=speech.when(since, now),
+                state=speech.code(codes.CRISIS, crisis.state) if crisis else None, since=speech.when(since, now),
                 exact=speech.exact(since), raised=raised, may=may,
                 calls=tuple(_call(call, found.names, who, now) for call in found.calls.get(step.referral, ()) if call.raised_at == since),
             )
