@@ -8,14 +8,14 @@ import argparse
 import asyncio
 import time
 
-from tests.bench import adt, exports, lag, processes, queue, routes, submissions, surface
+from tests.bench import adt, exports, lag, pages, processes, queue, routes, submissions, surface
 from tests.bench.ground import Ground, ground, machine, say
 
 LEAST_RATIO, GOAL_RATIO = 0.25, 0.35
 MOST_BUFFERS = 1.5
 MOST_MEMORY = 1.5
 LEAST_MESSAGES = 200
-PARTS = ("submissions", "queue", "routing", "processes", "surface", "notices", "exports", "adt")
+PARTS = ("submissions", "queue", "routing", "processes", "surface", "notices", "exports", "adt", "pages")
 
 
 def main() -> int:
@@ -84,6 +84,16 @@ def _run(part: str, on: Ground, asked: argparse.Namespace) -> list[str]:
             say(f"promised: {LEAST_MESSAGES} a second, and nothing lost")
             wrong = [] if found["rate"] >= LEAST_MESSAGES else [f"{found['rate']:.0f} ADT messages a second"]
             return wrong + ([f"{found['lost']} acknowledged messages are lost"] if found["lost"] else [])
+        case "pages":
+            found = pages.measure(on, 100_000 if quick else 1_000_000, 40 if quick else 200, 60 if quick else 300)
+            say(
+                f"promised: at most {pages.FIRST_LOAD // 1000} kB at first, {pages.LATER // 1000} kB after that, and nothing moves"
+            )
+            wrong = (
+                [] if found["first_load"] <= pages.FIRST_LOAD else [f"a first load of {found['first_load']:,} bytes"]
+            )
+            wrong += [] if found["heaviest"] <= pages.LATER else [f"a page of {found['heaviest']:,} bytes"]
+            return wrong + ([f"rows move by {found['moved']:.3f}"] if found.get("moved") else [])
         case _:
             processes.measure(on, 100 if quick else 500)
     return []
