@@ -31,7 +31,7 @@ from service.notices.reach import Network, Reach
 from service.notices.schedule import DEFAULT, Schedule
 from service.practice import PLATFORM
 from service.records import inbox_flow as inbox
-from service.referrals import attachment_flow, consent_flow
+from service.referrals import attachment_flow, consent_flow, draft_flow
 from service.referrals import sweeps as referrals
 from service.values import Id, new_id, utc_now
 
@@ -82,6 +82,7 @@ SWEEPS: dict[str, Sweep] = {
     "missed-visits": Sweep(timedelta(minutes=1), visiting_flow.notice_missed),
     "forget-links": Sweep(timedelta(hours=1), link_flow.forget),
     "forget-hl7": Sweep(timedelta(minutes=10), inbox.forget),
+    "forget-drafts": Sweep(timedelta(hours=1), draft_flow.forget),
     "orphans": Sweep(timedelta(hours=1), attachment_flow.sweep_orphans),
     "drop-exports": Sweep(timedelta(minutes=1), exports.forget),
 }

@@ -149,6 +149,8 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Failures in a row under one login that lock it."""
     sign_in_lock: Limit = Limit(15)
     """For how long."""
+    draft_kept: Limit = Limit(7 * DAY)
+    """How long a draft of a referral is kept after somebody last typed in it."""
     scan_seconds: int = 30
     """How long the scanner may take for one file."""
     scan_again: tuple[Limit, ...] = (Limit(1), Limit(5), Limit(30), Limit(HOUR))

@@ -54,9 +54,10 @@ class Actor(msgspec.Struct, frozen=True):
     @property
     def scope(self) -> Scope:
         # The coordinator's own work is every referral; an auditor sees no patient rows at all, only the audit.
+        account = self.id if self.kind == "person" else None
         if self.side == "volunteer":
-            return Scope(None, self.role)
-        return Scope(self.organization, self.role, platform=self.side == "platform")
+            return Scope(None, self.role, account=account)
+        return Scope(self.organization, self.role, platform=self.side == "platform", account=account)
 
 
 def clock_actor(platform: Id) -> Actor:

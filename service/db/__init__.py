@@ -29,11 +29,13 @@ def lost(fault: BaseException) -> bool:
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Whose rows a transaction may see and write; row policies compare columns with it."""
+    """Whose rows a transaction may see and write; row policies compare columns with it. `account` is of a person who acts:
+    what is theirs alone, not their organisation's, is compared with it."""
 
     organization: Id | None
     role: str
     platform: bool = False
+    account: Id | None = None
 
 
 class Session:
@@ -117,7 +119,8 @@ def _begin(scope: Scope, writes: bool) -> str:
         raise ValueError(f"not a role: {scope.role!r}")
     return (
         "BEGIN; SELECT set_config('yuanshe.organization', '"
-        f"{scope.organization or ''}', true), set_config('yuanshe.role', '{scope.role}', true), "
+        f"{scope.organization or ''}', true), set_config('yuanshe.account', '{scope.account or ''}', true), "
+        f"set_config('yuanshe.role', '{scope.role}', true), "
         f"set_config('yuanshe.platform', '{'on' if scope.platform else ''}', true), set_config('application_name', "
         f"'yuanshe ' || (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, true){f' FROM {_WRITER}' if writes else ''}"
     )
