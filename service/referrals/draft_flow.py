@@ -30,7 +30,7 @@ NUMBER = "urn:oid:2.16.156.10011.1.13"
 def permit(actor: Actor) -> None:
     """Only who refers at a ward fills in the form. Raises Forbidden."""
     if actor.role != "referrer":
-        raise Forbidden("Referring is for staff of a ward.", key="referrers-only")
+        raise Forbidden("Referring is for staff of a ward.", key="wrong-actor")
 
 
 async def keep(session: Session, actor: Actor, id: Id, content: Content, now: datetime) -> Draft:
@@ -106,7 +106,7 @@ async def find(session: Session, actor: Actor, number: str, citizen: str, chosen
     survivors = await patients.get_many(session, merged) if merged else []
     living = {each.id: each for each in (*found.values(), *survivors) if each.merged_into is None}
     session.patients.update(living)
-    if chosen in living:
+    if chosen is not None and chosen in living:
         living = {chosen: living[chosen]}
     if len(living) != 1:
         return Found(several=tuple(living.values()))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from adapters.web.refer import submission
+from service.access.model import clock_actor
 from service.db import Scope
 from service.practice import PLATFORM
 from service.referrals import draft_flow
-from service.access.model import clock_actor
 from service.values import new_id, utc_now
 from tests.http.world import BASE, World, citizen_number, phq9
 from tests.web.conftest import Browser
@@ -57,7 +57,7 @@ class Sheet:
 
 
 @pytest.fixture
-async def sheet(browser) -> Sheet:
+async def sheet(browser: Any) -> Sheet:
     return await Sheet(await browser("nurse-a")).open()
 
 
@@ -74,7 +74,7 @@ def sent(sheet: Sheet) -> str:
     return str(page.url).rpartition("/")[2].partition("?")[0]
 
 
-async def test_a_known_number_fills_the_form_and_the_common_case_is_a_few_keys(world: World, browser) -> None:
+async def test_a_known_number_fills_the_form_and_the_common_case_is_a_few_keys(world: World, browser: Any) -> None:
     await world.refer("N01", mrn="ZY-100")
     sheet = await Sheet(await browser("nurse-a")).open()
     found = await sheet.fill(number="ZY-100").look()
@@ -97,7 +97,7 @@ async def test_a_known_number_fills_the_form_and_the_common_case_is_a_few_keys(w
     assert patient["identifier"] == [{"system": "urn:his-a:patient", "value": "ZY-100"}], "the same person, not another"
 
 
-async def test_whoever_is_found_is_looked_at_before_anything_is_sent(world: World, browser) -> None:
+async def test_whoever_is_found_is_looked_at_before_anything_is_sent(world: World, browser: Any) -> None:
     await world.refer("N01", mrn="ZY-100")
     sheet = await Sheet(await browser("nurse-a")).open()
     refused = await sheet.somebody(number="ZY-100", name="别的人").send()
@@ -198,7 +198,7 @@ async def test_the_ranking_says_who_would_receive_it_and_why_not_the_others(worl
     assert await placed(world) == [], "nothing is stored by asking"
 
 
-async def test_a_ranking_speaks_the_readers_language(world: World, browser) -> None:
+async def test_a_ranking_speaks_the_readers_language(world: World, browser: Any) -> None:
     nurse: Browser = await browser("nurse-a")
     await nurse.post("/language", {"language": "en", "next": "/refer"})
     sheet = await Sheet(nurse).open()
@@ -292,7 +292,7 @@ async def test_safe_contact_goes_with_it(world: World, sheet: Sheet) -> None:
     assert said["message"]["valueBoolean"] is False and said["asked-by"]["valueCode"] == "patient"
 
 
-async def test_the_region_that_the_ward_names_corrects_where_the_stay_leads(world: World, browser) -> None:
+async def test_the_region_that_the_ward_names_corrects_where_the_stay_leads(world: World, browser: Any) -> None:
     referred = await world.refer("N01", mrn="ZY-9")
     sheet = await Sheet(await browser("nurse-a")).open()
     found = await sheet.fill(number="ZY-9").look()
@@ -307,7 +307,7 @@ async def test_the_region_that_the_ward_names_corrects_where_the_stay_leads(worl
     assert 'value="520502002" selected' in found
 
 
-async def test_a_likely_duplicate_is_shown_before_it_is_made(world: World, browser) -> None:
+async def test_a_likely_duplicate_is_shown_before_it_is_made(world: World, browser: Any) -> None:
     referred = await world.refer("N05", mrn="ZY-5")
     sheet = await Sheet(await browser("nurse-a")).open()
     found = await sheet.fill(number="ZY-5", need="N05").look()
@@ -326,7 +326,7 @@ async def test_a_likely_duplicate_is_shown_before_it_is_made(world: World, brows
 # ---- drafts -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_draft_keeps_itself_and_is_its_authors_alone(world: World, browser) -> None:
+async def test_a_draft_keeps_itself_and_is_its_authors_alone(world: World, browser: Any) -> None:
     sheet = await Sheet(await browser("nurse-a")).open()
     kept = await sheet.somebody(reason="草稿里的话").look(**HX)
     assert kept.headers["hx-replace-url"] == f"/refer?draft={sheet.said['draft']}" and "草稿已保存" in kept.text
@@ -344,7 +344,7 @@ async def test_a_draft_keeps_itself_and_is_its_authors_alone(world: World, brows
     assert "草稿已丢弃" in gone.text and "没有发送的草稿" not in gone.text
 
 
-async def test_no_other_persons_draft_is_read_or_written_by_any_statement(world: World, browser) -> None:
+async def test_no_other_persons_draft_is_read_or_written_by_any_statement(world: World, browser: Any) -> None:
     sheet = await Sheet(await browser("nurse-a")).open()
     await sheet.somebody().look(**HX)
     hospital = new_id().__class__(world.organizations["hospital-a"].split("/")[1])
@@ -375,18 +375,18 @@ async def test_drafts_are_forgotten_and_what_was_sent_keeps_nothing_of_what_was_
         assert await draft_flow.forget(session, clock, utc_now() + timedelta(days=8)) == 1
 
 
-async def test_an_ended_session_leaves_the_draft(world: World, browser) -> None:
+async def test_an_ended_session_leaves_the_draft(world: World, browser: Any) -> None:
     sheet = await Sheet(await browser("nurse-a")).open()
     await sheet.somebody(reason="还没写完").look(**HX)
     async with world.as_owner() as owner:
         await owner.execute("DELETE FROM web_session")
-    piece = await sheet.browser._http.post(f"{BASE}/refer/look", data=sheet.said, headers=HX)
+    piece = await sheet.look(**HX)
     assert "/sign-in" in piece.headers["hx-redirect"]
     await sheet.browser.sign_in("nurse-a")
     assert "还没写完" in (await sheet.browser.get(f"/refer?draft={sheet.said['draft']}")).text
 
 
-async def test_only_a_ward_refers_and_only_by_its_own_form(world: World, browser, sheet: Sheet) -> None:
+async def test_only_a_ward_refers_and_only_by_its_own_form(world: World, browser: Any, sheet: Sheet) -> None:
     for login in ("worker-a", "supervisor-a", "coordinator", "bureau", "admin"):
         other: Browser = await browser(login)
         assert (await other.get("/refer")).status_code == 403, login
@@ -413,7 +413,7 @@ async def test_nothing_that_was_typed_stands_in_the_audit_or_an_address(world: W
 # ---- paper ------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_sheet_prints_to_each_reader_what_they_may_read(world: World, browser) -> None:
+async def test_the_sheet_prints_to_each_reader_what_they_may_read(world: World, browser: Any) -> None:
     referred = await world.refer(
         "N05", patient={"identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": "520502195203150020"}]}
     )
@@ -432,14 +432,14 @@ async def test_the_sheet_prints_to_each_reader_what_they_may_read(world: World, 
     assert (await (await browser("bureau")).get(f"/referrals/{referred.id}/print")).status_code == 404
 
 
-async def test_what_is_sealed_is_never_printed(world: World, browser) -> None:
+async def test_what_is_sealed_is_never_printed(world: World, browser: Any) -> None:
     referred = await world.refer("N12", request={"reasonCode": [{"text": "丈夫动手"}]}, extra=[phq9(2)])
     for login in ("nurse-a", "worker-a", "coordinator"):
         paper = (await (await browser(login)).get(f"/referrals/{referred.id}/print")).text
         assert "人身安全" in paper and "家暴" not in paper and "丈夫动手" not in paper, login
 
 
-async def test_the_receipt_says_what_came_of_it(world: World, browser) -> None:
+async def test_the_receipt_says_what_came_of_it(world: World, browser: Any) -> None:
     from tests.http.world import closed, output
 
     referred = await world.refer("N05")

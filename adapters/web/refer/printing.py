@@ -135,7 +135,7 @@ def _asked(it: Sheet, who: Person) -> list[Line]:
         (_("多急"), speech.code(codes.URGENCY, urgency)),
         (_("为什么转介"), "\n".join(it.reason)),
         (_("提交时间"), speech.exact(about.authored_at)),
-        (_("接单机构"), _("、").join(speech.name(named[s.agency]) for s in it.told.shares if s.agency in named and s.accepted_at)),
+        (_("接单机构"), _("、").join(speech.name(named.get(s.agency)) for s in it.told.shares if s.agency and s.accepted_at)),
     ]  # fmt: skip
     if it.sealed:
         rows.append((_("说明"), _("涉及人身安全：详细内容已封存，不打印。")))
