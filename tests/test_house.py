@@ -39,6 +39,7 @@ NOBODY_IN_IT = {
     "answer_link": "hashes of links by which an agency answers an offer",
     "web_session": "hashes of cookies, and accounts of staff",
     "sign_in_failure": "hashes of logins",
+    "sign_in_attempt": "hashes of who is on the way to a provider of sign-in",
     "sequence_head": "how far the log is ordered",
     "sweep": "when each sweep ran",
     "worker_heartbeat": "signs of life of worker processes",

@@ -25,6 +25,7 @@ ROLES = {
     "coordinator": noted("协调员"),
     "administrator": noted("管理员"),
     "auditor": noted("审计员"),
+    "volunteer": noted("志愿者"),
 }
 """A person's role, in words."""
 
@@ -46,7 +47,9 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
         login, password = (
             (offered["login"], offered["password"]) if offered else (said.get("login", ""), said.get("password", ""))
         )
-        made = await session_flow.sign_in(state.database, login, password, said.get("code") or None, speech.language)
+        made = await session_flow.sign_in(
+            state.database, login, password, said.get("code") or None, speech.language, browser=machine(request)
+        )
     except Unauthenticated as refused:
         return _door(request, state, speech, said, wrong=_wrong(refused, speech), code=refused.key != "wrong-password")  # fmt: skip
     except TooMany as refused:
@@ -55,6 +58,17 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
         }
         return _door(request, state, speech, said, wrong=wrong, status=429)
     return shell.to(shell.local(said.get("next")), [shell.cookie(request, state, made)])
+
+
+BROWSERS = {"MicroMessenger": "WeChat", "Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}  # fmt: skip
+MACHINES = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS", "HarmonyOS": "HarmonyOS", "Linux": "Linux"}  # fmt: skip
+
+
+def machine(request: Request[Any, Any, Any]) -> str | None:
+    """The kind of browser and machine, for the person's own list; of what a browser says of itself, only words of ours are kept."""
+    said = request.headers.get("user-agent", "")
+    named = [next((word for mark, word in kinds.items() if mark in said), None) for kinds in (BROWSERS, MACHINES)]
+    return " · ".join(filter(None, named)) or None
 
 
 def _wrong(refused: Unauthenticated, speech: Speech) -> str:

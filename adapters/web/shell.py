@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -217,7 +218,8 @@ def _environment(speech: Speech) -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([
             jinja2.PackageLoader("adapters.web", "pages"),
-            jinja2.PrefixLoader({room: jinja2.PackageLoader(f"adapters.web.{room}", "pages") for room in ROOMS}),
+            # By path: a PackageLoader would import the rooms, which import this.
+            jinja2.PrefixLoader({room: jinja2.FileSystemLoader(Path(__file__).parent / room / "pages") for room in ROOMS}),
         ]), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.i18n"],
     )  # fmt: skip

@@ -382,7 +382,11 @@ async def add_account(session: Session, actor: Actor, new: NewAccount, password:
 async def hashed(password: str) -> str:
     """What is kept of a password. Raises Invalid for one too short or too long."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", at="password")
+        raise Invalid(
+            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.",
+            at="password",
+            key="password-length",
+        )
     return await asyncio.to_thread(_hasher.hash, password)
 
 

@@ -40,8 +40,9 @@ class Known(msgspec.Struct, frozen=True):
 
 
 async def sign_in(
-    database: Database, login: str, password: str, code: str | None, language: str, now: datetime | None = None
-) -> str:
+    database: Database, login: str, password: str, code: str | None, language: str, now: datetime | None = None, *,
+    browser: str | None = None,
+) -> str:  # fmt: skip
     """The cookie of a new session. Raises Unauthenticated with the key `wrong-password` (which of the two was wrong is not
     said), `code-needed` or `wrong-code`; TooMany after too many failures in a row under this login, existing or not."""
     login_digest = hashlib.sha256(flow.login_of(login).encode()).digest()
@@ -50,16 +51,15 @@ async def sign_in(
         now = now or session.began
         until = await session_store.locked_until(session, login_digest)
         if until is not None and until > now:
-            raise _locked(until, now)
+            raise locked(until, now)
         async with as_platform(session, "sign in"):
             found = await store.find_account(session, flow.login_of(login))
             secret = await session_store.totp_secret(session, found[0].id) if found else None
-    async with _turns.setdefault(database, asyncio.Semaphore(AT_ONCE)):
-        fits, rehashed = await flow.fits(found[1] if found else None, password)
+    right, rehashed = await fits(database, found[1] if found else None, password)
     async with database.transaction(DOOR) as session, as_platform(session, "sign in"):
         account = found[0] if found else None
         refused: Unauthenticated | None = None
-        if account is None or not account.active or not fits:
+        if account is None or not account.active or not right:
             refused = Unauthenticated("Login or password is wrong.", key="wrong-password")
         elif secret is not None and not code:
             raise Unauthenticated("This account asks for a code besides.", key="code-needed")
@@ -69,10 +69,7 @@ async def sign_in(
             if rehashed:
                 await store.rehash(session, account.id, rehashed)
             await session_store.succeeded(session, login_digest)
-            token = secrets.token_urlsafe(32)
-            await session_store.begin(
-                session, new_id(), _digest(token), account.id, now, now + _for(practice.session), language
-            )
+            token = await begin(session, account, language, now, browser=browser)
             await flow.log_sweep(session, account.actor, Call("E", "sign-in"), now)
             return token
         until = await session_store.failed(
@@ -82,15 +79,37 @@ async def sign_in(
     assert refused is not None
     if account is not None:
         await flow.log_failure(database, account.actor, Call("E", "sign-in"), now, refused)
-    raise _locked(until, now) if until else refused
+    raise locked(until, now) if until else refused
+
+
+async def fits(database: Database, password_hash: str | None, password: str) -> tuple[bool, str | None]:
+    """As `flow.fits`, a few at a time. No transaction is open meanwhile."""
+    async with _turns.setdefault(database, asyncio.Semaphore(AT_ONCE)):
+        return await flow.fits(password_hash, password)
+
+
+async def begin(
+    session: Session, account: Account, language: str, now: datetime, *, browser: str | None = None, issuer: str | None = None
+) -> str:  # fmt: skip
+    """The cookie of a new session of somebody who has shown who they are."""
+    token = secrets.token_urlsafe(32)
+    ends_at = now + _for(session.practice.session)
+    await session_store.begin(session, new_id(), _digest(token), account.id, now, ends_at, language, browser, issuer)
+    return token
 
 
 async def _spent(session: Session, account: Id, secret: str, code: str, now: datetime) -> bool:
-    """Whether this is the generator's code of now, or of the step before or after, and was not taken yet (RFC 6238)."""
+    """Whether this is the generator's code of now, and was not taken yet."""
+    near = step_of(secret, code, now)
+    return near is not None and await session_store.spend_totp(session, account, near)
+
+
+def step_of(secret: str, code: str, now: datetime) -> int | None:
+    """The step of time of which this is the generator's code: now, or the one before or after (RFC 6238)."""
     totp = TOTP(secret)
     given = "".join(code.split())
     step = int(now.timestamp()) // totp.interval
-    near = next(
+    return next(
         (
             each
             for each in (step, step - 1, step + 1)
@@ -98,10 +117,10 @@ async def _spent(session: Session, account: Id, secret: str, code: str, now: dat
         ),
         None,
     )
-    return near is not None and await session_store.spend_totp(session, account, near)
 
 
-def _locked(until: datetime, now: datetime) -> TooMany:
+def locked(until: datetime, now: datetime) -> TooMany:
+    """What is said under a login at which somebody failed too often."""
     return TooMany(
         "Too many attempts to sign in under this login; try again later.", wait=max((until - now).total_seconds(), 1.0)
     )
@@ -135,10 +154,10 @@ async def speak(database: Database, token: str, language: str) -> None:
         await session_store.speak(session, _digest(token), language)
 
 
-async def sign_out(database: Database, token: str) -> None:
-    """End this session, wherever it is open."""
+async def sign_out(database: Database, token: str) -> str | None:
+    """End this session, wherever it is open. The provider that vouched for the person, if one did: they may leave there too."""
     async with database.transaction(DOOR) as session:
-        await session_store.end(session, _digest(token))
+        return await session_store.end(session, _digest(token))
 
 
 async def end_sessions(session: Session, actor: Actor, login: str) -> int:

@@ -91,14 +91,16 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 BEGIN = """
-INSERT INTO web_session (id, digest, account_id, created_at, seen_at, ends_at, language) VALUES ($1, $2, $3, $4, $4, $5, $6)
+INSERT INTO web_session (id, digest, account_id, created_at, seen_at, ends_at, language, browser, issuer)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)
 """
 
 
 async def begin(
-    session: Session, id: Id, digest: bytes, account: Id, now: datetime, ends_at: datetime, language: str
-) -> None:
-    await session.execute(BEGIN, id, digest, account, now, ends_at, language)
+    session: Session, id: Id, digest: bytes, account: Id, now: datetime, ends_at: datetime, language: str,
+    browser: str | None, issuer: str | None,
+) -> None:  # fmt: skip
+    await session.execute(BEGIN, id, digest, account, now, ends_at, language, browser, issuer)
 
 
 FIND = """
@@ -139,11 +141,12 @@ async def speak(session: Session, digest: bytes, language: str) -> None:
     await session.execute(SPEAK, digest, language)
 
 
-END = "DELETE FROM web_session WHERE digest = $1"
+END = "DELETE FROM web_session WHERE digest = $1 RETURNING issuer"
 
 
-async def end(session: Session, digest: bytes) -> None:
-    await session.execute(END, digest)
+async def end(session: Session, digest: bytes) -> str | None:
+    """The provider that vouched for the person, if one did."""
+    return await session.fetchval(END, digest)
 
 
 END_ALL = "DELETE FROM web_session WHERE account_id = $1"
@@ -155,10 +158,12 @@ async def end_all(session: Session, account: Id) -> int:
 
 
 FORGET_SESSIONS = "DELETE FROM web_session WHERE ends_at < $1"
+FORGET_ATTEMPTS = "DELETE FROM sign_in_attempt WHERE made_at < $1"
 FORGET_FAILURES = "DELETE FROM sign_in_failure WHERE last_at < $1 AND (locked_until IS NULL OR locked_until < $1)"
 
 
 async def forget(session: Session, before: datetime) -> None:
     """Drop what ended, and failures that do not count any more."""
     await session.execute(FORGET_SESSIONS, before)
+    await session.execute(FORGET_ATTEMPTS, before)
     await session.execute(FORGET_FAILURES, before)

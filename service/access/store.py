@@ -163,8 +163,8 @@ SELECT id, login, role, organization_id, worker_id, name, active, password_hash 
 """
 
 
-async def find_account(session: Session, login: str) -> tuple[Account, str] | None:
-    """The account of that login and its password hash."""
+async def find_account(session: Session, login: str) -> tuple[Account, str | None] | None:
+    """The account of that login and its password hash, if it has a password."""
     row = await session.fetchrow(FIND_ACCOUNT, login)
     return (
         None
