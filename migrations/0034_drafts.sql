@@ -25,6 +25,4 @@ CREATE POLICY referral_draft_own ON referral_draft USING (
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON referral_draft TO yuanshe_app;
 
--- A ward knows a number and not the system that a program gives it under.
-CREATE INDEX patient_identifier_value ON patient_identifier (hospital_id, value);
 CREATE INDEX stay_number_value ON stay (hospital_id, number) WHERE number IS NOT NULL;

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from tests.http.filing import filled
-from tests.http.loop import attempt, crisis, discharge, done, follow_ups, message, procedure, started
+from tests.http.loop import attempt, crisis, discharge, done, follow_ups, message, procedure
 from tests.http.world import Referred, World, closed, output, reason
 
 PEOPLE = (
@@ -49,8 +49,15 @@ async def a_day(world: World) -> Day:
         )  # fmt: skip
 
     agency, hospital = world.party("agency-a"), world.party("his-a")
+    async with world.as_owner() as owner:
+        worker = await owner.fetchval("SELECT worker_id FROM account WHERE login = 'worker-a'")
+    mine = {"owner": {"reference": f"PractitionerRole/{worker}"}}
+
+    async def begun(referred: Referred, **changes: Any) -> Any:
+        return done(await agency.put(await world.accepted(referred), status="in-progress", **changes))
+
     serving = await refer("N05", "N09", text="独居，出院后无人照护，希望安排居家服务。")
-    share = await started(world, serving)
+    share = await begun(serving, **mine)
     await filled(world, share, "intake-form", "service-consent")
     for minutes, kind in ((40, "discharge-planning"), (25, "counselling"), (15, "resource-linkage")):
         code = {"coding": [{"system": "urn:yuanshe:service-type", "code": kind}]}
@@ -60,15 +67,15 @@ async def a_day(world: World) -> Day:
         if made.status != 201:
             done(await agency.post("Procedure", procedure(share)))
     held = await refer("N02")
-    paused = await started(world, held)
+    paused = await begun(held, **mine)
     done(await agency.put(paused, status="on-hold", statusReason={"text": "服务对象外出就医，两周后恢复"}))
     left = await refer("N05")
-    await started(world, left)
+    await begun(left, **mine)
     done(await discharge(world, left))
     follow_up = (await follow_ups(agency, left))[0]
     done(await agency.post("Communication", attempt(follow_up, reached=False)))
     ended = await refer("N04")
-    done(await agency.put(await started(world, ended), status="completed", statusReason=closed(), output=[output()]))
+    done(await agency.put(await begun(ended), status="completed", statusReason=closed(), output=[output()]))
     awaiting = await refer("N03")
     await world.accepted(awaiting, consent=False)
     asked = await refer("N10")
@@ -76,7 +83,7 @@ async def a_day(world: World) -> Day:
     question = message("question", f"Task/{offer['id']}", payload=[{"contentString": "家里有电梯吗？需要轮椅进出。"}])
     done(await agency.post("Communication", question))
     raised = await refer("N03", priority="asap")
-    await started(world, raised)
+    await begun(raised)
     done(await hospital.post("Communication", crisis("raised", raised.request, "言语中流露轻生念头")))
     urgent = await refer("N12", priority="asap")
     nobody = await refer("N17")

@@ -11,7 +11,9 @@ pytestmark = needs_browser
 COUNT = "() => { window.heard = 0; document.addEventListener('news', () => { window.heard += 1; document.body.dataset.heard = window.heard; }); }"  # fmt: skip
 
 
-async def test_one_stream_serves_all_tabs_and_another_tab_goes_on_when_one_is_closed(world: World, site: str, chromium: Any) -> None:
+async def test_one_stream_serves_all_tabs_and_another_tab_goes_on_when_one_is_closed(
+    world: World, site: str, chromium: Any
+) -> None:
     one = await visit(chromium, site)
     streams: list[str] = []
     one.context.on("request", lambda request: streams.append(request.url) if request.url.endswith("/events") else None)
@@ -37,7 +39,9 @@ async def test_one_stream_serves_all_tabs_and_another_tab_goes_on_when_one_is_cl
         await second.locator(f"body[data-heard='{heard + 1}']").wait_for(state="attached")
 
 
-async def test_keys_are_listed_where_one_asks_for_them_and_lead_to_pages(world: World, site: str, chromium: Any) -> None:
+async def test_keys_are_listed_where_one_asks_for_them_and_lead_to_pages(
+    world: World, site: str, chromium: Any
+) -> None:
     one = await visit(chromium, site)
     await one.sign_in("worker-a")
     await one.page.keyboard.press("?")
@@ -56,5 +60,7 @@ async def test_a_form_is_sent_once_however_often_one_presses(world: World, site:
     sent: list[str] = []
     one.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     async with one.page.expect_navigation():
-        await one.page.evaluate("() => { const form = document.querySelector('.language'); form.requestSubmit(); form.requestSubmit(); }")
+        await one.page.evaluate(
+            "() => { const form = document.querySelector('.language'); form.requestSubmit(); form.requestSubmit(); }"
+        )
     assert len(sent) == 1
