@@ -25,4 +25,5 @@ CREATE POLICY referral_draft_own ON referral_draft USING (
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON referral_draft TO yuanshe_app;
 
+-- A ward knows a number and not the system that a program gives it under.
 CREATE INDEX stay_number_value ON stay (hospital_id, number) WHERE number IS NOT NULL;
