@@ -1,5 +1,6 @@
 """What happened to a referral, an entry an event: who, when, what, why."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,8 @@ import msgspec
 from adapters.web.shell import Person
 from adapters.web.speech import Speech, noted
 from service import codes
+from service.access.model import PERSON_ROLES
+from service.records.model import Record
 from service.referrals.lifecycle import MOVES
 from service.referrals.overview_flow import Told
 
@@ -85,11 +88,35 @@ HAPPENED = {
 """Events that are no moves of a share, in words; moves have theirs in the table of moves."""
 
 
+GROUPS: dict[str, str] = {
+    "move": noted("办理"),
+    "talk": noted("问答"),
+    "crisis": noted("危机"),
+    "consent": noted("同意与身份"),
+    "follow-up": noted("随访"),
+    "stay": noted("住院"),
+}
+"""What a timeline can be narrowed to."""
+_OF = {
+    "talk": "ask answer",
+    "crisis": "raise acknowledged safety-planned reported stood-down page acknowledge-page hasten",
+    "consent": "consent withdraw-consent consent-ended legal-duty emergency disclose conceal break-glass glass-mended conflict reveal "
+    "safe-contact",
+    "follow-up": "follow-up move attempt outcome close readmit undo-readmit",
+    "stay": "discharge undo-discharge undo-admit away back died undo-died expected-discharge fit undo-fit move-ward correct "
+    "merge undo-merge offer-bereavement",
+}
+GROUP_OF = {kind: group for group, kinds in _OF.items() for kind in kinds.split()}
+"""Kind of event → its group; what stands nowhere here is a move."""
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """An event in words."""
+    """An event in words. `texts`: what was written with it, where the reader may read that. `run`: how many sealed entries this
+    one line stands for."""
 
     number: int
     kind: str
+    group: str
     what: str
     who: str
     agency: str
@@ -98,6 +125,55 @@ class Entry(msgspec.Struct, frozen=True):
     at: datetime
     why: str
     sealed: bool
+    texts: tuple[str, ...] = ()
+    run: int = 1
+
+
+def entries(told: Told, who: Person, now: datetime) -> list[Entry]:
+    """The whole timeline, newest first: events with what was written, messages that moved nothing, sealed ones as one quiet line."""
+    written: dict[tuple[Any, datetime], list[Record]] = {}
+    for record in told.messages:
+        written.setdefault((record.task, record.at), []).append(record)
+    found: list[Entry] = []
+    for event in told.events:
+        with_it = written.pop((event["task_id"], event["at"]), []) if event["kind"] in ("ask", "answer") else []
+        made = entry(event, told, who, now)
+        texts = tuple(filter(None, map(text_of, with_it)))
+        found.append(msgspec.structs.replace(made, texts=texts) if texts else made)
+    alone = [_message(record, told, who, now) for records in written.values() for record in records]
+    found = sorted([*found, *alone], key=lambda each: (each.at, each.number))
+    return _runs(list(reversed(found)))
+
+
+def _message(record: Record, told: Told, who: Person, now: datetime) -> Entry:
+    by = told.names.organizations.get(record.author)
+    return Entry(
+        number=0, kind="message", group="talk", what=who.speech.gettext("说明"), who=who.speech.name(by) if by else "", agency="",
+        when=who.speech.when(record.at, now), exact=who.speech.exact(record.at), at=record.at, why="", sealed=False,
+        texts=tuple(filter(None, [text_of(record)])),
+    )  # fmt: skip
+
+
+def _runs(found: list[Entry]) -> list[Entry]:
+    """Sealed entries that follow each other as one: how many there are is all that is to be read of them."""
+    kept: list[Entry] = []
+    for each in found:
+        if each.sealed and kept and kept[-1].sealed:
+            kept[-1] = msgspec.structs.replace(kept[-1], run=kept[-1].run + 1)
+        else:
+            kept.append(each)
+    return kept
+
+
+def text_of(record: Record) -> str:
+    """What a message says: a question that was asked on a page, or a FHIR Communication."""
+    said = json.loads(record.body)
+    if "text" in said and "resourceType" not in said:
+        return said["text"]
+    parts = [part.get("contentString") for part in said.get("payload", ())] + [
+        n.get("text") for n in said.get("note", ())
+    ]
+    return "\n".join(filter(None, parts))
 
 
 def entry(event: dict[str, Any], told: Told, who: Person, now: datetime) -> Entry:
@@ -105,11 +181,14 @@ def entry(event: dict[str, Any], told: Told, who: Person, now: datetime) -> Entr
     speech, kind = who.speech, event["kind"]
     agency = told.names.organizations.get(event["agency_id"]) if event["agency_id"] else None
     by = told.names.organizations.get(event["by_organization"])
+    # A colleague's own name, of others the organisation: as people speak of them.
+    own = event["by_organization"] == who.actor.organization and event["by_role"] in PERSON_ROLES
     return Entry(
         number=event["number"],
         kind=kind,
+        group="sealed" if kind == "restricted" else GROUP_OF.get(kind, "move"),
         what=_what(kind, speech),
-        who=speech.name(by) if by else event["by_name"],
+        who=event["by_name"] if own or not by else speech.name(by),
         agency=speech.name(agency) if agency and agency is not by else "",
         when=speech.when(event["at"], now),
         exact=speech.exact(event["at"]),
@@ -127,6 +206,6 @@ def _what(kind: str, speech: Speech) -> str:
 
 def _why(event: dict[str, Any], speech: Speech) -> str:
     code, text = event["reason_code"], event["reason_text"]
-    lists = (codes.DECLINE_REASON, codes.CLOSURE_REASON, codes.FOLLOW_UP_OUTCOME)
+    lists = (codes.DECLINE_REASON, codes.CLOSURE_REASON, codes.FOLLOW_UP_OUTCOME, codes.ACCESS_REVIEW)
     system = next((system for system in lists if code and codes.known(system, code)), None)
     return " · ".join(filter(None, [speech.code(system, code) if system else "", text or ""]))

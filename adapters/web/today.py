@@ -1,4 +1,4 @@
-"""The first page of everybody's day: what is open, whose turn it is, and until when; and one referral with all that happened."""
+"""The first page of everybody's day: what is open, whose turn it is, and until when."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, get
 from litestar.datastructures import State
-from litestar.params import FromPath
 
-from adapters.web import shell, story
+from adapters.web import acting, shell
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
@@ -50,7 +49,9 @@ class Row(msgspec.Struct, frozen=True):
 async def today(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """What is open for the reader's side, soonest due first."""
     if shell.served(request, home := shell.home(who)):
-        return shell.to(home)
+        # What was just done is said where it leads.
+        done = request.query_params.get("done", "")
+        return shell.to(acting.done(home, done) if done in acting.DONE else home)
     if who.actor.side in NOTHING:
         title, why = (who.speech.gettext(words) for words in NOTHING[who.actor.side])
         return shell.page(request, "nothing.html", who, who.speech, title=title, why=why)
@@ -115,22 +116,4 @@ def _written(after: tuple[datetime | None, Id] | None) -> str | None:
     return base64.urlsafe_b64encode(micros.to_bytes(8, "big") + id.bytes).decode()
 
 
-@get("/referrals/{referral:uuid}", media_type=MediaType.HTML)
-async def referral(request: Request[Any, Any, Any], state: State, who: Signed, referral: FromPath[Id]) -> Page:
-    """One referral: who must act next, and everything that happened, newest first."""
-    async with access.open(
-        state.database,
-        who.actor,
-        shell.call(request, "page-referral", resource_type="ServiceRequest", resource_id=referral),
-    ) as session:
-        told = await overview_flow.one(session, who.actor, referral)
-        now = session.began
-    row = _row(told.open, told.names, who, now) if told.open else None
-    about = told.referral or told.share
-    return shell.page(
-        request, "referral.html", who, who.speech, title=who.speech.gettext("转介"), row=row, needs_=_needs(about) if about else (),
-        events=[story.entry(event, told, who, now) for event in reversed(told.events)],
-    )  # fmt: skip
-
-
-route_handlers = [today, referral]
+route_handlers = [today]

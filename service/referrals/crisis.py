@@ -8,7 +8,7 @@ from service.access.model import Actor
 from service.errors import Invalid
 from service.practice import Limit, Practice
 from service.referrals import clocks
-from service.referrals.model import Crisis, CrisisOwner, CrisisState, Loop, Risk, Task
+from service.referrals.model import Crisis, CrisisOwner, CrisisState, Loop, Referral, Risk, Task
 from service.safety import duties
 from service.values import Reason, more_urgent
 
@@ -72,7 +72,7 @@ def stepped(
     if risk is not None and step != "safety-planned":
         raise Invalid("The risk band is recorded with the safety plan.", at="reasonCode", key="risk-with-plan")
     if step == "stood-down":
-        _may_stand_down(loop, crisis, by)
+        _may_stand_down(loop.referral, crisis, by)
         return msgspec.structs.replace(loop, referral=msgspec.structs.replace(loop.referral, crisis=None))
     moved = msgspec.structs.replace(crisis, state=step, at=now)
     if step == "safety-planned":
@@ -80,6 +80,24 @@ def stepped(
     elif step == "reported":
         moved = msgspec.structs.replace(moved, reported_at=now)
     return _waiting(loop, moved, now, practice)
+
+
+def may_follow(referral: Referral, by: Actor | None = None) -> tuple[str, ...]:
+    """The steps that may be taken now, by this person: what a page offers, and `stepped` takes."""
+    crisis = referral.crisis
+    if crisis is None:
+        return ()
+    found: list[str] = []
+    for step, after in STEPS.items():
+        if crisis.state not in after or (step == "safety-planned" and crisis.planned):
+            continue
+        if step == "stood-down":
+            try:
+                _may_stand_down(referral, crisis, by)
+            except Invalid:
+                continue
+        found.append(step)
+    return tuple(found)
 
 
 def _may_follow(crisis: Crisis) -> str:
@@ -100,10 +118,9 @@ def reported(loop: Loop, now: datetime, practice: Practice, owner: CrisisOwner) 
     return _waiting(loop, msgspec.structs.replace(crisis, state="reported", at=now, reported_at=now), now, practice)
 
 
-def _may_stand_down(loop: Loop, crisis: Crisis, by: Actor | None) -> None:
+def _may_stand_down(referral: Referral, crisis: Crisis, by: Actor | None) -> None:
     if not crisis.planned:
         raise Invalid("A crisis is stood down after a safety plan.", at="reasonCode", key="plan-first")
-    referral = loop.referral
     if not crisis.reported and duties.must_report(referral.needs, referral.age_band):
         raise Invalid("The law asks for a report here; it comes before the crisis is stood down.", at="reasonCode", key="report-first")  # fmt: skip
     if by is not None and by.kind == "person" and by.id == crisis.planned_by:

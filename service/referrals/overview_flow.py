@@ -153,6 +153,8 @@ class Told(msgspec.Struct, frozen=True):
     consents: tuple[Consent, ...] = ()
     stay: Stay | None = None
     on_duty: Person | None = None
+    request: bytes | None = None
+    """The hospital's request as received, for whoever may read its words."""
 
     @property
     def last(self) -> int:
@@ -179,8 +181,9 @@ async def one(session: Session, actor: Actor, id: Id) -> Told:
     events = await flow.events_for(session, actor, id)
     messages = await overview_store.messages(session, id, WRITTEN)
     said: tuple[Consent, ...] = ()
-    stay = None
+    stay = request = None
     if referral is not None:
+        request = await overview_store.request(session, id)
         if actor.side != "agency":
             said = tuple(await consents.about(session, referral.patient, referral.hospital, id))
         stay = await patients.get_stay(session, referral.stay) if referral.stay else None
@@ -201,7 +204,7 @@ async def one(session: Session, actor: Actor, id: Id) -> Told:
         parent=next((task for task in tasks if task.kind == "parent"), None), shares=shares,
         follow_ups=tuple(task for task in tasks if task.kind == "follow-up"),
         duties=tuple(task for task in tasks if task.kind == "duty"), messages=tuple(messages), consents=said, stay=stay,
-        on_duty=on_duty,
+        on_duty=on_duty, request=request,
     )  # fmt: skip
 
 

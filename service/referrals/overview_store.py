@@ -225,3 +225,12 @@ async def own_shares(session: Session, referrals: Sequence[Id], agency: Id) -> d
     """The agency's share of each of these referrals: the one it has now, else its last."""
     rows = await session.fetch(OWN_SHARES, list(referrals), agency)
     return {task.referral: task for row in rows if (task := read_task(row["snapshot"]))}
+
+
+REQUEST = "SELECT body FROM record WHERE id = $1 AND type = 'ServiceRequest' AND current"
+
+
+async def request(session: Session, referral: Id) -> bytes | None:
+    """The hospital's request as received, where the scope may read it: its words are part of what identity opens."""
+    body = await session.fetchval(REQUEST, referral)
+    return body.encode() if body else None

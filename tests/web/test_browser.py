@@ -37,7 +37,7 @@ async def test_everything_is_done_with_the_keyboard(world: World, site: str, chr
     await one.page.keyboard.press("Tab")
     await one.page.keyboard.type(nurse["password"])
     await one.page.keyboard.press("Enter")
-    await one.page.wait_for_url(f"{site}/today")
+    await one.page.wait_for_url(f"{site}/referrals")
     await one.page.keyboard.press("Tab")
     assert await one.page.evaluate("document.activeElement.className") == "skip"
     await one.page.keyboard.press("j")

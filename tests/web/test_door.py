@@ -8,13 +8,13 @@ from tests.web.conftest import Browser
 
 async def test_whoever_is_not_signed_in_is_led_to_the_door_and_back(browser) -> None:
     nobody: Browser = await browser()
-    asked = await nobody.get("/today?after=x")
-    assert asked.status_code == 200 and str(asked.url) == f"{BASE}/sign-in?next=/today%3Fafter%3Dx"
+    asked = await nobody.get("/referrals?folder=mine")
+    assert asked.status_code == 200 and str(asked.url) == f"{BASE}/sign-in?next=/referrals%3Ffolder%3Dmine"
     nurse = nobody.world.said["people"]["nurse-a"]
     back = re.search(r'name="next" value="([^"]*)"', asked.text)
-    assert back and back[1] == "/today?after=x"
+    assert back and back[1] == "/referrals?folder=mine"
     said = {"login": "nurse-a", "password": nurse["password"], "next": back[1]}
-    assert str((await nobody.post("/sign-in", said)).url) == f"{BASE}/today?after=x"
+    assert str((await nobody.post("/sign-in", said)).url) == f"{BASE}/referrals?folder=mine"
 
 
 async def test_a_wrong_password_says_what_to_do_and_keeps_the_login(browser) -> None:
@@ -39,7 +39,7 @@ async def test_no_other_address_is_gone_to_after_signing_in(browser) -> None:
         "/x\r\ny: z",
     ):
         visitor: Browser = await browser()
-        assert str((await visitor.sign_in("nurse-a", elsewhere)).url) == f"{BASE}/today", elsewhere
+        assert str((await visitor.sign_in("nurse-a", elsewhere)).url) == f"{BASE}/referrals", elsewhere
 
 
 async def test_who_leaves_is_gone_and_the_back_button_shows_nothing(browser) -> None:
@@ -84,7 +84,7 @@ async def test_the_demos_people_stand_at_the_demos_door_alone(demo: World, brows
     assert "林护士" in offered.text and "演示" in offered.text
     assert not any(person["password"] in offered.text for person in demo.said["people"].values())
     inside = await demo.http.post(f"{BASE}/sign-in", data={"demo": "nurse-a"}, follow_redirects=True)
-    assert str(inside.url) == f"{BASE}/today" and "我的转介" in inside.text
+    assert str(inside.url) == f"{BASE}/referrals" and "我的转介" in inside.text
     nobody: Browser = await browser()
     assert "演示" not in (await nobody.get("/sign-in")).text
     assert (await nobody.post("/sign-in", {"demo": "nurse-a"})).status_code == 422

@@ -104,7 +104,7 @@ async def test_what_is_looked_at_is_in_the_audit(world: World, browser) -> None:
     await nurse.get(f"/referrals/{referred.id}")
     async with world.as_owner() as owner:
         lines = await owner.fetch("SELECT interaction, actor_kind, cardinality(patients) AS patients FROM audit WHERE interaction LIKE 'page-%' ORDER BY at")  # fmt: skip
-    assert [(line["interaction"], line["actor_kind"]) for line in lines] == [("page-today", "person"), ("page-referral", "person")]  # fmt: skip
+    assert [(line["interaction"], line["actor_kind"]) for line in lines] == [("page-referrals", "person"), ("page-referral", "person")]  # fmt: skip
     assert all(line["patients"] for line in lines)
 
 
