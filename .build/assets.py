@@ -22,11 +22,10 @@ SEAL = TARGET / "made-from"
 FILES = {
     "@tabler/core/dist/css/tabler.min.css": "tabler.css",
     "htmx.org/dist/htmx.min.js": "htmx.js",
-    "htmx-ext-sse/sse.js": "htmx-sse.js",
     "uplot/dist/uPlot.iife.min.js": "uplot.js",
     "uplot/dist/uPlot.min.css": "uplot.css",
 }
-LICENSES = ("@tabler/core", "@tabler/icons", "htmx.org", "htmx-ext-sse", "uplot")
+LICENSES = ("@tabler/core", "@tabler/icons", "htmx.org", "uplot")
 ICONS = (
     "alert-octagon", "alert-triangle", "arrow-left", "arrow-right", "bell", "building-hospital", "calendar", "chart-bar",
     "check", "chevron-right", "clipboard-list", "clock", "door-exit", "dots", "download", "eye-off", "file-text", "folder",
