@@ -28,7 +28,7 @@ FILES = {
 LICENSES = ("@tabler/core", "@tabler/icons", "htmx.org", "uplot")
 ICONS = (
     "alert-octagon", "alert-triangle", "arrow-left", "arrow-right", "bell", "building-hospital", "calendar", "chart-bar",
-    "check", "chevron-right", "clipboard-list", "clock", "door-exit", "dots", "download", "eye-off", "file-text", "folder",
+    "check", "chevron-right", "clipboard-list", "clock", "door-exit", "dots", "download", "eye", "eye-off", "file-text", "folder",
     "hand-stop", "heart-handshake", "history", "home", "inbox", "info-circle", "keyboard", "language", "lock", "logout",
     "mail", "mail-forward", "map-pin", "message", "message-off", "message-question", "moon", "phone", "phone-check",
     "phone-off", "phone-pause", "phone-x", "player-pause", "player-play", "plus", "power", "printer", "refresh", "route",

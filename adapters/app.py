@@ -19,6 +19,7 @@ from adapters.delivery.mail import mailing
 from adapters.fhir import inside, outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.media import FHIR_JSON
+from adapters.hl7v2.parked import Parked
 from adapters.settings import Settings
 from service import db
 from service.db import Scope, migrate
@@ -92,7 +93,7 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watch
     """The application on `dsn`, known to others as `base_url` (no slash at its end). `watching`: it raises the alarm when no
     worker runs."""
     news = stream.News()
-    state = State({"settings": settings, "base_url": base_url, "since": utc_now(), "fhir": partial(inside.ask, base_url=base_url)})  # fmt: skip
+    state = State({"settings": settings, "base_url": base_url, "since": utc_now(), "hl7": Parked(settings.hl7), "fhir": partial(inside.ask, base_url=base_url)})  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:

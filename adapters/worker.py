@@ -391,7 +391,10 @@ async def deliver(it: Work, post: Post, sent: Outgoing, clock: Callable[[], date
 async def _attempt(it: Work, post: Post, sent: Outgoing, clock: Callable[[], datetime]) -> Outcome:
     try:
         message = await it.renders[sent.notice.subscriber.format](it.database, sent.notices)
-        return await post(sent, message, clock())
+        began = asyncio.get_running_loop().time()
+        outcome = await post(sent, message, clock())
+        took = round((asyncio.get_running_loop().time() - began) * 1000)
+        return msgspec.structs.replace(outcome, took=took)
     except Exception as fault:
         # A fault of ours must not hold this notice in an endless circle: it counts as an attempt and is visible.
         _log("a delivery", fault)

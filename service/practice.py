@@ -126,6 +126,8 @@ class Practice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Within which a supervisor looks at an attempt that was not safe, or at a loss before everything was tried."""
     lost_needs_ladder: bool = False
     """Whether `lost` is refused until every rung was tried, or a supervisor says so; else it stands, and a supervisor looks at it."""
+    capacity_confirmed: Limit = Limit(7 * DAY)
+    """How long what an agency said of its capacity is taken for known: then it is grey, and the agency is asked again."""
     warn_at: float = 0.8
     answers_kept: Limit = Limit(24 * HOUR)
     """How long the answer to a write that its sender named (`X-Request-ID`) is kept to be given again."""

@@ -21,6 +21,7 @@ _RESTFUL = ", ".join(f"'{word}'" for word in RESTFUL)
 
 AUDIT: dict[str, Field] = {
     "id": column("a.id", "uuid"),
+    "position": column("a.position", "bigint"),
     "changed": column("a.chained_at", "timestamptz"),
     "date": column("a.at", "timestamptz"),
     "action": column("a.action", "text"),

@@ -26,6 +26,7 @@ from service.access.model import (
     Account,
     Actor,
     AuditLine,
+    Break,
     Call,
     ChainReport,
     Client,
@@ -478,3 +479,18 @@ async def verify(session: Session) -> ChainReport:
             return ChainReport(broken.position - 1, head, await store.count_unchained(session), broken)
         position, head = batch[-1].position, batch[-1].hash
     return ChainReport(position, head, await store.count_unchained(session))
+
+
+async def verify_span(session: Session, after: int, most: int) -> tuple[int, bytes, Break | None]:
+    """Recompute up to `most` hashes behind the place `after`: the last place that holds, its hash, and the first break. The session
+    is the platform's or an auditor's."""
+    position, head = after, links.GENESIS
+    if after and (before := await store.walk(session, after - 1, 1)) and before[0].position == after:
+        head = before[0].hash
+    left = most
+    while left > 0 and (batch := await store.walk(session, position, min(AT_ONCE, left))):
+        if broken := links.first_break(batch, position, head):
+            return broken.position - 1, head, broken
+        position, head = batch[-1].position, batch[-1].hash
+        left -= len(batch)
+    return position, head, None

@@ -71,7 +71,9 @@ async def list_clients(session: Session, after: Id, limit: int) -> list[Client]:
 
 
 # The one statement that rotates: the keys themselves or their address, and never both.
-CHANGE_KEYS = "UPDATE client SET jwks = $2, jwks_url = $3 WHERE client_id = $1 AND revoked_at IS NULL"
+CHANGE_KEYS = """
+UPDATE client SET jwks = $2, jwks_url = $3, keys_changed_at = now() WHERE client_id = $1 AND revoked_at IS NULL
+"""
 
 
 async def change_keys(session: Session, client_id: str, jwks: dict[str, Any] | None, jwks_url: str | None) -> bool:

@@ -133,13 +133,15 @@ class Message(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What came of one attempt: the status of HTTP or SMTP, or a word of ours when there was none.
 
-    `retry_after` is what the subscriber asked for, in seconds; `final` says that to try again is in vain.
+    `retry_after` is what the subscriber asked for, in seconds; `final` says that to try again is in vain. `took` is in
+    milliseconds.
     """
 
     status: int | None = None
     error: str | None = None
     retry_after: float | None = None
     final: bool = False
+    took: int | None = None
 
     @property
     def arrived(self) -> bool:
@@ -182,3 +184,5 @@ class Attempt(msgspec.Struct, frozen=True):
     status: int | None
     error: str | None
     by_name: str | None
+    took: int | None = None
+    """Milliseconds until it was answered or given up."""

@@ -244,20 +244,22 @@ async def save_answer(session: Session, subscriber: Id, arrived: bool, error: st
 
 # Of any number of subscribers: where nothing changes but what was told, no row of theirs is written or locked.
 SAVE_ARRIVED = """
-WITH told AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS told(id, organization_id, status)),
+WITH told AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[]) AS told(id, organization_id, subscriber_id, status, took)
+),
 attempt AS (
-    INSERT INTO delivery_attempt (delivery_id, organization_id, at, what, status)
-    SELECT id, organization_id, $4, 'post', status FROM told
+    INSERT INTO delivery_attempt (delivery_id, organization_id, subscriber_id, at, what, status, took)
+    SELECT id, organization_id, subscriber_id, $6, 'post', status, took FROM told
 )
 UPDATE delivery d
-SET state = 'sent', attempts = attempts + 1, next_at = NULL, last_status = told.status, last_error = NULL, sent_at = $4
+SET state = 'sent', attempts = attempts + 1, next_at = NULL, last_status = told.status, last_error = NULL, sent_at = $6
 FROM told WHERE d.id = told.id AND d.state = 'waiting'
 """
 
 
 async def save_arrived(session: Session, arrived: Sequence[tuple[Outgoing, Outcome]], now: datetime) -> None:
     told = [
-        (each.delivery, each.subscriber.organization, outcome.status)
+        (each.delivery, each.subscriber.organization, each.subscriber.id, outcome.status, outcome.took)
         for sent, outcome in arrived
         for each in sent.notices
     ]
@@ -275,8 +277,8 @@ async def give_back(session: Session, taken: Sequence[Outgoing], now: datetime) 
 # Only what still waits changes: an attempt that answers late can neither undo nor repeat what another one settled.
 SAVE_OUTCOME = """
 WITH attempt AS (
-    INSERT INTO delivery_attempt (delivery_id, organization_id, at, what, status, error)
-    SELECT told, $2, $3, 'post', $4, $5 FROM unnest($1::uuid[]) AS told
+    INSERT INTO delivery_attempt (delivery_id, organization_id, subscriber_id, at, what, status, error, took)
+    SELECT told, $2, $8, $3, 'post', $4, $5, $9 FROM unnest($1::uuid[]) AS told
 )
 UPDATE delivery
 SET state = $6, attempts = attempts + 1, next_at = $7, last_status = $4, last_error = $5,
@@ -295,8 +297,9 @@ async def save_outcome(
     now: datetime,
 ) -> None:
     told = [notice.delivery for notice in sent.notices]
+    to = sent.notice.subscriber
     await session.execute(
-        SAVE_OUTCOME, told, sent.notice.subscriber.organization, now, outcome.status, error, state, next_at
+        SAVE_OUTCOME, told, to.organization, now, outcome.status, error, state, next_at, to.id, outcome.took
     )
 
 
@@ -404,19 +407,19 @@ async def backlog(session: Session, states: Sequence[str]) -> dict[str, int]:
 
 
 LIST_ATTEMPTS = """
-SELECT at, what, status, error, by_name FROM delivery_attempt WHERE delivery_id = $1 ORDER BY at LIMIT 200
+SELECT at, what, status, error, by_name, took FROM delivery_attempt WHERE delivery_id = $1 ORDER BY at LIMIT 200
 """
 
 
 async def attempts(session: Session, delivery: Id) -> list[Attempt]:
     rows = await session.fetch(LIST_ATTEMPTS, delivery)
-    return [Attempt(row["at"], row["what"], row["status"], row["error"], row["by_name"]) for row in rows]
+    return [Attempt(row["at"], row["what"], row["status"], row["error"], row["by_name"], row["took"]) for row in rows]
 
 
 RESEND = """
 WITH wish AS (
-    INSERT INTO delivery_attempt (delivery_id, organization_id, at, what, by_id, by_role, by_name)
-    SELECT id, organization_id, $2, 'resend', $3, $4, $5 FROM delivery WHERE id = $1
+    INSERT INTO delivery_attempt (delivery_id, organization_id, subscriber_id, at, what, by_id, by_role, by_name)
+    SELECT id, organization_id, subscriber_id, $2, 'resend', $3, $4, $5 FROM delivery WHERE id = $1
 )
 UPDATE delivery SET state = 'waiting', next_at = $2, attempts = 0, sent_at = NULL, batch_id = NULL WHERE id = $1
 """

@@ -34,6 +34,21 @@ async def list_messages(
     return await inbox_store.page(session, states, before, limit)
 
 
+async def head(session: Session, actor: Actor, id: Id) -> Message:
+    """One message without what it says. Raises Forbidden, NotFound."""
+    _permit(actor)
+    found = await inbox_store.head(session, id)
+    if found is None:
+        raise NotFound(ABSENT)
+    return found
+
+
+async def waiting(session: Session, actor: Actor) -> int:
+    """How many are parked, counted to 10,000. Raises Forbidden."""
+    _permit(actor)
+    return await inbox_store.waiting(session)
+
+
 async def show(session: Session, actor: Actor, id: Id, why: str) -> Message:
     """The message with what it says, for a reason that is written down in the audit. Raises Forbidden, Invalid, NotFound."""
     _permit(actor)

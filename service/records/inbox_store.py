@@ -56,6 +56,23 @@ async def page(session: Session, states: Sequence[InboxState], before: Id | None
     return [_message(row, None) for row in await session.fetch(LIST, list(states), before, limit)]
 
 
+HEAD = f"SELECT {_HEAD} FROM hl7_message WHERE id = $1"
+
+
+async def head(session: Session, id: Id) -> Message | None:
+    """One message without what it says."""
+    row = await session.fetchrow(HEAD, id)
+    return _message(row, None) if row else None
+
+
+WAITING = "SELECT count(*) FROM (SELECT FROM hl7_message WHERE state = 'parked' LIMIT 10000) bounded"
+
+
+async def waiting(session: Session) -> int:
+    """How many are parked."""
+    return await session.fetchval(WAITING)
+
+
 LOCK = f"SELECT {COLUMNS} FROM hl7_message WHERE id = $1 FOR NO KEY UPDATE"
 
 
