@@ -137,8 +137,8 @@ async def _goal(moving: Turn, own: Task, case: Case, kept: Record, written: Writ
     if issues:
         raise Invalid("The goal cannot be recorded so.", issues=issues)
     session, referral = moving.session, moving.loop.referral
-    # What is for the request as a whole is for all that the share was asked for.
-    whole = {own.filler, referral.id} & set(written.addresses)
+    # What is for the request, and names no need of it, is for all that the share was asked for.
+    whole = not written.needs and {own.filler, referral.id} & set(written.addresses)
     goal = Goal(
         kept.id, case.id, own.id, case.agency, written.status or "", moving.now, written.goal_type, written.client_unit or "individual",
         tuple(sorted({*written.needs, *(own.needs if whole else ())})), written.measured, written.achievement,

@@ -56,6 +56,9 @@ async def advance(
                 "A supervisor may do without what is missing, and only for the archive.", at=phases.TO, key="waiver"
             )
         signer = filing.named(actor, supervisor)
+        if supervisor is None and signer == case.worker and not waive:
+            # A supervisor who works the case themselves moves it as its worker, and signs nothing.
+            signer = None
         if signer is not None:
             signer = await filing.supervising(moving, case, signer, phases.TO)
         missing: tuple[Lack, ...] = ()

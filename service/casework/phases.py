@@ -130,7 +130,7 @@ def reached(file: CaseFile) -> Phase:
 def standing(file: CaseFile) -> Standing:
     """The file's completeness by the phase that it has reached (domain row 15)."""
     required: list[tuple[Phase, str]] = [
-        (phase, code) for phase in before(reached(file)) for code in PHASES[phase].documents if _asked(file, code)
+        (phase, code) for phase in before(reached(file)) for code in PHASES[phase].documents if asked(file, code)
     ]
     lacks = tuple(Lack(phase, code) for phase, code in required if not has(file, code))
     return Standing(len(required), len(required) - len(lacks), lacks)
@@ -139,7 +139,7 @@ def standing(file: CaseFile) -> Standing:
 def lacking(file: CaseFile, to: Phase) -> tuple[Lack, ...]:
     """What is missing before the case may be in phase `to`: every document of the phases before it, and of the phases that it
     leaves now the signatures."""
-    lacks = [Lack(phase, code) for phase in before(to) for code in PHASES[phase].documents if _asked(file, code) and not has(file, code)]  # fmt: skip
+    lacks = [Lack(phase, code) for phase in before(to) for code in PHASES[phase].documents if asked(file, code) and not has(file, code)]  # fmt: skip
     for phase in ORDER[ORDER.index(file.case.phase) : ORDER.index(to)]:
         signed = PHASES[phase].signed
         if signed and has(file, signed) and not approved(file, signed):
@@ -147,7 +147,8 @@ def lacking(file: CaseFile, to: Phase) -> tuple[Lack, ...]:
     return tuple(lacks)
 
 
-def _asked(file: CaseFile, document: str) -> bool:
+def asked(file: CaseFile, document: str) -> bool:
+    """Whether this file needs the document at all."""
     match document:
         case "follow-up-record":
             return file.follow_ups > 0

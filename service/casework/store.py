@@ -57,7 +57,7 @@ CASE_OF = f"SELECT {CASE} FROM case_file WHERE task_id = $1"
 async def case_of(session: Session, task: Id) -> Case | None:
     """The case of a share."""
     row = await session.fetchrow(CASE_OF, task)
-    return _case(row) if row else None
+    return read_case(row) if row else None
 
 
 # A share that was voided leaves every list, its case with it.
@@ -76,10 +76,11 @@ async def open_cases(
     session: Session, agency: Id, worker: Id | None, after: Id | None, limit: int, now: datetime
 ) -> list[Case]:
     """An agency's open cases, oldest first, behind the case `after`; a worker's are those on which they are second now, too."""
-    return [_case(row) for row in await session.fetch(OPEN_CASES, agency, worker, after, limit, now)]
+    return [read_case(row) for row in await session.fetch(OPEN_CASES, agency, worker, after, limit, now)]
 
 
-def _case(row: Row) -> Case:
+def read_case(row: Row) -> Case:
+    """A row of CASE."""
     return Case(
         id=row["id"], version=row["version"], referral=row["referral_id"], task=row["task_id"], agency=row["agency_id"],
         opened_at=row["opened_at"], phase=row["phase"], patient=row["patient_id"], worker=row["worker_id"],
@@ -120,7 +121,7 @@ GET_INTERVENTION = f"SELECT {INTERVENTION} FROM intervention WHERE id = $1"
 
 async def intervention(session: Session, id: Id) -> Intervention | None:
     row = await session.fetchrow(GET_INTERVENTION, id)
-    return _intervention(row) if row else None
+    return read_intervention(row) if row else None
 
 
 INTERVENTIONS = (
@@ -130,10 +131,11 @@ INTERVENTIONS = (
 
 async def interventions(session: Session, task: Id) -> list[Intervention]:
     """What was done on a share, in its order."""
-    return [_intervention(row) for row in await session.fetch(INTERVENTIONS, task)]
+    return [read_intervention(row) for row in await session.fetch(INTERVENTIONS, task)]
 
 
-def _intervention(row: Row) -> Intervention:
+def read_intervention(row: Row) -> Intervention:
+    """A row of INTERVENTION."""
     return Intervention(
         id=row["id"], version=row["version"], case=row["case_id"], task=row["task_id"], referral=row["referral_id"],
         agency=row["agency_id"], patient=row["patient_id"], service_type=row["service_type"], status=row["status"],

@@ -125,8 +125,8 @@ async def attach(session: Session, attachment: Attachment) -> None:
     await session.execute(ATTACH, *msgspec.structs.astuple(attachment))
 
 
-_ATTACHMENT = "id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id, scan, scan_at"
-ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachment WHERE id = ANY($1)"
+ATTACHMENT = "id, author_id, media_type, octets, sha256, at, context_type, context_id, hospital_id, agency_id, patient_id, referral_id, scan, scan_at"
+ATTACHMENTS = f"SELECT {ATTACHMENT} FROM attachment WHERE id = ANY($1)"
 
 
 async def attachments(session: Session, ids: Sequence[Id]) -> list[Attachment]:
@@ -138,7 +138,7 @@ async def attachments(session: Session, ids: Sequence[Id]) -> list[Attachment]:
 CLAIM_PENDING = f"""
 UPDATE attachment SET scan_at = $2, scan_tries = scan_tries + 1
 WHERE id = (SELECT id FROM attachment WHERE scan = 'pending' AND scan_at <= $1 ORDER BY scan_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING {_ATTACHMENT}, scan_tries
+RETURNING {ATTACHMENT}, scan_tries
 """
 
 
