@@ -27,12 +27,13 @@ FILES = {
 }
 LICENSES = ("@tabler/core", "@tabler/icons", "htmx.org", "uplot")
 ICONS = (
-    "alert-octagon", "alert-triangle", "arrow-left", "arrow-right", "bell", "building-hospital", "calendar", "chart-bar",
-    "check", "chevron-right", "clipboard-list", "clock", "door-exit", "dots", "download", "eye", "eye-off", "file-text", "folder",
-    "hand-stop", "heart-handshake", "history", "home", "inbox", "info-circle", "keyboard", "language", "lock", "logout",
-    "mail", "mail-forward", "map-pin", "message", "message-off", "message-question", "moon", "phone", "phone-check",
-    "phone-off", "phone-pause", "phone-x", "player-pause", "player-play", "plus", "power", "printer", "refresh", "route",
-    "search", "send", "settings", "shield", "shield-check", "truck", "user", "users", "x",
+    "alert-octagon", "alert-triangle", "arrow-left", "arrow-right", "bell", "bookmark", "building-hospital", "calendar",
+    "chart-bar", "check", "chevron-right", "clipboard-list", "clock", "door-exit", "dots", "download", "eye", "eye-off",
+    "file-text", "folder", "hand-stop", "heart-handshake", "history", "home", "inbox", "info-circle", "keyboard",
+    "language", "list", "lock", "logout", "mail", "mail-forward", "map-pin", "message", "message-off",
+    "message-question", "moon", "phone", "phone-check", "phone-off", "phone-pause", "phone-x", "player-pause",
+    "player-play", "plus", "power", "printer", "refresh", "route", "search", "send", "settings", "shield",
+    "shield-check", "truck", "user", "user-question", "users", "x",
 )  # fmt: skip
 """Those that the pages use, out of some thousands; drawn as one sheet."""
 

@@ -20,7 +20,7 @@ from adapters.delivery.post import Post, by_channel, posting
 from service import db, events
 from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
-from service.casework import handing_over_flow, visiting_flow
+from service.casework import bulk_flow, handing_over_flow, visiting_flow
 from service.db import Session
 from service.exports import flow as exports
 from service.jobs import flow as jobs
@@ -84,6 +84,7 @@ SWEEPS: dict[str, Sweep] = {
     "forget-hl7": Sweep(timedelta(minutes=10), inbox.forget),
     "forget-drafts": Sweep(timedelta(hours=1), draft_flow.forget),
     "orphans": Sweep(timedelta(hours=1), attachment_flow.sweep_orphans),
+    "forget-bulk": Sweep(timedelta(hours=1), bulk_flow.forget),
     "drop-exports": Sweep(timedelta(minutes=1), exports.forget),
 }
 """When → sweep. Each run is one transaction as the platform's clock."""

@@ -13,6 +13,7 @@ from adapters.delivery.page import Caller
 from adapters.fhir import bulk, telling
 from adapters.lifeline import hold
 from service import db
+from service.casework import bulk_flow
 from service.db import address, migrate
 from service.referrals import attachment_flow
 
@@ -54,7 +55,12 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
                         "fhir": telling.telling(f"{settings.base_url(read, read.port)}/fhir"),
                     },
                     sweeps=worker.SWEEPS,
-                    jobs={"export": bulk.step, "scan": attachment_flow.rescan, "page": _caller(read).step},
+                    jobs={
+                        "export": bulk.step,
+                        "scan": attachment_flow.rescan,
+                        "page": _caller(read).step,
+                        "bulk": bulk_flow.step,
+                    },
                     networks=read.webhook_allow,
                     mail=mailing(read.smtp, read.reach, read.webhook_timeout),
                     schedule=read.webhook_retry,

@@ -91,6 +91,11 @@ async def _names(
     )
 
 
+async def names_of(session: Session, rows: Iterable[Open], workers: Iterable[Id | None] = ()) -> Names:
+    """What rows that another list has found name, and these workers besides."""
+    return await _names(session, rows, (), (), workers)
+
+
 class Ward(msgspec.Struct, frozen=True):
     """One page of a ward's list, how many each folder holds (1,001 is “more than 1,000”), and where it goes on.
 

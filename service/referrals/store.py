@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from service.codes import SAFETY_NEEDS
 from service.db import Session
 from service.referrals.model import Continued, Loop, NextStep, Referral, Task
 from service.safety.contact import SUPERVISED
@@ -136,9 +137,8 @@ _TASKS = f"""
         $18::timestamptz[], $19::timestamptz[], $20::int[], $21::text[]) AS n({_TASK}, filler_version, snapshot)
 """
 _ROWS = f"SELECT {_TASK} FROM new".replace("needs", "string_to_array(needs, ' ')")
-_QUEUED = "task_id, agency_id, hospital_id, urgency_rank, due_at, version, status, needs"
-_QUEUE_ROWS = """SELECT id, agency_id, hospital_id, urgency_rank, coalesce(due_at, 'infinity'), version, status, string_to_array(needs, ' ')
-    FROM new WHERE open AND kind <> 'parent' AND agency_id IS NOT NULL"""
+_QUEUED = "task_id, agency_id, hospital_id, urgency_rank, due_at, version, status, needs, kind, worker_id, says, sealed, region, window_from"
+_QUEUE_ROWS = f"""SELECT id, agency_id, hospital_id, urgency_rank, coalesce(due_at, 'infinity'), version, status, string_to_array(needs, ' '), kind, worker_id, business_status, patient_id IS NULL AND string_to_array(needs, ' ') && '{{{",".join(sorted(SAFETY_NEEDS))}}}', (snapshot::json) ->> 'region', ((snapshot::json) ->> 'window_from')::timestamptz FROM new WHERE open AND kind <> 'parent' AND agency_id IS NOT NULL"""
 _STEP = (
     "referral_id, hospital_id, agency_id, who, organization_id, worker_id, what, task_id, since, warn_at, by, confirmed"
 )
@@ -242,7 +242,7 @@ WITH new AS ({_TASKS}), rows AS (
 ), queued AS (
     INSERT INTO open_task ({_QUEUED}) {_QUEUE_ROWS}
     ON CONFLICT (task_id) DO UPDATE SET agency_id = excluded.agency_id, urgency_rank = excluded.urgency_rank, due_at = excluded.due_at,
-        version = excluded.version, status = excluded.status
+        version = excluded.version, status = excluded.status, worker_id = excluded.worker_id, says = excluded.says, sealed = excluded.sealed, region = excluded.region, window_from = excluded.window_from
 ), ended AS (
     DELETE FROM open_task USING new WHERE open_task.task_id = new.id AND NOT (new.open AND new.agency_id IS NOT NULL)
 )

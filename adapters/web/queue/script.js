@@ -1,0 +1,276 @@
+// The queue with a script: the open row follows the keys, what happens elsewhere changes rows in their places, and new ones wait
+// behind a pill until they are asked for. Without it everything is links and forms.
+"use strict";
+
+(() => {
+  const queue = document.querySelector("[data-queue]");
+  const many = document.querySelector("[data-many]");
+  document.documentElement.classList.add("scripted");
+
+  // ---- choosing rows: x, and with Shift all between -------------------------------------------------------------------
+  const picks = () => [...document.querySelectorAll("[data-pick]")];
+  const chosen = () => picks().filter((one) => one.checked);
+  let last = null;
+  const count = () => {
+    if (!many) return;
+    const all = many.querySelector("[data-all]");
+    const said = many.querySelector("[data-chosen]");
+    const none = many.querySelector("[data-none]");
+    const n = all?.checked ? all.closest("label").textContent.trim() : chosen().length;
+    const some = all?.checked || n > 0;
+    many.classList.toggle("some", Boolean(some));
+    said.textContent = all?.checked ? n : said.dataset.words.replace("{n}", n);
+    none.hidden = !some;
+    for (const button of many.querySelectorAll("[data-many-words]")) {
+      button.textContent = all?.checked ? button.dataset.manyWords.replace("{n}", "≤ 1,000") : button.dataset.manyWords.replace("{n}", n);
+    }
+  };
+  const pick = (box, range) => {
+    const every = picks();
+    const [from, to] = [every.indexOf(last), every.indexOf(box)];
+    if (range && from >= 0) for (const one of every.slice(Math.min(from, to), Math.max(from, to) + 1)) one.checked = box.checked;
+    last = box;
+    count();
+  };
+  document.addEventListener("click", (event) => {
+    if (event.target.matches("[data-pick]")) pick(event.target, event.shiftKey);
+    if (event.target.matches("[data-all]")) count();
+    if (event.target.closest("[data-none]")) { for (const one of chosen()) one.checked = false; const all = many.querySelector("[data-all]"); if (all) all.checked = false; count(); }
+  });
+  if (many) count();
+  if (!queue) return;
+
+  const here = () => new URL(queue.dataset.here, location.href);
+  const rowOf = (task) => document.querySelector(`[data-list] > [data-task="${CSS.escape(task)}"]`);
+  const detail = queue.querySelector("[data-detail]");
+  const wide = () => window.matchMedia("(min-width: 768px)").matches;
+  const opened = () => detail.querySelector("[data-full]")?.dataset.full || "";
+  const read = (text) => new DOMParser().parseFromString(text, "text/html");
+
+  // ---- the open row follows the focus ---------------------------------------------------------------------------------
+  let wanted = null;
+  let pending = null;
+  const mark = (task) => {
+    for (const one of queue.querySelectorAll(".open[aria-current]")) one.removeAttribute("aria-current");
+    if (task) rowOf(task)?.querySelector(".open").setAttribute("aria-current", "true");
+  };
+  const address = (task) => {
+    const at = here();
+    if (task) at.searchParams.set("open", task);
+    history.replaceState(history.state, "", at);
+  };
+  const open = async (task, again) => {
+    if (!again && opened() === task && wanted === null) return;
+    wanted = task;
+    mark(task);
+    detail.setAttribute("aria-busy", "true");
+    const at = new URL(`/queue/row/${task}`, location.href);
+    for (const [name, value] of here().searchParams) at.searchParams.set(name, value);
+    try {
+      const answer = await fetch(at, { headers: { "hx-request": "true" } });
+      if (answer.headers.get("hx-redirect")) { location.assign(answer.headers.get("hx-redirect")); return; }
+      const text = await answer.text();
+      if (wanted !== task) return;
+      if (!answer.ok) throw new Error(String(answer.status));
+      detail.replaceChildren(...read(text).body.childNodes);
+      queue.classList.add("opened");
+      address(task);
+      wanted = null;
+      detail.removeAttribute("aria-busy");
+      if (pending) { const key = pending; pending = null; press(key); }
+    } catch {
+      if (wanted !== task) return;
+      wanted = null;
+      pending = null;
+      detail.removeAttribute("aria-busy");
+      const said = document.createElement("p");
+      said.className = "fault";
+      said.setAttribute("role", "alert");
+      said.textContent = queue.dataset.lost;
+      detail.replaceChildren(said);
+    }
+  };
+  const close = () => {
+    if (!detail.querySelector("[data-full]")) return false;
+    const back = rowOf(opened())?.querySelector(".open");
+    detail.replaceChildren();
+    queue.classList.remove("opened");
+    mark(null);
+    address(null);
+    back?.focus();
+    return true;
+  };
+  queue.addEventListener("focusin", (event) => {
+    const link = event.target.closest("[data-list] .open");
+    if (link && wide() && byKey) { byKey = false; open(link.closest("[data-task]").dataset.task); }
+  });
+  queue.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const link = event.target.closest("[data-list] .open");
+    if (link && wide()) { event.preventDefault(); open(link.closest("[data-task]").dataset.task); }
+    if (event.target.closest("[data-close]") && wide()) { event.preventDefault(); close(); }
+  });
+
+  // ---- keys: those that need to know of rows; all others are the frame's ------------------------------------------------
+  let byKey = false;
+  const ACTS = new Set(["a", "c", "d", "i", "h", "s", "m", "p", "w"]);
+  const press = (key) => {
+    const button = detail.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (button) button.click();
+  };
+  const typing = (target) => target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog[open]");
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape") {
+      const sheet = event.target.closest("details[open]");
+      if (sheet) { sheet.open = false; sheet.querySelector("summary").focus(); event.preventDefault(); } else if (typing(event.target)) event.target.blur(); else if (close()) event.preventDefault();
+      return;
+    }
+    if (typing(event.target)) return;
+    if (/^[0-9]$/.test(event.key)) {
+      const reason = detail.querySelector(`details[open] [data-number="${event.key}"]`);
+      if (reason) { reason.checked = true; reason.focus(); event.preventDefault(); event.stopPropagation(); }
+      return;
+    }
+    if (event.key === "j" || event.key === "k") { byKey = true; return; }
+    if (event.key.toLowerCase() === "x") {
+      const row = document.activeElement.closest?.("[data-task]") || rowOf(opened());
+      const box = row?.querySelector("[data-pick]");
+      if (box) { box.checked = !box.checked; pick(box, event.shiftKey); }
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    // A key pressed while the row is still on its way is meant for that row, never for the one before.
+    if (wanted && ACTS.has(event.key)) { pending = event.key; event.preventDefault(); event.stopPropagation(); }
+  }, true);
+  document.addEventListener("toggle", (event) => {
+    const sheet = event.target;
+    if (!sheet.open || !sheet.matches?.("details")) return;
+    for (const other of sheet.parentElement.querySelectorAll(":scope > details[open]")) if (other !== sheet) other.open = false;
+    sheet.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+  }, true);
+  detail.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.target.matches("[type=radio]")) && event.target.form) { event.preventDefault(); event.target.form.querySelector("button[name=act]").click(); }
+  });
+
+  // ---- acts: the form goes out, its row changes where it stands, and the next one opens -----------------------------------
+  const say = (made) => {
+    const main = document.getElementById("main");
+    main.querySelector(":scope > .done, :scope > .fault-box")?.remove();
+    if (made) { main.prepend(made); }
+  };
+  const nextOf = (task) => {
+    const every = [...document.querySelectorAll("[data-list] > [data-task]")];
+    const at = every.findIndex((row) => row.dataset.task === task);
+    return [...every.slice(at + 1), ...every.slice(0, Math.max(at, 0))].find((row) => !row.classList.contains("over"));
+  };
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-act]") || !wide()) return;
+    event.preventDefault();
+    if (form.dataset.going) return;
+    form.dataset.going = "1";
+    form.setAttribute("aria-busy", "true");
+    const said = new URLSearchParams(new FormData(form, event.submitter));
+    const task = said.get("task");
+    const act = form.dataset.act;
+    let answer, page;
+    try {
+      answer = await fetch(form.action, { method: "POST", body: said, headers: { "hx-request": "true" } });
+      if (answer.headers.get("hx-redirect")) { location.assign(answer.headers.get("hx-redirect")); return; }
+      page = read(await answer.text());
+    } catch {
+      delete form.dataset.going;
+      form.removeAttribute("aria-busy");
+      const told = document.createElement("p");
+      told.className = "fault";
+      told.setAttribute("role", "alert");
+      told.textContent = queue.dataset.unsure;
+      form.after(told);
+      return;
+    }
+    const fault = page.querySelector(".fault-box");
+    const taken = page.querySelector("[data-taken]");
+    if (fault && !taken) {
+      // The form as it came back: what was typed is in it, and a mark of its own.
+      const back = page.querySelector("[data-full]");
+      if (back) detail.querySelector("[data-full]")?.replaceWith(back);
+      say(fault);
+      fault.focus();
+      return;
+    }
+    say(fault || page.querySelector("main > .done"));
+    await refresh([task]);
+    if (fault || act === "accept" || act === "claim" || act === "decline" || act === "return") {
+      const following = nextOf(task);
+      if (following) { following.querySelector(".open").focus({ preventScroll: false }); await open(following.dataset.task, true); } else await open(task, true);
+    } else await open(task, true);
+  });
+
+  // ---- what happens elsewhere -------------------------------------------------------------------------------------------
+  const fresh = new Set();
+  const pill = queue.querySelector("[data-pill]");
+  let heard = new Set();
+  let timer = null;
+  const shown = () => [...document.querySelectorAll("[data-list] > [data-task]")].map((row) => row.dataset.task);
+  const keep = (row, made) => {
+    const box = row.querySelector("[data-pick]");
+    const copied = made.querySelector("[data-pick]");
+    if (box && copied) copied.checked = box.checked;
+    const focused = row.contains(document.activeElement) ? (document.activeElement.matches("[data-pick]") ? "[data-pick]" : ".open") : null;
+    const current = row.querySelector(".open[aria-current]");
+    row.replaceWith(made);
+    if (current) made.querySelector(".open").setAttribute("aria-current", "true");
+    if (focused) { byKey = false; made.querySelector(focused)?.focus({ preventScroll: true }); }
+  };
+  const refresh = async (tasks) => {
+    const at = new URL("/queue/rows", location.href);
+    for (const [name, value] of here().searchParams) at.searchParams.set(name, value);
+    at.searchParams.set("tasks", tasks.slice(0, 200).join(" "));
+    let said;
+    try {
+      const answer = await fetch(at, { headers: { "hx-request": "true" } });
+      if (!answer.ok || answer.headers.get("hx-redirect")) return;
+      said = read(await answer.text());
+    } catch { return; }
+    const inside = new Set([...said.querySelectorAll("[data-inside]")].map((one) => one.dataset.inside));
+    for (const made of said.querySelectorAll("[data-task]")) {
+      const row = rowOf(made.dataset.task);
+      if (row) keep(row, made); else if (inside.has(made.dataset.task)) fresh.add(made.dataset.task);
+    }
+    for (const one of said.querySelectorAll("[data-gone]")) {
+      fresh.delete(one.dataset.gone);
+      const row = rowOf(one.dataset.gone);
+      if (!row) continue;
+      row.classList.add("over");
+      row.removeAttribute("data-offered");
+      const words = document.createElement("p");
+      words.className = "now-is";
+      const strong = document.createElement("strong");
+      strong.textContent = one.textContent;
+      words.append(strong);
+      (row.querySelector(".sentence") || row.querySelector(".now-is"))?.replaceWith(words);
+    }
+    for (const one of said.querySelectorAll("[data-counted]")) {
+      const place = queue.querySelector(`[data-count="${one.dataset.counted}"]`);
+      if (place) place.textContent = one.textContent;
+    }
+    pill.hidden = fresh.size === 0;
+    pill.textContent = fresh.size === 1 ? pill.dataset.one : pill.dataset.many.replace("{n}", fresh.size);
+  };
+  document.addEventListener("news", (event) => {
+    // Without a Task: the stream was away, so everything that is shown is looked at again.
+    if (event.detail?.task) heard.add(event.detail.task); else if (!event.detail?.kind) heard = new Set([...heard, ...shown()]);
+    if (timer || !heard.size) return;
+    timer = setTimeout(async () => {
+      const tasks = [...heard];
+      heard = new Set();
+      timer = null;
+      const touched = opened();
+      await refresh(tasks);
+      // The open row changes too, unless somebody is writing in it.
+      if (touched && tasks.includes(touched) && opened() === touched && !detail.querySelector("details[open]") && !detail.querySelector("[data-going]")) open(touched, true);
+    }, 250);
+  });
+})();
