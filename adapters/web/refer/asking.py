@@ -72,10 +72,12 @@ async def look(request: Asked, state: State, who: Signed) -> Page:
         return shell.to(
             f"{PATH}?draft={draft}#{'who' if seen.form.one('number') and not seen.form.needs else 'ranking'}"
         )
-    refilled = seen.form.one("known") != typed.one("known") or bool(seen.found.several)
+    # What stood there when it was sent: it is drawn anew only where it is another's now, so that nobody types into what goes away.
+    drawn, shown = (fields.get(name, [""])[-1].strip() for name in ("drawn", "shown"))
+    refilled = seen.form.one("known") != typed.one("known") or seen.form.one("number") != drawn
     piece = shell.page(
         request, "refer/look.html", who, who.speech, title=who.speech.gettext("转介"), **_said(seen, who), refilled=refilled,
-        saved=who.speech.when(now, now) if kept else "", fault=None, instrument_changed=typed.one("instrument") != typed.one("shown"),
+        saved=who.speech.when(now, now) if kept else "", fault=None, instrument_changed=typed.one("instrument") != shown,
     )  # fmt: skip
     if kept is not None:
         # Going on and coming back, or loading again, finds what was typed.

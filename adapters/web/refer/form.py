@@ -24,7 +24,7 @@ GUARDIAN_UNTIL = 14
 LONGEST = 4000
 PERSON = ("name", "birth", "sex", "phone", "citizen", "none", "language", "region", "address", "ward", "bed")
 CONTACT = ("prohibited", "channel", "from", "to", "safe_number", "no_message", "asked_by")
-KEPT_OUT = frozenset({"token", "once", "draft"})
+KEPT_OUT = frozenset({"token", "once", "draft", "drawn", "shown"})
 """What a form carries and a draft does not."""
 
 MISSING = {
