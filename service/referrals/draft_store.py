@@ -116,16 +116,22 @@ async def lies_here(session: Session, patient: Id) -> Id | None:
     return await session.fetchval(LIES_HERE, patient)
 
 
-# The least and the greatest name of a system of numbers: where they are the same, there is one.
+# The least and the greatest name of a system of numbers, before and behind the citizen numbers, which are as many as people: each is
+# one look at the index.
 SYSTEMS = f"""
-SELECT min(system) AS first, max(system) AS last FROM patient_identifier WHERE hospital_id = $1 AND system <> '{CITIZEN_NUMBER}'
+SELECT ARRAY(SELECT DISTINCT name FROM unnest(ARRAY[
+    (SELECT min(system) FROM patient_identifier WHERE hospital_id = $1 AND system < '{CITIZEN_NUMBER}'),
+    (SELECT max(system) FROM patient_identifier WHERE hospital_id = $1 AND system < '{CITIZEN_NUMBER}'),
+    (SELECT min(system) FROM patient_identifier WHERE hospital_id = $1 AND system > '{CITIZEN_NUMBER}'),
+    (SELECT max(system) FROM patient_identifier WHERE hospital_id = $1 AND system > '{CITIZEN_NUMBER}')
+]) AS name WHERE name IS NOT NULL)
 """
 
 
 async def number_system(session: Session, hospital: Id) -> str | None:
     """The one system in which all of the hospital's numbers stand; None where there is none, or several."""
-    row = await session.fetchrow(SYSTEMS, hospital)
-    return row["first"] if row and row["first"] == row["last"] else None
+    found: list[str] = await session.fetchval(SYSTEMS, hospital)
+    return found[0] if len(found) == 1 else None
 
 
 # ---- what a form offers -----------------------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ class Sheet(msgspec.Struct, frozen=True):
         return (codes.SAFETY,) if self.sealed else self.about.needs
 
     @property
+    def crisis(self) -> bool:
+        """Whether one is up, which no paper says either."""
+        return self.told.referral is not None and self.told.referral.crisis is not None
+
+    @property
     def reachable(self) -> bool:
         """Whether a telephone and an address stand on the paper, which others may come to hold."""
         return not (self.rules.guarded or self.about.contact_prohibited)

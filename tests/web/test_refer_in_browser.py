@@ -1,4 +1,4 @@
-"""Referring in a real browser: the common case in a few keys, without a mouse, once; drafts, going back, and sessions that end."""
+"""The page to refer and its papers in a real browser: no serious fault, in both languages and sizes, empty, filled in, refused, sent."""
 
 import os
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from tests.http.world import World
-from tests.web.chromium import Visit, journey, needs_browser, visit
+from tests.web.chromium import Visit, needs_browser, visit
 
 pytestmark = needs_browser
 SHOTS = os.environ.get("YUANSHE_SHOTS")
 """A folder to keep pictures in, for whoever looks."""
-FIRST = '#ranking .gets >> text="1"'
 
 
 async def shot(one: Visit, name: str) -> None:

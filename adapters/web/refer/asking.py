@@ -117,7 +117,8 @@ async def _placed(
         wrong = forms.faults(seen.form, seen.found, now, again=bool(seen.same), checked=checked)
         if wrong:
             return None, seen, wrong
-        system = await draft_flow.number_system(session, actor)
+        # Somebody new is registered under the hospital's own system of numbers.
+        system = await draft_flow.number_system(session, actor) if seen.found.patient is None else ""
         bundle = submission.bundle(seen.form, seen.found, draft, actor, system, now)
         answer = await state.fhir(session, actor, "POST", "", bundle, now)
         made = _made(answer)

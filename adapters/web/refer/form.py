@@ -237,6 +237,8 @@ def faults(form: Form, found: Found, now: datetime, *, again: bool, checked: boo
     else:
         wrong += _nobody_known(form)
     wrong += _born(form, now)
+    if again and not form.one("again"):
+        wrong.append(("again", MISSING["again"]))
     if not form.needs:
         wrong.append(("need", MISSING["need"]))
     if codes.OTHER_NEED in form.needs and not form.one("other"):
@@ -248,10 +250,7 @@ def faults(form: Form, found: Found, now: datetime, *, again: bool, checked: boo
         wrong.append(("from", MISSING["hours"]))
     if form.one("safe_number") and not 5 <= sum(letter.isdigit() for letter in form.one("safe_number")) <= 20:
         wrong.append(("safe_number", MISSING["safe_number"]))
-    wrong += _consent(form, now)
-    if again and not form.one("again"):
-        wrong.append(("again", MISSING["again"]))
-    return wrong
+    return wrong + _consent(form, now)
 
 
 def _nobody_known(form: Form) -> list[tuple[str, str]]:

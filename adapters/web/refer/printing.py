@@ -75,7 +75,9 @@ def _sentence(it: Sheet, who: Person) -> Sentence | None:
     if step is None:
         return None
     worker = it.told.names.workers.get(step.worker) if step.worker else None
-    return sentence(step, who.actor, it.told.names.organizations.get(step.organization), worker, who.speech, step.since)
+    # Paper is read by others: it names whoever must act, the reader too.
+    reader = msgspec.structs.replace(who.actor, worker=None)
+    return sentence(step, reader, it.told.names.organizations.get(step.organization), worker, who.speech, step.since)
 
 
 def _who(it: Sheet, who: Person) -> list[Line]:
@@ -132,7 +134,7 @@ def _asked(it: Sheet, who: Person) -> list[Line]:
     rows = [
         (_("转出医院"), speech.name(named.get(about.hospital)) if "street" in it.seen or not _of_agency(who) else ""),
         (_("需求"), _("、").join(speech.code(codes.NEED, need) for need in it.needs)),
-        (_("多急"), speech.code(codes.URGENCY, urgency)),
+        (_("多急"), "" if it.sealed or it.crisis else speech.code(codes.URGENCY, urgency)),
         (_("为什么转介"), "\n".join(it.reason)),
         (_("提交时间"), speech.exact(about.authored_at)),
         (_("接单机构"), _("、").join(speech.name(named.get(s.agency)) for s in it.told.shares if s.agency and s.accepted_at)),
