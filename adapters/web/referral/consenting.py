@@ -54,17 +54,19 @@ def bundle(
         entries.append(_entry(signer, related))
     how: Json = {"sourceAttachment": {"title": "知情同意书（纸质，存病历）"}}
     if said.get("how") == "spoken":
-        heard = f"urn:uuid:{uuid.uuid4()}"
-        witness: Json = {"resourceType": "Practitioner", "name": [{"text": said["witness"].strip()}]}
+        named = said["witness"].strip()
+        # Staff of the ward are in no directory of ours: the consent itself says who it was.
+        heard: Json = {"reference": f"Practitioner/{uuid.uuid4()}", "display": named}
         if said.get("witness_role") == "relative":
-            witness = {"resourceType": "RelatedPerson", "patient": {"reference": person}, "name": witness["name"]}
-        entries.append(_entry(heard, witness))
+            heard = {"reference": f"urn:uuid:{uuid.uuid4()}", "display": named}
+            relative = {"resourceType": "RelatedPerson", "patient": {"reference": person}, "name": [{"text": named}]}
+            entries.append(_entry(heard["reference"], relative))
         verified = {
             "verified": True,
             "verifiedWith": {"reference": signer},
             "verificationDate": now.isoformat(timespec="seconds"),
         }
-        how = {"verification": [verified | {"extension": [{"url": WITNESS, "valueReference": {"reference": heard}}]}]}
+        how = {"verification": [verified | {"extension": [{"url": WITNESS, "valueReference": heard}]}]}
     role = {"coding": [{"system": PARTICIPATION, "code": "IRCP"}]}
     consent: Json = {
         "resourceType": "Consent", "status": "active", "scope": {"coding": [{"system": SCOPE, "code": "patient-privacy"}]},
