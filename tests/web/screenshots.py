@@ -72,7 +72,7 @@ async def test_every_page_is_drawn(world: World, site: str, chromium: Any) -> No
             # What a page fetches once it is there (a crisis bar, a ranking, a chart) has come when nothing is under way.
             await expect(one.page.locator(".htmx-request")).to_have_count(0)
             await one.page.evaluate("document.fonts.ready.then(() => true)")
-            await one.page.screenshot(path=FOLDER / f"{name}-{size}-{language[:2]}.png", full_page=size == "phone")
+            await one.page.screenshot(path=FOLDER / f"{name}-{size}-{language[:2]}.png")
         for one in people.values():
             await one.context.close()
     assert sorted(set(missing)) == []
