@@ -64,6 +64,25 @@ async def hand_overs(session: Session, actor: Actor, absent: Id) -> list[HandOve
     return await store.latest(session, absent)
 
 
+class Staff(msgspec.Struct, frozen=True):
+    """Whose work may be handed over and to whom: everybody of an agency, and its last hand-overs, newest first."""
+
+    workers: tuple[Worker, ...]
+    hand_overs: tuple[HandOver, ...]
+    able: frozenset[Id]
+    """Who may take work over today."""
+
+
+async def staff(session: Session, actor: Actor, now: datetime, limit: int = 50) -> Staff:
+    """The staff of the supervisor's agency, with its last hand-overs."""
+    if actor.side != "agency" or actor.role not in MAY:
+        raise Forbidden("Work is handed over by the agency, its supervisor or the coordinator.", key="wrong-actor")
+    found = await directory.list_workers(session, actor.organization, Id(int=0), 1000)
+    able = {each.id for each in found if each.away_since is None and rules.licensed(each, local_day(now))}
+    kept = await store.of_agency(session, actor.organization, limit)
+    return Staff(tuple(each for each in found if each.active or each.away_since), tuple(kept), frozenset(able))
+
+
 async def caseload(session: Session, actor: Actor, worker: Id, now: datetime) -> tuple[Item, ...]:
     """Everything open that names a worker, for their agency: their own Tasks, and those on which they are second."""
     await _own(session, actor, worker)

@@ -200,6 +200,16 @@ async def latest(session: Session, absent: Id) -> list[HandOver]:
     return [_hand_over(row) for row in await session.fetch(LATEST, absent)]
 
 
+OF_AGENCY = f"""
+SELECT {_HAND_OVER} FROM hand_over WHERE agency_id = $1 ORDER BY id DESC LIMIT $2
+"""
+
+
+async def of_agency(session: Session, agency: Id, limit: int) -> list[HandOver]:
+    """An agency's last hand-overs, newest first."""
+    return [_hand_over(row) for row in await session.fetch(OF_AGENCY, agency, limit)]
+
+
 DUE = f"""
 SELECT {_HAND_OVER} FROM hand_over
 WHERE (state = 'planned' AND starts_at <= $1) OR (state = 'in-force' AND ends_at <= $1)

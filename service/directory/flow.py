@@ -9,8 +9,8 @@ from service import codes
 from service.access.model import Actor
 from service.db import Session
 from service.directory import duty, duty_store, rows, store, unload
-from service.directory.duty import Gap
-from service.directory.model import CapacityStatus, Service, Table, Tally
+from service.directory.duty import Gap, Shift
+from service.directory.model import CapacityStatus, Organization, Service, Table, Tally
 from service.errors import Forbidden, Invalid, NotFound, Stale
 from service.values import Id
 
@@ -44,6 +44,28 @@ async def roster_gaps(session: Session, actor: Actor, since: datetime, until: da
     shifts = await duty_store.between(session, own, since, until)
     found = [(key, gap) for id, key in keys.items() for gap in duty.gaps(id, shifts, since, until)]
     return Watch(tuple(found), len(keys))
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """Who is on duty now, by organisation; the shifts that run or begin until `until`, and where they are short of people."""
+
+    now: dict[Id, Shift]
+    shifts: tuple[Shift, ...]
+    gaps: tuple[Gap, ...]
+    organizations: dict[Id, Organization]
+    until: datetime
+
+
+async def on_duty(session: Session, actor: Actor, now: datetime, until: datetime) -> Duty:
+    """The roster as people look at it: of the actor's own organisation, or for the platform of whoever keeps one or must."""
+    if actor.side not in ("hospital", "agency", "platform"):
+        raise Forbidden("A roster is for those who are on it, and the platform.", key="wrong-actor")
+    own = None if actor.side == "platform" else actor.organization
+    keepers = list(await duty_store.keepers(session, own)) if own is None else [own]
+    shifts = await duty_store.between(session, own, now, until)
+    gaps = [gap for id in keepers for gap in duty.gaps(id, shifts, now, until)]
+    running = {id: shift for id in keepers if (shift := duty.on_duty((s for s in shifts if s.organization == id), now))}
+    return Duty(running, tuple(shifts), tuple(gaps), await store.organizations(session, keepers), until)
 
 
 COLUMNS = rows.COLUMNS

@@ -8,6 +8,7 @@ import msgspec
 
 from service.access.model import Actor
 from service.casework import time_store
+from service.casework.handing_over import licensed
 from service.casework.timekeeping import Ratio
 from service.db import Session
 from service.directory import store as directory
@@ -17,6 +18,7 @@ from service.quality import workload_store as store
 from service.quality.workload_store import Load, Wanted
 from service.referrals import board_flow, overview_flow, settling
 from service.referrals.board_store import Capacity
+from service.referrals.model import NextStep, Task
 from service.referrals.overview_flow import Overview
 from service.referrals.overview_store import Open
 from service.values import Id, days, local_day
@@ -100,6 +102,24 @@ async def capacity(session: Session, actor: Actor) -> list[Capacity]:
     """What the supervisor's agency said that it can take, and what of it is held."""
     _permit(actor)
     return await board_flow.capacities(session, actor, [actor.organization])
+
+
+async def staff(session: Session, actor: Actor) -> list[Worker]:
+    """Who of the supervisor's agency may be given a case today: licensed, and there."""
+    _permit(actor)
+    today = local_day(session.began)
+    found = await directory.list_workers(session, actor.organization, UUID(int=0), MOST)
+    return [each for each in found if each.away_since is None and licensed(each, today)]
+
+
+def step_of(session: Session, task: Task) -> NextStep | None:
+    """What a share or follow-up of somebody waits for by itself; None of what waits for nothing."""
+    return settling.step_of(task, session.began, session.practice) if task.kind in ("share", "follow-up") else None
+
+
+async def named(session: Session, worker: Id) -> Worker | None:
+    """Who this is."""
+    return await directory.worker(session, worker)
 
 
 BEHIND = ("open", "offered", "working", "paused", "late", "follow-ups", "due")

@@ -68,3 +68,12 @@
     if (event.target.matches(".further details[open], .had details[open]")) event.target.querySelector("select, textarea, input:not([type=hidden])")?.focus();
   }, true);
 })();
+
+// A list of cases: all of the page with one key.
+(() => {
+  document.querySelector("[data-all]")?.addEventListener("click", () => {
+    const all = [...document.querySelectorAll("[data-bulk] input[name=task]")];
+    const on = all.some((box) => !box.checked);
+    all.forEach((box) => { box.checked = on; });
+  });
+})();
