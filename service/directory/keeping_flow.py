@@ -123,6 +123,56 @@ async def partnerships(session: Session, actor: Actor, hospital: Id) -> Sight:
     return Sight(places, found, await store.organizations(session, {each.agency for each in found}))
 
 
+async def line(session: Session, actor: Actor, table: str, id: Id) -> tuple[dict[str, str], int, str]:
+    """One line of the directory as the cells of a file, its version and its name. Raises Forbidden, NotFound."""
+    permit(actor)
+    found: tuple[dict[str, str], int, str] | None = None
+    if table == "organizations":
+        known = await store.organizations(session, (id,))
+        if it := known.get(id):
+            above = await store.organizations(session, [each for each in (it.part_of, it.co_supervised_by) if each])
+            found = (_organization(it, above), it.version, it.name_zh)
+    elif table == "services":
+        if offered := await keeping_store.service(session, id):
+            found = (_service(offered), offered.service.version, offered.service.name_zh)
+    elif employed := await keeping_store.worker(session, id):
+        found = (_worker(employed), employed.worker.version, employed.worker.name)
+    if found is None:
+        raise NotFound("There is no such line of the directory.")
+    return found
+
+
+def _yes(said: bool) -> str:
+    return "yes" if said else "no"
+
+
+def _organization(it: Organization, above: Mapping[Id, Organization]) -> dict[str, str]:
+    return {
+        "key": it.key, "kind": it.kind, "part_of": above[it.part_of].key if it.part_of else "", "name_zh": it.name_zh, "name_en": it.name_en,
+        "uscc": it.uscc or "", "region": it.region or "", "status": it.status or "", "ready": _yes(it.ready),
+        "protection_qualified": _yes(it.protection_qualified), "co_supervised_by": above[it.co_supervised_by].key if it.co_supervised_by else "",
+        "phone": it.phone or "", "email": it.email or "", "active": _yes(it.active),
+    }  # fmt: skip
+
+
+def _service(it: Offered) -> dict[str, str]:
+    s = it.service
+    lists = {name: " ".join(getattr(s, name)) for name in ("service_types", "needs", "regions", "populations", "languages")}  # fmt: skip
+    return {
+        "key": s.key, "agency": it.agency_key, "name_zh": s.name_zh, "name_en": s.name_en, "capacity_status": s.capacity_status,
+        "places": str(s.places), "active": _yes(s.active),
+    } | lists  # fmt: skip
+
+
+def _worker(it: Employed) -> dict[str, str]:
+    w = it.worker
+    return {
+        "key": w.key, "agency": it.agency_key, "name": w.name, "grade": w.grade or "", "certificate_no": w.certificate or "",
+        "licensed_from": w.licensed_from.isoformat() if w.licensed_from else "", "licensed_to": w.licensed_to.isoformat() if w.licensed_to else "",
+        "duty": _yes(w.duty), "supervisor": _yes(w.supervisor), "active": _yes(w.active),
+    }  # fmt: skip
+
+
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 

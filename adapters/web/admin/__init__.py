@@ -1,6 +1,6 @@
 """The administrator's rooms, the audit, and what an agency says of its own capacity."""
 
-from adapters.web.admin import audit, capacity, deliveries, inbox
+from adapters.web.admin import audit, capacity, deliveries, inbox, lists, partnerships
 from adapters.web.done import says
 from adapters.web.speech import noted
 
@@ -21,4 +21,6 @@ route_handlers = [
     *inbox.route_handlers,
     *capacity.route_handlers,
     *audit.route_handlers,
+    *lists.route_handlers,
+    *partnerships.route_handlers,
 ]

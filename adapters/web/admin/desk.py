@@ -1,12 +1,15 @@
 """What the administrator's pages share: their rooms, who may enter, lists that go on behind a key, words of states."""
 
 import uuid
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from adapters.web import shell
 from adapters.web.shell import Asked, Page, Person
 from adapters.web.speech import Speech, noted
+from service import codes
+from service.directory.model import Organization
 from service.errors import Forbidden
 from service.values import Id
 
@@ -40,9 +43,13 @@ def page(
 ) -> Page:
     """A page of the administrator's: `room` is the address of the room that it stands in."""
     rooms = ROOMS if who.actor.role == "administrator" else ()
+
+    def options(system: str) -> list[tuple[str, str]]:
+        return [(code, who.speech.code(system, code)) for code in codes.LISTS[system].codes]
+
     return shell.page(
         request, f"admin/{template}", who, who.speech, status=status, title=title, rooms=rooms, room=room or request.url.path,
-        **({"fault": None} | said),
+        options=options, **({"fault": None} | said),
     )  # fmt: skip
 
 
@@ -74,3 +81,8 @@ def ago(at: datetime | None, now: datetime, speech: Speech) -> str:
     if at is None:
         return speech.gettext("从未")
     return speech.gettext("%(time)s前") % {"time": speech.lasting((now - at).total_seconds())}
+
+
+def named(choice: Iterable[Organization], kinds: Collection[str], speech: Speech) -> list[tuple[str, str]]:
+    """Organisations of these kinds to choose from: key and name."""
+    return [(each.key, speech.name(each)) for each in choice if each.kind in kinds and each.active]
