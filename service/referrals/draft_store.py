@@ -136,18 +136,20 @@ async def number_system(session: Session, hospital: Id) -> str | None:
 
 # ---- what a form offers -----------------------------------------------------------------------------------------------
 
-# Counties and streets that the services of partners in force cover, and the streets below a county that is covered.
+# Counties and streets that the services of partners in force cover: what lies beneath a covered region, and the county of a covered
+# street. Codes are digits alone, so those beneath one lie between it and the last that could.
 COVERED = """
 WITH covered AS (
     SELECT DISTINCT unnest(s.regions) AS code FROM organization h
     JOIN partnership p ON p.hospital_id = ANY (h.lineage) AND p.valid_from <= $2 AND (p.valid_to IS NULL OR p.valid_to >= $2)
     JOIN agency_service s ON s.agency_id = p.agency_id AND s.active
     WHERE h.id = $1
+), codes AS (
+    SELECT r.code FROM covered c JOIN region r ON r.code BETWEEN c.code AND c.code || '999999'
+    UNION SELECT left(code, 6) FROM covered WHERE length(code) > 6
 )
-SELECT r.code, r.name_zh, r.name_en, r.valid_from, r.valid_to, r.superseded_by FROM region r
-WHERE length(r.code) IN (6, 9) AND r.superseded_by IS NULL
-AND EXISTS (SELECT 1 FROM covered c WHERE starts_with(r.code, c.code) OR starts_with(c.code, r.code))
-ORDER BY r.code LIMIT 500
+SELECT r.code, r.name_zh, r.name_en, r.valid_from, r.valid_to, r.superseded_by FROM region r JOIN codes USING (code)
+WHERE length(r.code) IN (6, 9) AND r.superseded_by IS NULL ORDER BY r.code LIMIT 500
 """
 
 

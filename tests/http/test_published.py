@@ -60,7 +60,15 @@ def test_a_form_names_every_list_of_answers_that_its_questions_need() -> None:
 
 
 def test_each_total_ranges_as_its_title_says() -> None:
-    ranges = {"phq-9": (0, 27), "gad-7": (0, 21), "dt": (0, 10), "ssrs": (12, 66), "lace": (0, 19), "ahc-hrsn": (4, 20)}
+    ranges = {
+        "phq-2": (0, 6),
+        "phq-9": (0, 27),
+        "gad-7": (0, 21),
+        "dt": (0, 10),
+        "ssrs": (12, 66),
+        "lace": (0, 19),
+        "ahc-hrsn": (4, 20),
+    }
     for key, (least, most) in ranges.items():
         form = INSTRUMENTS[key]
         assert form.total and f"{least}–{most}" in form.total.zh and f"{least}–{most}" in form.total.en
@@ -89,10 +97,10 @@ async def test_a_response_names_an_instrument_and_is_found_by_it(world: World) -
 
 QUERIES: dict[str, list[tuple[str, int]]] = {
     "Questionnaire": [
-        ("_id={id}", 1), ("url={url}", 1), ("url=urn:nobody", 0), ("version=1.0", 3), ("name=phq", 1), ("name:exact=phq", 0),
+        ("_id={id}", 1), ("url={url}", 1), ("url=urn:nobody", 0), ("version=1.0", 3), ("name=phq9", 1), ("name:exact=phq", 0),
         ("title=病人", 1), ("title=Generalized", 1), ("title:contains=patient%20health", 1), ("status=active", 3), ("status:not=active", 0), ("status=draft", 0),
         ("identifier=44249-1", 1), ("identifier=http://loinc.org|69737-5", 1), ("code=urn:x|44249-1", 0), ("_lastUpdated=gt2020-01-01", 3),
-        ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 3), ("_count=1", 1), ("name=phq,gad", 2),
+        ("_lastUpdated=lt2020-01-01", 0), ("url:missing=true", 0), ("url:missing=false", 3), ("_count=1", 1), ("name=phq9,gad", 2),
     ],
     "SearchParameter": [("url={url}", 1), ("base=Task", 2), ("base=Task&code=due", 1), ("type=date", 1), ("name=TaskDue", 1), ("status=active", 5)],
     "OperationDefinition": [("url={url}", 1), ("code=timeline", 1), ("kind=operation", 3), ("name=route", 1)],

@@ -99,7 +99,7 @@ def test_ssrs_reports_three_parts_and_has_no_cut_off() -> None:
         (Given((), "urn:yuanshe:questionnaire:phq-9|1.0"), "phq-9"), (Given((), "http://loinc.org/q/69737-5"), "gad-7"),
         (Given((), "http://x/PRAPARE", frozenset({"93025-5"})), "prapare"), (Given((), "http://x/AHC", frozenset({"96777-8", "71802-3"})), "ahc-hrsn"),
         (Given((), None, frozenset(item.code for item in PHQ9.items)), "phq-9"),
-        (Given((), "urn:x", frozenset({"44250-9", "44255-8"})), None), (Given((), None, frozenset({"44260-8"})), None), (Given(()), None),
+        (Given((), "urn:x", frozenset({"44250-9", "44255-8"})), "phq-2"), (Given((), "urn:x", frozenset({"44259-0", "44254-1"})), None), (Given((), None, frozenset({"44260-8"})), None), (Given(()), None),
     ],
 )  # fmt: skip
 def test_a_response_is_known_by_its_name_its_panel_or_its_questions(given: Given, key: str | None) -> None:

@@ -59,21 +59,22 @@ async def look(request: Asked, state: State, who: Signed) -> Page:
     """Keep what was typed so far, and say what follows from it: a piece of the page for a script, else the page again."""
     fields = await shell.fields(request)
     draft, typed = _draft(fields), forms.typed(fields)
+    # What stood there when it was sent: it is drawn anew only where it is another's now, so that nobody types into what goes away.
+    drawn, shown = (fields.get(name, [""])[-1].strip() for name in ("drawn", "shown"))
+    script = bool(request.headers.get("hx-request"))
     call = shell.call(request, "page-draft", "U")
     async with access.open(state.database, who.actor, call) as session:
-        seen = await view.look(session, who, draft, typed, session.began)
+        seen = await view.look(session, who, draft, typed, session.began, drawn=drawn if script else None)
         kept = None
         if not seen.form.empty:
             kept = await draft_flow.keep(session, who.actor, draft, dict(seen.form.fields), session.began)
         now = session.began
     if kept is not None and kept.referral:
         return _elsewhere(request, f"{PATH}/sent/{kept.referral}")
-    if not request.headers.get("hx-request"):
+    if not script:
         return shell.to(
             f"{PATH}?draft={draft}#{'who' if seen.form.one('number') and not seen.form.needs else 'ranking'}"
         )
-    # What stood there when it was sent: it is drawn anew only where it is another's now, so that nobody types into what goes away.
-    drawn, shown = (fields.get(name, [""])[-1].strip() for name in ("drawn", "shown"))
     refilled = seen.form.one("known") != typed.one("known") or seen.form.one("number") != drawn
     piece = shell.page(
         request, "refer/look.html", who, who.speech, title=who.speech.gettext("转介"), **_said(seen, who), refilled=refilled,

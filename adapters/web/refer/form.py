@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.web.refer.plain import LANGUAGES, SEXES
+from adapters.web.refer.plain import SEXES
 from adapters.web.speech import SPEECH, noted
 from service import codes
 from service.patients import identity
@@ -313,8 +313,3 @@ def summary(form: Form, language: str) -> str:
     who = form.one("name") or form.one("number")
     needs = speech.gettext("、").join(speech.code(codes.NEED, need) for need in form.needs[:3])
     return " · ".join(filter(None, (who, needs)))
-
-
-def spoken(language: str | None) -> bool:
-    """Whether the list of languages has this one."""
-    return language is None or language in LANGUAGES

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from adapters.web.speech import Speech, noted
-from service import codes
 from service.practice import Limit, Practice
 from service.referrals import clocks
 
@@ -68,7 +67,7 @@ LANGUAGES: dict[str, str] = {
 """What a person speaks: codes of BCP 47."""
 
 SEXES: dict[str, str] = {"female": noted("女"), "male": noted("男"), "unknown": noted("不详")}
-INSTRUMENTS = ("phq-9", "gad-7", "dt", "lace", "ahc-hrsn", "prapare", "ssrs")
+INSTRUMENTS = ("phq-2", "phq-9", "gad-7", "dt", "lace", "ahc-hrsn", "prapare", "ssrs")
 """Screening forms, the usual ones first."""
 
 
@@ -94,8 +93,3 @@ def promise(
         "reply": limit(reply, practice, speech), "by": speech.when(by, now),
         "contact": limit(practice.first_contact[urgency], practice, speech),
     }  # fmt: skip
-
-
-def safety_first(needs: tuple[str, ...]) -> bool:
-    """Whether a form shows the safety needs opened."""
-    return codes.is_safety(needs)

@@ -11,8 +11,8 @@ from adapters.web.refer.form import Form
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Person
 from adapters.web.speech import Speech
-from service import codes
 from service.db import Session
+from service.practice import Limit
 from service.referrals import draft_flow, flow
 from service.referrals.draft_flow import Already, Choices, Found
 from service.referrals.model import NewReferral
@@ -21,6 +21,8 @@ from service.routing.words import question
 from service.safety import duties
 from service.safety.urgency import effective
 from service.values import Id, local_day
+
+NONE = Choices((), ())
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -50,10 +52,8 @@ class Ranking(msgspec.Struct, frozen=True):
     says: str
     lines: tuple[Line, ...] = ()
     questions: tuple[str, ...] = ()
-
-    @property
-    def first(self) -> Line | None:
-        return next((line for line in self.lines if line.place == 1), None)
+    agreed: dict[str, Limit] | None = None
+    """Within which time the first one is to answer, where its partnership says so."""
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -94,20 +94,24 @@ class View(msgspec.Struct, frozen=True):
         return tuple(each for each in self.open if each.same)
 
 
-async def look(session: Session, who: Person, draft: Id, typed: Form, now: datetime) -> View:
-    """The form with the person that its number means, and what follows from it; nothing is stored."""
+async def look(
+    session: Session, who: Person, draft: Id, typed: Form, now: datetime, *, drawn: str | None = None
+) -> View:  # fmt: skip
+    """The form with the person that its number means, and what follows from it; nothing is stored. `drawn`: the number whose
+    person stands on the page already, so that what the page can choose from need not be asked again; None: draw everything."""
     speech, actor = who.speech, who.actor
     draft_flow.permit(actor)
     found = await draft_flow.find(session, actor, typed.one("number"), typed.citizen, _id(typed.one("pick")))
     form = forms.known(typed, found, found.rules)
-    choices = await draft_flow.choices(session, actor, now, form.region)
+    same = drawn is not None and drawn == form.one("number") and form.one("known") == typed.one("known")
+    choices = NONE if same else await draft_flow.choices(session, actor, now, form.region)
     already = await draft_flow.already(session, actor, found.patient.id) if found.patient else None
     ranking = await _ranking(session, who, draft, form, now)
     urgency = effective(form.urgency, form.needs, form.signs_crisis)
     age = form.age(now)
     return View(
         draft=draft, form=form, found=found, choices=choices, ranking=ranking, open=_open(already, form, who, now),
-        spot=spot(form, speech, now), urgency=urgency, promise=plain.promise(urgency, session.practice, speech, now),
+        spot=spot(form, speech, now), urgency=urgency, promise=plain.promise(urgency, session.practice, speech, now, ranking.agreed),
         score=_score(form, speech), child=age is not None and age < forms.GUARDIAN_UNTIL, age=age,
     )  # fmt: skip
 
@@ -135,7 +139,8 @@ async def _ranking(session: Session, who: Person, draft: Id, form: Form, now: da
     offered = [candidate.agency for candidate in decision.offers]
     lines = tuple(_line(candidate, names, offered, decision, who.speech) for candidate in decision.candidates)
     asked = tuple(question(key, who.speech.language) for key in decision.questions)
-    return Ranking(True, _says(decision, names, who.speech), lines, asked)
+    agreed = decision.offers[0].reply_limits if decision.offers else None
+    return Ranking(True, _says(decision, names, who.speech), lines, asked, agreed)
 
 
 def _says(decision: Decision, names: dict[Id, str], speech: Speech) -> str:
@@ -233,8 +238,3 @@ def _score(form: Form, speech: Speech) -> dict[str, Any] | None:
         "title": it.name, "summed": it.total is not None,
         "urgency": next((rule.code for rule in suggests if rule.kind == "urgency"), ""),
     }  # fmt: skip
-
-
-def of_need(code: str) -> bool:
-    """Whether a need is one of safety."""
-    return code in codes.SAFETY_NEEDS
