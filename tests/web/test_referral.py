@@ -35,7 +35,7 @@ async def do(browser: Browser, referral: Any, word: str, at: str | None = None, 
     holds these words. The page that is open already is used as it is."""
     if f"/referrals/{referral}" not in str(browser.page.url):
         await browser.get(f"/referrals/{referral}")
-    forms = re.findall(rf'<form[^>]*action="/referrals/{referral}/{word}">(.*?)</form>', browser.page.text, re.S)
+    forms = re.findall(rf'<form[^>]*action="/referrals/{referral}/{word}"[^>]*>(.*?)</form>', browser.page.text, re.S)
     form = next((each for each in forms if at is None or at in each), None)
     assert form is not None, f"no form to {word} among {acts(browser.page.text)}"
     hidden = {
@@ -382,7 +382,7 @@ async def test_a_form_that_is_sent_twice_is_one_act(world: World, browser) -> No
     referred = await world.refer("N05")
     worker: Browser = await browser("worker-a")
     page = (await worker.get(f"/referrals/{referred.id}")).text
-    form = re.search(rf'action="/referrals/{referred.id}/ask">(.*?)</form>', page, re.S)
+    form = re.search(rf'action="/referrals/{referred.id}/ask"[^>]*>(.*?)</form>', page, re.S)
     assert form
     said = {n: html.unescape(v) for n, v in re.findall(r'type="hidden" name="([\w-]+)" value="([^"]*)"', form[1])} | {
         "text": "家里有人吗？"

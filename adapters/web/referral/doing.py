@@ -19,7 +19,7 @@ from service.casework import flow as casework
 from service.db import Session
 from service.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from service.referrals import crisis_flow, duties, flow, messaging, overview_flow
-from service.referrals.model import Output, Risk
+from service.referrals.model import Loop, Output, Risk
 from service.values import SHANGHAI, Id, Reason
 
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
@@ -237,8 +237,8 @@ async def act(
     async def do(session: Session) -> str:
         if task is not None:
             await overview_flow.part(session, referral, task)
-        await DO[word](Doing(session, state, who, referral, task, said, lists))
-        return acting.done(f"/referrals/{referral}", f"referral-{word}" if word in SAYS else word)
+        made = await DO[word](Doing(session, state, who, referral, task, said, lists))
+        return acting.done(f"/referrals/{referral}", _said(word, made))
 
     try:
         if word == "consent" and (wrong := consenting.lacking(said, lists.get("agency", []), tried)):
@@ -257,6 +257,13 @@ async def act(
         )  # fmt: skip
     except Refusal as refusal:
         return await _again(request, state, who, referral, tried, said, lists, refusal)
+
+
+def _said(word: str, made: object) -> str:
+    """The word of what came of it: a withdrawal that an agency was quicker to accept is a request that it confirms."""
+    if word in ("withdraw", "request-cancel") and isinstance(made, Loop):
+        return "request-cancel" if made.parent.open else "withdraw"
+    return f"referral-{word}" if word in SAYS else word
 
 
 def _task(said: dict[str, str]) -> Id | None:

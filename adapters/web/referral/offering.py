@@ -106,6 +106,10 @@ DUTY: dict[str, Act] = {
 }
 
 
+SEALED = frozenset({"raise", "acknowledged", "safety-planned", "reported", "stood-down", "basis", "consent"})
+"""Acts whose words no browser keeps: of a crisis, or with names."""
+
+
 # ---- what a share allows ---------------------------------------------------------------------------------------------
 
 

@@ -147,7 +147,7 @@ async def shown(
     return shell.page(
         request, "referral/page.html", who, who.speech, title=noted("转介"), status=fault.status if fault else 200, told=told, view=view,
         offered=offered, colleagues=colleagues, entries=[e for e in entries if not kind or e.group == kind or (e.group == "sealed" and kind == "crisis")],
-        grounded=[o for s in told.shares if s.open and s.agency and s.patient is None and (o := told.names.organizations.get(s.agency))],
+        sealed=offering.SEALED, grounded=[o for s in told.shares if s.open and s.agency and s.patient is None and (o := told.names.organizations.get(s.agency))],
         agreeable=_agreeable(told, colleagues), child=view.head.age_band in UNDER_14,
         groups=[(code, words) for code, words in story.GROUPS.items() if any(e.group == code for e in entries)], show=kind,
         tried=tried, said=said or {}, lists=lists or {}, fault=fault, meanwhile=meanwhile, undo=_undo(request.query_params.get("done"), offered),

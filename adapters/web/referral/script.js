@@ -59,7 +59,7 @@
     if (asking) { again = true; return; }
     asking = true;
     try {
-      const answer = await fetch(location.href.split("#")[0], { headers: { accept: "text/html" } });
+      const answer = await fetch(location.href.split("#")[0], { headers: { accept: "text/html", "X-Background": "1" } });
       if (!answer.ok || answer.redirected) return;
       const read = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live-of]");
       if (!read) return;
