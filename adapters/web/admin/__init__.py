@@ -1,6 +1,6 @@
 """The administrator's rooms, the audit, and what an agency says of its own capacity."""
 
-from adapters.web.admin import audit, capacity, deliveries, inbox, lists, partnerships
+from adapters.web.admin import accounts, audit, capacity, clients, deliveries, inbox, lists, partnerships
 from adapters.web.done import says
 from adapters.web.speech import noted
 
@@ -12,6 +12,11 @@ says(
         "replayed": noted("已应用。"),
         "mended": noted("改正后的消息已应用，原来的消息保留。"),
         "dropped": noted("已放弃这条消息，原因已记录。"),
+        "signed-out": noted("已结束这个账号的所有登录。"),
+        "put-away": noted("账号已停用。"),
+        "client-added": noted("已登记。请把 client_id 告诉对方。"),
+        "keys-changed": noted("密钥已更换。"),
+        "client-revoked": noted("已吊销，一分钟内全部失效。"),
         "confirmed": noted("已确认，名额按这个数派单。"),
     }
 )
@@ -23,4 +28,6 @@ route_handlers = [
     *audit.route_handlers,
     *lists.route_handlers,
     *partnerships.route_handlers,
+    *accounts.route_handlers,
+    *clients.route_handlers,
 ]
