@@ -18,19 +18,27 @@ from service.values import write_json
 
 
 async def ask(
-    session: Session, actor: Actor, method: str, path: str, resource: Any, now: datetime, *, base_url: str = ""
+    session: Session,
+    actor: Actor,
+    method: str,
+    path: str,
+    resource: Any,
+    now: datetime,
+    *,
+    base_url: str = "",
+    sealed: bool = False,
 ) -> Any:
     """Do what `method` on `/fhir/<path>` does, within this session; the answer's JSON. An empty path is a transaction Bundle.
 
     Raises the refusals that a program would be answered with. What must be known before a transaction begins (what the
     scanner says of a file, where a subscription's host leads) is not asked here: files and subscriptions have verbs of
-    their own."""
+    their own. `sealed`: who writes it may not read it again (T3), so nothing is answered."""
     address, _, query = path.partition("?")
     asked = Asked(
         method,
         tuple(part for part in address.split("/") if part),
         parse_qsl(query, keep_blank_values=True),
-        {"accept": FHIR_JSON, "prefer": "return=representation"},
+        {"accept": FHIR_JSON, "prefer": "return=minimal" if sealed else "return=representation"},
         f"{base_url}/fhir",
         write_json(resource) if resource is not None else b"",
         practice=session.practice,

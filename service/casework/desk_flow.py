@@ -19,10 +19,11 @@ from service.directory.model import Organization, Region, Worker
 from service.errors import NotFound
 from service.patients import store as patients
 from service.patients.model import Patient
+from service.practice import PLATFORM, Practice
 from service.records.model import Attachment, Record
-from service.referrals import settling, steps
+from service.referrals import clocks, settling, steps
 from service.referrals import store as referrals
-from service.referrals.model import NextStep, Task
+from service.referrals.model import Clock, Crisis, NextStep, Referral, Task
 from service.values import Id
 
 ALL_STAFF = 500
@@ -58,12 +59,31 @@ async def cases(session: Session, actor: Actor, wanted: Wanted, now: datetime, *
     after = None
     if last:
         after = (last.case.closed_at, last.case.id) if ended else (last.share.due_at, last.share.id)
-    owed = {
-        row.share.id: step for row in rows if (step := row.step or settling.step_of(row.share, now, session.practice))
-    }
+    owed = {row.share.id: step for row in rows if (step := _step(row.share, row.referral, now, session.practice))}
     session.referrals.update(row.case.referral for row in rows)
     people = {row.case.worker for row in rows} | {row.absent for row in rows} | {actor.worker}
-    return Page(rows, owed, await _names(session, [row.share for row in rows], owed.values(), people), after)
+    names = await _names(session, [row.share for row in rows], owed.values(), people)
+    me = names.workers.get(actor.worker) if actor.worker else None
+    if me and me.stand_in and me.stand_in not in names.workers:
+        names = msgspec.structs.replace(
+            names, workers={**names.workers, **await directory.workers(session, [me.stand_in])}
+        )
+    return Page(rows, owed, names, after)
+
+
+def _step(share: Task, referral: Referral | None, now: datetime, practice: Practice) -> NextStep | None:
+    """Who must act next on a case: on a crisis that is up, whoever has it, before everything else."""
+    crisis = referral.crisis if referral else None
+    if referral is None or crisis is None:
+        return settling.step_of(share, now, practice) if share.open else None
+    own = crisis.owner == "agency" and share.open and share.accepted_at is not None and share.agency is not None
+    who = "agency" if own else "hospital" if crisis.owner == "hospital" else "coordinator"
+    organization = share.agency if own and share.agency else referral.hospital if who == "hospital" else PLATFORM
+    clock = Clock(int((crisis.by - crisis.at).total_seconds() // 60), crisis.at, crisis.by)
+    return NextStep(
+        referral.id, referral.hospital, share.agency if own else None, who, organization, None, crisis.waits_for, share.id, crisis.at,
+        clocks.warn_at(clock, crisis.at, practice), crisis.by, clocks.confirmed(clock, practice),
+    )  # fmt: skip
 
 
 class View(msgspec.Struct, frozen=True):
@@ -73,12 +93,18 @@ class View(msgspec.Struct, frozen=True):
     file: CaseFile
     share: Task
     step: NextStep | None
+    referral: Referral | None
     seen: Seen
     whole: bool
     second: str | None
     absent: Id | None
     until: datetime | None
     names: Names
+
+    @property
+    def crisis(self) -> Crisis | None:
+        """The crisis that is up, where the agency may know of it."""
+        return self.referral.crisis if self.referral else None
 
     @property
     def person(self) -> Patient | None:
@@ -99,9 +125,8 @@ async def view(session: Session, actor: Actor, task: Id, now: datetime) -> View:
         session.patients.add(case.patient)
     file = await files_of.look(session, case, share.needs, now)
     part = await store.part(session, task, actor.worker, now)
-    step = await referrals.step(session, share.referral)
-    if step is None or step.what not in OF_A_CRISIS:
-        step = settling.step_of(share, now, session.practice) if share.open else None
+    referral = await referrals.referral(session, share.referral)
+    step = _step(share, referral, now, session.practice)
     whole = (
         actor.role == "supervisor"
         or actor.kind != "person"
@@ -111,7 +136,7 @@ async def view(session: Session, actor: Actor, task: Id, now: datetime) -> View:
     people = {file.case.worker, part.absent, actor.worker} | {each.worker for each in file.interventions}
     people |= {each.supervisor for each in file.approvals} | {each.approved_by for each in file.steps}
     return View(
-        file, share, step, _seen(actor, share), whole, part.second, part.absent, part.until,
+        file, share, step, referral, _seen(actor, share), whole, part.second, part.absent, part.until,
         await _names(session, [share], [step] if step else [], people),
     )  # fmt: skip
 

@@ -12,13 +12,13 @@ from service.casework.store import CASE, INTERVENTION, read_case, read_intervent
 from service.db import Session
 from service.records.model import Attachment, Record
 from service.records.store import ATTACHMENT, COLUMNS, record_of
-from service.referrals.model import NextStep, Task
-from service.referrals.store import STEP_OF, read_step
+from service.referrals.model import Referral, Task
+from service.referrals.store import read_referral
 from service.values import Id
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A case as a list shows it. `step`: of a crisis that is up; `met`: when somebody of the agency last met the person;
+    """A case as a list shows it. `referral`: where a crisis is up, as far as the scope may know of it; `met`: when somebody of the agency last met the person;
     `second`: as what the reader is second on it (urn:yuanshe:co-work-role); `absent`, `until`: for whom its worker has it, and
     how long."""
 
@@ -27,7 +27,7 @@ class Listed(msgspec.Struct, frozen=True):
     required: int
     present: int
     lacks: tuple[str, ...]
-    step: NextStep | None = None
+    referral: Referral | None = None
     met: datetime | None = None
     second: str | None = None
     absent: Id | None = None
@@ -48,13 +48,14 @@ class Wanted(msgspec.Struct, frozen=True):
 
 _CASE = ", ".join(f"c.{column}" for column in CASE.split(", "))
 _SHOWN = f"""
-SELECT {_CASE}, c.required, c.present, c.lacks, v.snapshot AS share, CASE WHEN n.referral_id IS NOT NULL THEN {STEP_OF} END AS step,
+SELECT {_CASE}, c.required, c.present, c.lacks, v.snapshot AS share, rv.snapshot AS referral,
        met.at AS met, second.role AS second, h.absent_id, h.ends_at AS until
 FROM page p
 JOIN case_file c ON c.id = p.case_id
 JOIN task t ON t.id = c.task_id
 JOIN task_version v ON v.task_id = t.id AND v.version = t.version
-LEFT JOIN next_step n ON n.referral_id = c.referral_id AND n.what IN ('acknowledge', 'safety-plan', 'report', 'stand-down')
+LEFT JOIN referral r ON r.id = c.referral_id AND r.crisis IS NOT NULL
+LEFT JOIN referral_version rv ON rv.referral_id = r.id AND rv.version = r.version
 LEFT JOIN LATERAL (
     SELECT max(i.started_at) AS at FROM intervention i WHERE i.task_id = t.id AND i.status IN ('in-progress', 'completed')
 ) met ON true
@@ -117,7 +118,7 @@ _share = msgspec.json.Decoder(Task)
 def _listed(row: Row) -> Listed:
     return Listed(
         read_case(row), _share.decode(row["share"]), row["required"], row["present"], tuple(row["lacks"]),
-        read_step(row["step"]) if row["step"] else None, row["met"], row["second"], row["absent_id"], row["until"],
+        read_referral(row["referral"]) if row["referral"] else None, row["met"], row["second"], row["absent_id"], row["until"],
     )  # fmt: skip
 
 

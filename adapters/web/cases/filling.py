@@ -274,7 +274,7 @@ async def reported(request: Asked, state: State, who: Signed, task: FromPath[Id]
             "resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": reporting.URL, "basedOn": about(view)["basedOn"],
             "item": _items(_report(view, who.speech).fields, given, types, systems, whole=True),
         }  # fmt: skip
-        await written(state, session, who, body, session.began)
+        await written(state, session, who, body, session.began, sealed=True)
         return wording.done(f"/cases/{task}/crisis", "reported")
 
     async def again(session: Session) -> Sheet:

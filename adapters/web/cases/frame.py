@@ -24,7 +24,6 @@ from service.db import Session
 from service.patients.model import Patient
 from service.practice import Practice
 from service.referrals import contact_flow, crisis, lifecycle
-from service.referrals import store as referrals
 from service.safety.instruments import INSTRUMENTS
 from service.values import SHANGHAI, Id
 
@@ -107,12 +106,20 @@ async def show(
         stages=stages(view), view=view, file=view.file, forward=forward(view), gate=lacks_of(view, gate) if gate in phases.ORDER else (), gate_to=gate,
         acts=acts(view, now, practice), supervises=who.actor.role == "supervisor" and who.actor.worker != view.file.case.worker,
         percent=phases.standing(view.file).percent, lacks=phases.standing(view.file).lacks, lists=LISTS, local=local_time(now),
-        endings=ENDINGS, quick=QUICK, instruments=INSTRUMENTS, act_word=wording.act, act_keys=wording.KEYS, templates=wording.TEMPLATES,
+        endings=ENDINGS, quick=QUICK, instruments=INSTRUMENTS, act_word=wording.act, act_keys=wording.KEYS, rare=wording.RARE, wanting=_wanting(view), templates=wording.TEMPLATES,
         states=wording.STATES, went=wording.WENT, scans=wording.SCANS, crisis_words=wording.CRISIS_STEPS,
         back=phases.PHASES[view.file.case.phase].back if view.share.open else (), need_pairs=_needs(view, who), outcomes=_outcomes(view, who, now),
         goal_pairs=[(each.id, each.text) for each in said.get("goals", ())], undo_entry=_undo(request), to_local=local_time, day_of=day_of,
         yuan=yuan, uploadable=[(code, how) for code, how in phases.DOCUMENTS.items() if how.form and phases.asked(view.file, code)], **said,
     )  # fmt: skip
+
+
+def _wanting(view: View) -> int:
+    """How many documents the file lacks up to where it is: what the phases behind it ask for, and its own."""
+    file = view.file
+    there = phases.ORDER[: phases.ORDER.index(file.case.phase) + 1]
+    wanted = {code for phase in there for code in phases.PHASES[phase].documents if phases.asked(file, code)}
+    return sum(not phases.has(file, code) for code in wanted)
 
 
 def _needs(view: View, who: Person) -> list[tuple[str, str]]:
@@ -288,8 +295,7 @@ async def _rules(session: Session, view: View) -> Any:
     """How the person may safely be contacted, where the reader may know who they are."""
     if view.person is None:
         return None
-    referral = await referrals.referral(session, view.share.referral)
-    return await contact_flow.rules_on(session, referral) if referral else None
+    return await contact_flow.rules_on(session, view.referral) if view.referral else None
 
 
 # ---- what each tab shows ---------------------------------------------------------------------------------------------
@@ -360,8 +366,7 @@ async def _team(session: Session, who: Person, view: View, request: Asked, now: 
 
 
 async def _crisis(session: Session, who: Person, view: View, request: Asked, now: datetime) -> dict[str, Any]:
-    referral = await referrals.referral(session, view.share.referral)
-    up = referral.crisis if referral else None
+    up = view.crisis
     step = view.step if view.step and view.step.what in desk_flow.OF_A_CRISIS else None
     steps = [
         each

@@ -187,7 +187,7 @@ async def _crisis(it: Doing, step: str, text: str, risk: str | None = None) -> N
         "resourceType": "Communication", "status": "completed", "category": [concept(codes.MESSAGE, "crisis")],
         "about": [{"reference": f"Task/{it.view.share.id}"}], "reasonCode": reasons,
     }  # fmt: skip
-    await written(it.state, it.session, it.who, body, it.now)
+    await written(it.state, it.session, it.who, body, it.now, sealed=True)
 
 
 async def raise_crisis(it: Doing) -> str:

@@ -34,7 +34,9 @@ def act(word: str, speech: Speech) -> str:
     return MOVES[word].zh if speech.language == "zh" else MOVES[word].en
 
 
-KEYS = {"start": "s", "hold": "h", "resume": "s", "ask": "i", "complete": "e", "transfer": "m"}
+RARE = ("return", "fail", "transfer", "co-work", "pass-on")
+"""Acts that a page keeps folded away."""
+KEYS = {"start": "s", "hold": "h", "resume": "s", "ask": "i", "complete": "e"}
 """The key of an act on this page."""
 
 WENT = {

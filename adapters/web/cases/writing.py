@@ -144,10 +144,13 @@ def as_id(text: str | None) -> Id | None:
         return None
 
 
-async def written(state: State, session: Session, who: Person, body: Json, now: datetime) -> Json:
-    """Keep a resource of the case, new or (with an id) its next version, as the FHIR surface does."""
+async def written(
+    state: State, session: Session, who: Person, body: Json, now: datetime, *, sealed: bool = False
+) -> Json:
+    """Keep a resource of the case, new or (with an id) its next version, as the FHIR surface does. `sealed`: who writes it may not
+    read it again."""
     path = body["resourceType"] + (f"/{body['id']}" if "id" in body else "")
-    return await state.fhir(session, who.actor, "PUT" if "id" in body else "POST", path, body, now)
+    return await state.fhir(session, who.actor, "PUT" if "id" in body else "POST", path, body, now, sealed=sealed)
 
 
 def concept(system: str, code: str, text: str | None = None) -> Json:
