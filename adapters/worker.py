@@ -20,7 +20,7 @@ from adapters.delivery.post import Post, by_channel, posting
 from service import db, events
 from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
-from service.casework import bulk_flow, handing_over_flow, visiting_flow
+from service.casework import bulk_flow, downtime_flow, handing_over_flow, visiting_flow
 from service.db import Session
 from service.exports import flow as exports
 from service.jobs import flow as jobs
@@ -79,6 +79,7 @@ SWEEPS: dict[str, Sweep] = {
     "hand-overs": Sweep(timedelta(seconds=5), handing_over_flow.due),
     "end-subscriptions": Sweep(timedelta(seconds=10), notices.end_due),
     "forget": Sweep(timedelta(hours=1), _forget),
+    "downtime-lists": Sweep(timedelta(minutes=1), downtime_flow.make_due),
     "missed-visits": Sweep(timedelta(minutes=1), visiting_flow.notice_missed),
     "forget-links": Sweep(timedelta(hours=1), link_flow.forget),
     "forget-hl7": Sweep(timedelta(minutes=10), inbox.forget),

@@ -291,6 +291,11 @@ def page(
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers, cookies=cookies or [])
 
 
+def drawn(template: str, speech: Speech, **said: Any) -> str:
+    """A template without the frame: a paper that stands by itself."""
+    return _PAGES[speech.language].get_template(template).render(said)
+
+
 def to(path: str, cookies: list[Cookie] | None = None) -> Page:
     """Go on there with GET, whatever was sent here."""
     return Response(

@@ -84,6 +84,7 @@ HAPPENED = {
     "reopen": noted("个案重新开启"),
     "reveal": noted("查看完整证件号"),
     "transfer": noted("个案转交其他社工"),
+    "enter-late": noted("停机后补录"),
 }
 """Events that are no moves of a share, in words; moves have theirs in the table of moves."""
 
@@ -187,13 +188,13 @@ def entry(event: dict[str, Any], told: Told, who: Person, now: datetime) -> Entr
         number=event["number"],
         kind=kind,
         group="sealed" if kind == "restricted" else GROUP_OF.get(kind, "move"),
-        what=_what(kind, speech),
+        what=_what(kind, speech) if kind != "enter-late" else _late(event, speech),
         who=event["by_name"] if own or not by else speech.name(by),
         agency=speech.name(agency) if agency and agency is not by else "",
         when=speech.when(event["at"], now),
         exact=speech.exact(event["at"]),
         at=event["at"],
-        why=_why(event, speech),
+        why=_why(event, speech) if kind != "enter-late" else _then(event, speech, now),
         sealed=kind == "restricted",
     )
 
@@ -209,3 +210,24 @@ def _why(event: dict[str, Any], speech: Speech) -> str:
     lists = (codes.DECLINE_REASON, codes.CLOSURE_REASON, codes.FOLLOW_UP_OUTCOME, codes.ACCESS_REVIEW)
     system = next((system for system in lists if code and codes.known(system, code)), None)
     return " · ".join(filter(None, [speech.code(system, code) if system else "", text or ""]))
+
+
+LATE = {
+    "accept": noted("停机后补录：接单"),
+    "decline": noted("停机后补录：退单"),
+    "attempt": noted("停机后补录：联系"),
+    "activity": noted("停机后补录：服务"),
+    "note": noted("停机后补录：说明"),
+}
+"""What was entered after a time without the service, by its word."""
+
+
+def _late(event: dict[str, Any], speech: Speech) -> str:
+    return speech.gettext(LATE.get(json.loads(event["data"]).get("what", ""), HAPPENED["enter-late"]))
+
+
+def _then(event: dict[str, Any], speech: Speech, now: datetime) -> str:
+    """When it was done in truth, beside when it was recorded, and why so late."""
+    done = datetime.fromisoformat(json.loads(event["data"])["performed"])
+    then = speech.gettext("实际时间 %(time)s") % {"time": speech.when(done, now)}
+    return f"{then} · {event['reason_text']}" if event["reason_text"] else then

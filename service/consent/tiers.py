@@ -80,3 +80,16 @@ def given_name(name: str | None) -> str | None:
         family = 2 if len(whole) > 2 and whole[:2] in COMPOUND else 1
         return whole[family:] or None
     return words[0] if len(words) > 1 else None
+
+
+def family_name(name: str | None) -> str | None:
+    """What somebody is asked for by on the telephone: what `given_name` leaves of a name."""
+    whole = "".join((name or "").split())
+    given = given_name(name)
+    if not whole:
+        return None
+    if given is None:
+        return whole
+    if "\u3400" <= whole[0] <= "\u9fff":
+        return whole[: len(whole) - len(given)]
+    return " ".join((name or "").split()[1:]) or None

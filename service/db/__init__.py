@@ -206,14 +206,35 @@ async def as_platform(session: Session, reason: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def as_organization(session: Session, organization: Id, role: str) -> AsyncIterator[None]:
+    """Narrow the platform's own scope to one organisation's rows while the block lasts: what is made for its staff is read as they
+    read it. An exception leaves the scope as it is: the transaction, or the savepoint around it, is lost with it."""
+    wide = session.scope
+    session.scope = Scope(organization, role)
+    await session.execute(NARROW, str(organization), role)
+    yield
+    session.scope = wide
+    await session.execute(WIDEN, str(wide.organization or ""), wide.role)
+
+
+NARROW = """SELECT set_config('yuanshe.organization', $1, true), set_config('yuanshe.role', $2, true),
+    set_config('yuanshe.platform', '', true)"""
+WIDEN = """SELECT set_config('yuanshe.organization', $1, true), set_config('yuanshe.role', $2, true),
+    set_config('yuanshe.platform', 'on', true)"""
+
+
+@asynccontextmanager
 async def savepoint(session: Session) -> AsyncIterator[None]:
     """A part of a transaction that may fail by itself: an exception undoes the block alone, and goes on to the caller."""
     await session.execute("SAVEPOINT part")
+    scope = session.scope
     try:
         yield
     except BaseException:
         if not session.connection.is_closed():
             await session.execute("ROLLBACK TO SAVEPOINT part")
+        # The database takes back a wider scope with the rest; so must whoever remembers it.
+        session.scope = scope
         raise
     await session.execute("RELEASE SAVEPOINT part")
 
