@@ -34,7 +34,7 @@ SAID: dict[str, str] = {
     "nobody": "未指派 未分配 没人 无人 unassigned nobody",
     "stat": "危急 crisis stat u1",
     "asap": "加急 asap u2",
-    "urgent": "priority u3",
+    "urgent": "priority soon u3",
     "routine": "普通 routine u4",
     "safety": "安全 人身安全 safety",
     "N01": "经济 费用 医疗费用 钱 money financial cost",

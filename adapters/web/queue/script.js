@@ -4,7 +4,7 @@
 
 (() => {
   const queue = document.querySelector("[data-queue]");
-  const many = document.querySelector("[data-many]");
+  const many = document.querySelector("form[data-many]");
   document.documentElement.classList.add("scripted");
 
   // ---- choosing rows: x, and with Shift all between -------------------------------------------------------------------
@@ -201,6 +201,10 @@
       return;
     }
     say(fault || page.querySelector("main > .done"));
+    // Nobody types in a form that is gone: the next key is an act again.
+    byKey = false;
+    rowOf(task)?.querySelector(".open").focus({ preventScroll: true });
+    if (detail.contains(document.activeElement)) document.activeElement.blur();
     await refresh([task]);
     if (fault || act === "accept" || act === "claim" || act === "decline" || act === "return") {
       const following = nextOf(task);
@@ -220,6 +224,8 @@
     if (box && copied) copied.checked = box.checked;
     const focused = row.contains(document.activeElement) ? (document.activeElement.matches("[data-pick]") ? "[data-pick]" : ".open") : null;
     const current = row.querySelector(".open[aria-current]");
+    // As high as it was, or what stands below would move.
+    made.style.minHeight = `${row.getBoundingClientRect().height}px`;
     row.replaceWith(made);
     if (current) made.querySelector(".open").setAttribute("aria-current", "true");
     if (focused) { byKey = false; made.querySelector(focused)?.focus({ preventScroll: true }); }
@@ -243,6 +249,7 @@
       fresh.delete(one.dataset.gone);
       const row = rowOf(one.dataset.gone);
       if (!row) continue;
+      row.style.minHeight = `${row.getBoundingClientRect().height}px`;
       row.classList.add("over");
       row.removeAttribute("data-offered");
       const words = document.createElement("p");
@@ -257,7 +264,7 @@
       if (place) place.textContent = one.textContent;
     }
     pill.hidden = fresh.size === 0;
-    pill.textContent = fresh.size === 1 ? pill.dataset.one : pill.dataset.many.replace("{n}", fresh.size);
+    pill.textContent = fresh.size === 1 ? pill.dataset.one : pill.dataset.several.replace("{n}", fresh.size);
   };
   document.addEventListener("news", (event) => {
     // Without a Task: the stream was away, so everything that is shown is looked at again.

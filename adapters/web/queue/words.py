@@ -20,7 +20,7 @@ VIEWS: dict[str, tuple[str, str, str, str]] = {
 
 TOKENS: dict[str, str] = {
     "offered": noted("未接"), "accepted": noted("已接"), "in-service": noted("服务中"), "paused": noted("暂停"), "waiting": noted("等医院"),
-    "late": noted("逾期"), "today": noted("今天"), "mine": noted("我的"), "nobody": noted("未指派"),
+    "late": noted("逾期"), "today": noted("今天到期"), "mine": noted("我的"), "nobody": noted("未指派"),
 }  # fmt: skip
 CHIPS = ("stat", "asap", "offered", "late", "today", "mine", "nobody", "waiting")
 """The filter's words that always stand beside its box."""
