@@ -8,19 +8,21 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapters import api, figures, manners, pace, relay, smart, stream, web
+from adapters import api, figures, manners, oidc, pace, relay, smart, stream, web
 from adapters.delivery.alarm import Alarms
 from adapters.delivery.mail import mailing
 from adapters.fhir import inside, outcomes
 from adapters.fhir import routes as fhir
 from adapters.fhir.media import FHIR_JSON
 from adapters.hl7v2.parked import Parked
+from adapters.oidc.provider import Provider
 from adapters.settings import Settings
+from adapters.web import door, shell
 from service import db
 from service.db import Scope, migrate
 from service.db.address import connect
@@ -93,7 +95,13 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watch
     """The application on `dsn`, known to others as `base_url` (no slash at its end). `watching`: it raises the alarm when no
     worker runs."""
     news = stream.News()
-    state = State({"settings": settings, "base_url": base_url, "since": utc_now(), "hl7": Parked(settings.hl7), "fhir": partial(inside.ask, base_url=base_url)})  # fmt: skip
+    provider = Provider(settings.oidc, base_url + oidc.BACK) if settings.oidc else None
+    state = State(
+        {
+            "settings": settings, "base_url": base_url, "since": utc_now(), "fhir": partial(inside.ask, base_url=base_url),
+            "hl7": Parked(settings.hl7), "provider": provider,
+        }
+    )  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -130,6 +138,7 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watch
             *smart.route_handlers,
             *api.route_handlers,
             *web.route_handlers,
+            *([_elsewhere(provider)] if provider else ()),
             *(web.docs_handlers if settings.docs else ()),
             live,
             ready,
@@ -145,6 +154,16 @@ def create(settings: Settings, dsn: str, *, base_url: str, size: int = 16, watch
     # Around everything, what Litestar itself refuses included.
     app.asgi_handler = manners.Manners(app.asgi_handler, settings.cors_origins)
     return app
+
+
+def _elsewhere(provider: Provider) -> Router:
+    return oidc.router(
+        provider,
+        oidc.Door(
+            local=shell.local, language=lambda request: shell.spoken(request).language, browser=door.machine, slow=door.slow,
+            enter=door.enter, refuse=door.refused_elsewhere,
+        ),
+    )  # fmt: skip
 
 
 def _alarms(settings: Settings) -> Alarms:

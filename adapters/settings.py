@@ -42,6 +42,20 @@ class Smtp(msgspec.Struct, frozen=True):
         return f"Smtp({self.host}:{self.port})"
 
 
+class Oidc(msgspec.Struct, frozen=True):
+    """The organisation's own sign-in (OpenID Connect). `claim` names the claim that states an account's login and is trusted to;
+    without it accounts are linked one by one. `name` stands on the sign-in page."""
+
+    issuer: str
+    client_id: str
+    secret: str | None = None
+    claim: str | None = None
+    name: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Oidc({self.issuer})"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The environment; contract.md's table explains each."""
 
@@ -67,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     practice: Practice = Practice()
     hl7: Path | None = None
+    oidc: Oidc | None = None
 
     @property
     def attachments(self) -> Path:
@@ -112,6 +127,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),
         practice=_practice(environ.get("YUANSHE_PRACTICE")),
         hl7=Path(hl7).expanduser() if (hl7 := environ.get("YUANSHE_HL7")) else None,
+        oidc=_oidc(environ),
     )
 
 
@@ -229,6 +245,42 @@ def _smtp(environ: Mapping[str, str]) -> Smtp | None:
     tls = "implicit" if parts.scheme == "smtps" else "none" if open_ else "starttls"
     usual = {"implicit": 465, "starttls": 587, "none": 25}[tls]
     return Smtp(host, port or usual, tls, sender, unquote(user) if user else None, password)
+
+
+def _oidc(environ: Mapping[str, str]) -> Oidc | None:
+    """The provider that OIDC_ISSUER names, with what it knows this service by."""
+    issuer, client = environ.get("OIDC_ISSUER") or "", environ.get("OIDC_CLIENT_ID") or ""
+    secret, claim = _secret(environ, "OIDC_CLIENT_SECRET"), environ.get("OIDC_CLAIM") or None
+    if not issuer:
+        if client or secret or claim:
+            raise SetupError(
+                "OIDC_ISSUER is missing: it names the provider that OIDC_CLIENT_ID and the others are about."
+            )
+        return None
+    try:
+        parts = urlsplit(issuer)
+        # Whoever stands between could say who anybody is: only this machine itself is spoken to in clear.
+        safe = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        )
+        sound = (
+            safe
+            and parts.hostname
+            and not (parts.query or parts.fragment or parts.username)
+            and issuer.isascii()
+            and issuer.isprintable()
+        )
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SetupError(
+            "OIDC_ISSUER is the https address of the provider, as https://login.example.org/realms/hospital."
+        )
+    if not client:
+        raise SetupError("OIDC_CLIENT_ID is the name under which the provider knows this service.")
+    if claim and not (claim.isascii() and claim.isprintable() and " " not in claim):
+        raise SetupError("OIDC_CLAIM is the name of one claim, as preferred_username.")
+    return Oidc(issuer, client, secret, claim, environ.get("OIDC_NAME") or None)
 
 
 def _signing(text: str | None) -> str:

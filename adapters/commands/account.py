@@ -5,8 +5,9 @@ import uuid
 
 import click
 
+from adapters import settings
 from adapters.commands import operated
-from service.access import flow, session_flow
+from service.access import flow, provider_flow, session_flow
 from service.access.model import PERSON_ROLES, Account, Call, NewAccount, operator
 from service.db import Session
 from service.directory import store as directory
@@ -15,7 +16,8 @@ from service.errors import SetupError
 
 @click.group("account")
 def command() -> None:
-    """Add or list accounts; set a password, ask for a code, sign a person out everywhere, put an account away."""
+    """Add or list accounts; set a password, ask for a code, link to the organisation's own sign-in, sign a person out everywhere,
+    put an account away."""
 
 
 def _password() -> str:
@@ -38,11 +40,12 @@ def _id(option: str, kind: str, text: str) -> uuid.UUID:
 @click.option("--role", required=True, type=click.Choice(PERSON_ROLES))
 @click.option("--name", required=True, help="Shown in timelines.")
 @click.option("--worker", help="The worker of the directory that they are: PractitionerRole/<uuid>.")
-def add(login: str, organization: str, role: str, name: str, worker: str | None) -> None:
+@click.option("--no-password", is_flag=True, help="They sign in through the organisation's own sign-in alone.")
+def add(login: str, organization: str, role: str, name: str, worker: str | None, no_password: bool) -> None:
     """Give a person an account; their password is asked for, or read from the input."""
     works_for = _id("--organization", "Organization", organization)
     new = NewAccount(login, role, works_for, name, _id("--worker", "PractitionerRole", worker) if worker else None)
-    password = _password()
+    password = None if no_password else _password()
 
     async def act(session: Session) -> Account:
         if await directory.organization(session, works_for) is None:
@@ -50,6 +53,37 @@ def add(login: str, organization: str, role: str, name: str, worker: str | None)
         return await flow.add_account(session, operator(), new, password, session.began)
 
     click.echo(f"{operated.run(Call('C', 'account-add'), act).login} may sign in.")
+
+
+@command.command()
+@click.argument("login")
+@click.option(
+    "--subject", required=True, help="The provider's name of the person (sub); the page of somebody unknown shows it."
+)
+@click.option("--issuer", help="The provider; OIDC_ISSUER where it is not said.")
+def link(login: str, subject: str, issuer: str | None) -> None:
+    """Link an account to a person of the organisation's own sign-in (OpenID Connect)."""
+    known = settings.read().oidc
+    by = issuer or (known.issuer if known else "")
+    if not by:
+        raise SetupError("Name the provider: --issuer, or OIDC_ISSUER.")
+
+    async def act(session: Session) -> None:
+        await provider_flow.link(session, operator(), login, by, subject)
+
+    operated.run(Call("C", "account-link"), act)
+    click.echo(f"{login} signs in through {by}.")
+
+
+@command.command()
+@click.argument("login")
+def unlink(login: str) -> None:
+    """Unlink an account from the organisation's own sign-in, and end its sessions."""
+
+    async def act(session: Session) -> int:
+        return await provider_flow.unlink(session, operator(), login)
+
+    click.echo(f"{operated.run(Call('D', 'account-unlink'), act)} links ended.")
 
 
 @command.command("list")

@@ -42,7 +42,7 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
     speech = shell.spoken(request)
     said = await shell.form(request, signed_in=False)
     try:
-        _slow(request, state)
+        slow(request, state)
         offered = _offered(state).get(said.get("demo", ""))
         login, password = (
             (offered["login"], offered["password"]) if offered else (said.get("login", ""), said.get("password", ""))
@@ -76,7 +76,8 @@ def _wrong(refused: Unauthenticated, speech: Speech) -> str:
     return speech.gettext(words)
 
 
-def _slow(request: Request[Any, Any, Any], state: State) -> None:
+def slow(request: Request[Any, Any, Any], state: State) -> None:
+    """Hold up who tries too often from one address. Raises TooMany."""
     pace = state.get("tries") or Pace(TRIES)
     state["tries"] = pace
     pace.take(request.client.host if request.client else "")
@@ -90,7 +91,7 @@ def _door(
     return shell.page(
         request, "sign-in.html", None, speech, status=422 if wrong and status == 200 else status, title=speech.gettext("登录"),
         offered=_offered(state), roles=ROLES, wrong=wrong, code=code, login=said.get("login", ""),
-        next=shell.local(said.get("next") or request.query_params.get("next")), ended=request.query_params.get("ended"),
+        provider=state.get("provider"), next=shell.local(said.get("next") or request.query_params.get("next")), ended=request.query_params.get("ended"),
     )  # fmt: skip
 
 
@@ -107,10 +108,35 @@ def _offered(state: State) -> dict[str, dict[str, str]]:
 
 @post("/sign-out", status_code=303)
 async def sign_out(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
-    """End this session."""
+    """End this session, and lead whoever came from their organisation's sign-in to leave there too."""
     await shell.form(request)
-    await session_flow.sign_out(state.database, request.cookies[shell.COOKIE])
-    return shell.to("/sign-in", [shell.cookie(request, state, None)])
+    vouched = await session_flow.sign_out(state.database, request.cookies[shell.COOKIE])
+    gone = shell.cookie(request, state, None)
+    provider = state.get("provider")
+    to = await provider.leaving(f"{state.base_url}/sign-in") if vouched and provider else None
+    if to is None:
+        return shell.to("/sign-in", [gone])
+    # A page, not a redirect: the form's own policy (form-action) lets nobody be led to another host.
+    title = who.speech.gettext("已退出院社")
+    answer = shell.page(request, "left.html", None, who.speech, title=title, to=to, cookies=[gone])
+    answer.headers["Refresh"] = f"0; url={to}"
+    return answer
+
+
+def enter(request: Request[Any, Any, Any], state: State, token: str, next: str) -> Page:
+    """Let somebody in who has shown elsewhere who they are."""
+    return shell.to(next, [shell.cookie(request, state, token)])
+
+
+def refused_elsewhere(request: Request[Any, Any, Any], refused: Refusal) -> Page:
+    """The page of somebody whom the provider, or we, do not let in: what happened, and what to do."""
+    speech = shell.spoken(request)
+    fault = faults.told(refused, speech)
+    words = faults.KEYS.get(refused.key or "")
+    return shell.page(
+        request, "not-in.html", None, speech, status=fault.status, title=speech.gettext("没有登录成功"),
+        why=speech.gettext(words) if words else fault.summary, subject=refused.names.get("subject"),
+    )  # fmt: skip
 
 
 @get("/session", media_type=MediaType.JSON)

@@ -363,8 +363,8 @@ def _hash_of_nothing() -> str:
     return _hasher.hash(secrets.token_urlsafe(32))
 
 
-async def add_account(session: Session, actor: Actor, new: NewAccount, password: str, now: datetime) -> Account:
-    """Give a person of staff an account. Raises Forbidden, Invalid (role, password), Conflict (login taken)."""
+async def add_account(session: Session, actor: Actor, new: NewAccount, password: str | None, now: datetime) -> Account:
+    """Give a person of staff an account; without a password they sign in through their organisation's provider. Raises Forbidden, Invalid (role, password), Conflict (login taken)."""
     _permit_administration(actor)
     if new.role not in PERSON_ROLES:
         raise Invalid(f"A person's role is one of {', '.join(PERSON_ROLES)}.", at="role")
@@ -372,7 +372,7 @@ async def add_account(session: Session, actor: Actor, new: NewAccount, password:
     if not login:
         raise Invalid("A login is not empty.", at="login")
     account = Account(new_id(), login, new.role, new.organization, new.worker, new.name, active=True)
-    password_hash = await hashed(password)
+    password_hash = None if password is None else await hashed(password)
     async with as_platform(session, "add an account"):
         added = await store.add_account(session, account, password_hash, now)
     if not added:

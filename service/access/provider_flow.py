@@ -55,7 +55,7 @@ async def sign_in(
 ) -> str:
     """The cookie of a new session of whom the provider vouches for. `login`: the login that the provider states and is trusted
     to state; the first time it links the account, afterwards only the link counts. Raises Unauthenticated `unknown-person`."""
-    refused = Unauthenticated("No account is linked to this person.", key="unknown-person")
+    refused = Unauthenticated("No account is linked to this person.", key="unknown-person", names={"subject": subject})
     async with database.transaction(DOOR) as session, as_platform(session, "sign in"):
         now = session.began
         account = await provider_store.linked(session, issuer, subject)

@@ -144,7 +144,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (login) DO NOTHING
 """
 
 
-async def add_account(session: Session, account: Account, password_hash: str, at: datetime) -> bool:
+async def add_account(session: Session, account: Account, password_hash: str | None, at: datetime) -> bool:
     """Whether the login was free and the account is added."""
     tag = await session.execute(
         ADD_ACCOUNT,

@@ -20,6 +20,7 @@ from tests.http.loop import forgotten
 from tests.http.world import World
 
 HERE = Path(__file__).parent
+MADE_FROM = HERE / "node_modules" / ".made-from"
 NODE = HERE / "node_modules" / ".bin" / "node"
 
 
@@ -59,8 +60,10 @@ def packages() -> None:
         pytest.skip("npm is not installed")
     with open(HERE / "package.json") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not NODE.exists():
+        wanted = (HERE / "package-lock.json").read_text()
+        if not NODE.exists() or not MADE_FROM.exists() or MADE_FROM.read_text() != wanted:
             subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, check=True, capture_output=True)
+            MADE_FROM.write_text(wanted)
 
 
 Script = Callable[..., Awaitable[str]]
