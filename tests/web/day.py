@@ -32,6 +32,8 @@ class Day(msgspec.Struct):
     share: dict[str, Any]
     """The share that is being served, with notes."""
     follow_up: dict[str, Any]
+    offer: dict[str, Any]
+    """The newest offer, still to be answered."""
 
 
 async def a_day(world: World) -> Day:
@@ -92,5 +94,5 @@ async def a_day(world: World) -> Day:
     done(await agency.put(await world.offer(other), status="rejected", statusReason=reason("no-capacity")))
     return Day(
         offered, urgent, asked, awaiting, serving, held, left, ended, raised, nobody,
-        await agency.read(f"Task/{share['id']}"), await agency.read(f"Task/{follow_up['id']}"),
+        await agency.read(f"Task/{share['id']}"), await agency.read(f"Task/{follow_up['id']}"), await world.offer(offered),
     )  # fmt: skip
