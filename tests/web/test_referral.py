@@ -12,10 +12,11 @@ import pytest
 
 from adapters.web.referral import offering
 from service.access import session_flow
+from service.db import Scope
 from service.practice import Practice
 from service.referrals import lifecycle
 from service.referrals.model import Clock, Task
-from service.values import new_id, utc_now
+from service.values import Id, new_id, utc_now
 from tests.http.loop import crisis, discharge, message, share_in
 from tests.http.test_claims import open_offer, withdrawn_first
 from tests.http.test_consent import basis
@@ -586,3 +587,26 @@ async def test_sides_that_place_nothing_have_no_such_list(world: World, browser)
     assert not str((await worker.get("/referrals")).url).endswith("/referrals")
     await worker.get("/me")
     assert (await worker.post("/referrals", {"words": "陈"})).status_code == 403
+
+
+async def test_each_folder_walks_its_own_index(world: World) -> None:
+    """As the service's role, under row security: an operator that is not leakproof would make the planner read whole tables."""
+    from service.referrals import overview_store as store
+
+    hospital, now, nobody = world.organizations["hospital-a"].split("/")[1], utc_now(), new_id()
+    asked = {
+        "next_step_folder": (store.FOLDER_KEYS, hospital, now, nobody, 50, "mine"),
+        "next_step_hospital": (store.OPEN_KEYS, hospital, now, nobody, 50),
+        "referral_closed": (store.CLOSED_KEYS, hospital, now, nobody, 50),
+        "event_submitted": (store.OWN_CLOSED_KEYS, nobody, now, nobody, 50, hospital),
+    }
+    async with world.database.transaction(Scope(Id(hospital), "referrer")) as session:
+        await session.execute("SET LOCAL enable_seqscan = off")
+        await session.execute("SET LOCAL enable_sort = off")
+        for index, (statement, *values) in asked.items():
+            plan = "\n".join(row[0] for row in await session.fetch(f"EXPLAIN {statement}", *values))
+            assert index in plan, plan
+        counted = "\n".join(
+            row[0] for row in await session.fetch(f"EXPLAIN {store.COUNTS}", hospital, list(store.FOLDERS))
+        )
+        assert "next_step_folder" in counted, counted

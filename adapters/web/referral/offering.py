@@ -29,7 +29,7 @@ class Act(msgspec.Struct, frozen=True):
     system: str | None = None
     only: tuple[str, ...] = ()
     text: str = ""
-    asks: str = noted("说明")
+    asks: str = noted("写几句说明")
     hint: str = ""
     fields: tuple[str, ...] = ()
     tone: str = "plain"
@@ -61,7 +61,7 @@ SHARE: dict[str, Act] = {
             hint=NO_NAMES),
         Act("ask", noted("追问"), noted("问题发给医院；医院答复之前，本机构的时限暂停。"), text="required", asks=noted("想问什么"), key="i", hint=NO_NAMES),
         Act("start", noted("开始服务"), noted("个案进入预估阶段，由指定的社工负责。"), fields=("worker",), tone="primary", key="s"),
-        Act("resume", noted("恢复服务"), noted("服务继续，时限从暂停处接着计算。"), fields=("worker",), tone="primary", key="r"),
+        Act("resume", noted("恢复"), noted("服务继续，时限从暂停处接着计算。"), fields=("worker",), tone="primary", key="r"),
         Act("hold", noted("暂停"), noted("服务暂停到所选日期（不选则按默认期限），到期提醒恢复；随时可以恢复。"), text="required", fields=("until",), key="h",
             asks=noted("为什么暂停")),
         Act("assign", noted("改派社工"), noted("这一份改由另一位持证社工负责，时限不变。"), fields=("worker",), key="w"),
@@ -82,16 +82,16 @@ WHOLE: dict[str, Act] = {
         Act("withdraw", noted("撤回转介"), noted("还没有机构接单：转介马上结束，派出的单全部收回。"), text="required", sure=True, asks=noted("为什么撤回"), hint=NO_NAMES),
         Act("request-cancel", noted("请求撤回"), noted("已有机构接单：撤回要等它确认；它也可以改为结案。"), text="required", sure=True, asks=noted("为什么撤回"), hint=NO_NAMES),
         Act("void", noted("误录作废"), noted("整条转介作为误录，离开所有列表和统计，不能恢复。只用于录错的；不再需要的请撤回。"), text="required", sure=True, hint=NO_NAMES),
-        Act("raise", noted("上报危机"), noted("立即呼叫值班人员；危机解除前，这条转介什么都不能结束。"), text="required", sure=True, asks=noted("看到或听到了什么")),
-        Act("acknowledged", noted("确认危机"), noted("由您来处理：呼叫停止，接下来要在时限内制定安全计划。"), text="required", tone="primary", key="a", asks=noted("已做了什么")),
+        Act("raise", noted("报告危机"), noted("立即呼叫值班人员；危机解除前，这条转介什么都不能结束。"), text="required", sure=True, asks=noted("看到或听到了什么")),
+        Act("acknowledged", noted("确认收到危机"), noted("由您来处理：呼叫停止，接下来要在时限内制定安全计划。"), text="required", tone="primary", key="a", asks=noted("已做了什么")),
         Act("safety-planned", noted("记录安全计划"), noted("写明风险等级和已经约定的做法；解除危机要由另一个人来做。"), text="required", fields=("risk",), tone="primary",
             key="p", asks=noted("安全计划要点")),
         Act("reported", noted("记录已报告"), noted("已向公安等部门报告。书面的强制报告另行填写。"), text="required", tone="primary", asks=noted("何时向谁报告")),
-        Act("stood-down", noted("解除危机"), noted("危机结束，转介恢复正常时限。制定计划的人不能自己解除。"), text="required", tone="primary", asks=noted("为什么可以解除")),
+        Act("stood-down", noted("宣布危机解除"), noted("危机结束，转介恢复正常时限。制定计划的人不能自己解除。"), text="required", tone="primary", asks=noted("为什么可以解除")),
         Act("offer", noted("派单"), noted("派给所选的机构，答复时限重新计算；不完全符合条件的机构要写明理由。"), text="optional", fields=("agency",), tone="primary", key="p", hint=NO_NAMES),
-        Act("refuse", noted("不受理"), noted("转介结束，原因和建议发给医院。"), system=codes.DECLINE_REASON, text="required", sure=True, asks=noted("建议医院怎么做"), hint=NO_NAMES),
-        Act("give-up", noted("终止派单"), noted("不再寻找机构，转介结束；医院会看到原因。"), text="required", sure=True, hint=NO_NAMES),
-        Act("basis", noted("记录法定依据"), noted("在没有同意的情况下，依法向所选机构开放身份；之后要告知本人。"), text="required", fields=("kind", "agency"), asks=noted("依据和理由")),
+        Act("refuse", noted("不受理这条转介"), noted("转介结束，原因和建议发给医院。"), system=codes.DECLINE_REASON, text="required", sure=True, asks=noted("建议医院怎么做"), hint=NO_NAMES),
+        Act("give-up", noted("不再派单"), noted("不再寻找机构，转介结束；医院会看到原因。"), text="required", sure=True, hint=NO_NAMES),
+        Act("basis", noted("记录合法依据"), noted("在没有同意的情况下，依法向所选机构开放身份；之后要告知本人。"), text="required", fields=("kind", "agency"), asks=noted("依据和理由")),
         Act("consent", noted("记录同意"), noted("写明的机构接单后即可看到身份，服务可以开始。"), fields=("consent",), key="c"),
     )
 }  # fmt: skip
