@@ -12,7 +12,7 @@ from service.db import Scope
 from service.practice import PLATFORM
 from service.referrals import draft_flow
 from service.values import new_id, utc_now
-from tests.http.world import BASE, World, citizen_number, phq9
+from tests.http.world import BASE, World, citizen_number, phq9, reason
 from tests.web.conftest import Browser
 
 HX = {"hx-request": "true"}
@@ -180,12 +180,8 @@ async def test_the_ranking_says_who_would_receive_it_and_why_not_the_others(worl
     piece = (await sheet.somebody().look(**HX)).text
     assert "<html" not in piece and 'id="promise" hx-swap-oob' in piece
     assert "提交后先派给同行社会工作服务中心" in piece
-    first, second, third = (
-        (piece.index(name) for name in ("同行社会工作服务中心</strong>", "agency-b", "agency-c"))
-        if "agency-b" in piece
-        else (0, 1, 2)
-    )
-    assert first < second < third
+    order = [piece.index(f"<strong>{name}社会工作服务中心</strong>") for name in ("同行", "暖光", "邻里")]
+    assert order == sorted(order)
     assert "合作协议已到期" in piece and "收不到：" in piece
     for rule in ("合作协议", "区域", "名额", "持证社工", "保护资质"):
         assert rule in piece
@@ -196,6 +192,14 @@ async def test_the_ranking_says_who_would_receive_it_and_why_not_the_others(worl
     ).text
     assert "您指定的机构" in chosen
     assert await placed(world) == [], "nothing is stored by asking"
+
+
+async def test_agencies_between_whom_only_the_lot_decides_are_not_put_in_an_order(world: World, sheet: Sheet) -> None:
+    async with world.as_owner() as owner:
+        await owner.execute("UPDATE partnership SET rank = 1")
+    piece = (await sheet.somebody().look(**HX)).text
+    assert "先派给其中一家：" in piece and "条件相同，轮流" in piece
+    assert piece.count('<span class="place">1</span>') == 2
 
 
 async def test_a_ranking_speaks_the_readers_language(world: World, browser: Any) -> None:
@@ -437,6 +441,73 @@ async def test_what_is_sealed_is_never_printed(world: World, browser: Any) -> No
     for login in ("nurse-a", "worker-a", "coordinator"):
         paper = (await (await browser(login)).get(f"/referrals/{referred.id}/print")).text
         assert "人身安全" in paper and "家暴" not in paper and "丈夫动手" not in paper, login
+
+
+async def test_no_stage_of_a_share_prints_more_than_its_tier(world: World, browser: Any) -> None:
+    """Offered, accepted without consent, declined: nobody's name; disclosed: who it is, but what the consent leaves out; ended: nobody's name again."""
+    secrets = ("陈素芬", "13800000001", "1952", "示例街道", "心内科", "腿脚不便")
+    stay = {
+        "location": [
+            {"location": {"display": "心内科二病区"}, "physicalType": {"coding": [{"code": "wa"}]}, "status": "active"}
+        ]
+    }
+    worker: Browser = await browser("worker-a")
+
+    async def paper(referred: Any) -> str:
+        return "".join([(await worker.get(f"/referrals/{referred.id}/{kind}")).text for kind in ("print", "receipt")])
+
+    async def silent(referred: Any) -> bool:
+        said = await paper(referred)
+        return "转介单" in said and not any(secret in said for secret in secrets)
+
+    async def placed_for() -> Any:
+        return await world.refer("N05", encounter=stay, request={"reasonCode": [{"text": "腿脚不便"}]})
+
+    declined = await placed_for()
+    offer = await world.offer(declined)
+    assert await silent(declined), "offered"
+    assert (
+        await world.party("agency-a").put(offer, status="rejected", statusReason=reason("no-capacity"))
+    ).status == 200
+    assert await silent(declined), "declined"
+    taken = await placed_for()
+    share = await world.accepted(taken, consent=False)
+    assert await silent(taken), "accepted, and nobody has agreed yet"
+    left_out = [{"type": "deny", "class": [{"system": "urn:yuanshe:data-category", "code": "stay"}]}]
+    form = world.consent_form(taken.patient, taken.request, "agency-a")
+    form["provision"]["provision"] = left_out
+    made = await world.party("his-a").post("Consent", form)
+    assert made.status == 201, made
+    said = await paper(taken)
+    assert "陈素芬" in said and "腿脚不便" in said and "心内科" not in said, "disclosed, without the stay"
+    own = (await (await browser("nurse-a")).get(f"/referrals/{taken.id}/print")).text
+    assert all(secret in own for secret in secrets)
+    gone = await world.party("his-a").put(await world.party("his-a").read(f"Consent/{made['id']}"), status="inactive")
+    assert gone.status == 200, gone
+    assert await silent(taken), f"withdrawn: {share['id']}"
+
+
+async def test_whoever_must_not_be_contacted_has_no_number_on_paper(world: World, browser: Any) -> None:
+    rules = [{"url": "urn:yuanshe:safe-contact", "extension": [{"url": "prohibited", "valueBoolean": True}]}]
+    referred = await world.refer("N05", request={"extension": rules})
+    paper = (await (await browser("nurse-a")).get(f"/referrals/{referred.id}/print")).text
+    assert "不可直接联系" in paper and "13800000001" not in paper and "示例街道" not in paper
+
+
+async def test_a_keystroke_asks_few_questions_of_the_database(world: World, sheet: Sheet, monkeypatch: Any) -> None:
+    from service.db import Session
+
+    asked: list[str] = []
+    for name in ("fetch", "fetchrow", "fetchval", "execute"):
+        real = getattr(Session, name)
+
+        async def counted(self: Any, query: str, *values: Any, _real: Any = real) -> Any:
+            asked.append(query)
+            return await _real(self, query, *values)
+
+        monkeypatch.setattr(Session, name, counted)
+    await sheet.somebody(drawn=sheet.somebody().said["number"]).look(**HX)
+    assert len(asked) <= 14, asked
 
 
 async def test_the_receipt_says_what_came_of_it(world: World, browser: Any) -> None:

@@ -23,6 +23,8 @@ from service.safety.urgency import effective
 from service.values import Id, local_day
 
 NONE = Choices((), ())
+ASKED_AT = {"coarse": "region", "no-region": "region", "uncoded": "need"}
+"""Question of routing → the field that answers it."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -51,7 +53,8 @@ class Ranking(msgspec.Struct, frozen=True):
     asked: bool
     says: str
     lines: tuple[Line, ...] = ()
-    questions: tuple[str, ...] = ()
+    questions: tuple[tuple[str, str | None], ...] = ()
+    """Each with the field of the form that answers it, where one does."""
     agreed: dict[str, Limit] | None = None
     """Within which time the first one is to answer, where its partnership says so."""
 
@@ -136,18 +139,35 @@ async def _ranking(session: Session, who: Person, draft: Id, form: Form, now: da
     decision = await flow.dry_run(session, who.actor, new, form.person(who.actor.organization, draft, now), now)
     named = await draft_flow.organizations(session, [candidate.agency for candidate in decision.candidates])
     names = {id: who.speech.name(each) for id, each in named.items()}
-    offered = [candidate.agency for candidate in decision.offers]
-    lines = tuple(_line(candidate, names, offered, decision, who.speech) for candidate in decision.candidates)
-    asked = tuple(question(key, who.speech.language) for key in decision.questions)
+    places = _places(decision)
+    lines = tuple(_line(candidate, names, places, who.speech) for candidate in decision.candidates)
+    asked = tuple((question(key, who.speech.language), ASKED_AT.get(key)) for key in decision.questions)
     agreed = decision.offers[0].reply_limits if decision.offers else None
     return Ranking(True, _says(decision, names, who.speech), lines, asked, agreed)
+
+
+def _level(candidate: Candidate) -> tuple[object, ...]:
+    """Those that are equal in this take turns by a lot that is drawn when the referral is made."""
+    return candidate.preferred, candidate.rank, candidate.prefix, candidate.load or 0.0
+
+
+def _places(decision: Decision) -> dict[Id, int]:
+    """Whose turn comes when: in a broadcast everybody's at once, and the same for those between whom only the lot decides."""
+    offers = decision.offers
+    if decision.mode == "broadcast":
+        return {candidate.agency: 1 for candidate in offers}
+    levels = [_level(candidate) for candidate in offers]
+    return {candidate.agency: levels.index(_level(candidate)) + 1 for candidate in offers}
 
 
 def _says(decision: Decision, names: dict[Id, str], speech: Speech) -> str:
     _ = speech.gettext
     offers = decision.offers
     if decision.mode == "sequence":
-        return _("提交后先派给%(agency)s。") % {"agency": names.get(offers[0].agency, "")}
+        first = [names.get(each.agency, "") for each in offers if _level(each) == _level(offers[0])]
+        if len(first) > 1:
+            return _("提交后先派给其中一家：%(agencies)s（条件相同，轮流）。") % {"agencies": _("、").join(first)}
+        return _("提交后先派给%(agency)s。") % {"agency": first[0]}
     if decision.mode == "broadcast":
         return _("提交后同时派给 %(count)s 家机构，先接单的承接。") % {"count": len(offers)}
     if decision.mode == "manual":
@@ -155,13 +175,9 @@ def _says(decision: Decision, names: dict[Id, str], speech: Speech) -> str:
     return _("现在没有机构能直接收到：提交后由协调员派单，转介不会丢失。")
 
 
-def _line(
-    candidate: Candidate, names: dict[Id, str], offered: list[Id], decision: Decision, speech: Speech
-) -> Line:  # fmt: skip
+def _line(candidate: Candidate, names: dict[Id, str], places: dict[Id, int], speech: Speech) -> Line:
     rules = tuple(_rule(rule, speech) for rule in candidate.rules)
-    place = None
-    if candidate.agency in offered:
-        place = 1 if decision.mode == "broadcast" else offered.index(candidate.agency) + 1
+    place = places.get(candidate.agency)
     against = [rule for rule in rules if rule.result == "fail"] or [rule for rule in rules if rule.result == "unknown"]
     why = against[0].why if against else _for(candidate, place, speech)
     return Line(candidate.agency, names.get(candidate.agency, ""), place, candidate.verdict.open, why, rules)
