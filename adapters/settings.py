@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_domains: tuple[str, ...] = ()
     docs: bool = False
     demo: Path | None = None
+    downtime: Path | None = None
     rate: Rate | None = Rate(1000, 5000)
     cors_origins: tuple[str, ...] = ()
     practice: Practice = Practice()
@@ -122,6 +123,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         smtp=_smtp(environ),
         smtp_domains=tuple(part.strip().lower() for part in environ.get("SMTP_DOMAINS", "").split(",") if part.strip()),
         demo=Path(demo) if (demo := environ.get("YUANSHE_DEMO")) else None,
+        downtime=Path(folder).expanduser() if (folder := environ.get("YUANSHE_DOWNTIME")) else None,
         docs=_flag("DOCS", environ.get("DOCS") or ""),
         rate=_rate(environ.get("RATE_LIMIT") or "1000/5000"),
         cors_origins=_origins(environ.get("CORS_ORIGINS") or ""),

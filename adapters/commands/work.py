@@ -12,6 +12,7 @@ from adapters.delivery.mail import mailing
 from adapters.delivery.page import Caller
 from adapters.fhir import bulk, telling
 from adapters.lifeline import hold
+from adapters.web.downtime.copies import Copies
 from service import db
 from service.casework import bulk_flow
 from service.db import address, migrate
@@ -60,6 +61,7 @@ async def _work(read: settings.Settings, dsn: str, lifeline: int | None) -> None
                         "scan": attachment_flow.rescan,
                         "page": _caller(read).step,
                         "bulk": bulk_flow.step,
+                        **({"downtime": Copies(read.downtime).step} if read.downtime else {}),
                     },
                     networks=read.webhook_allow,
                     mail=mailing(read.smtp, read.reach, read.webhook_timeout),

@@ -146,7 +146,10 @@ async def newest(session: Session) -> list[tuple[Id, datetime]]:
 
 async def written(session: Session, organization: Id, slot: datetime) -> Lists:
     """An organisation's lists of an hour as they were made, for a file on its own disk."""
-    return await _named(session, organization, (), await downtime_store.lists(session, organization, slot, None))
+    found = await downtime_store.lists(session, organization, slot, None)
+    session.referrals.update(line.referral for made in found for line in made.lines)
+    session.patients.update(line.patient for made in found for line in made.lines if line.patient)
+    return await _named(session, organization, (), found)
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------------------

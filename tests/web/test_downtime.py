@@ -1,12 +1,15 @@
 """Lists for when the service is away: made by the worker's sweep, holding what is needed and no more; and what was done, entered afterwards."""
 
 import re
+import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters import worker
+from adapters.web.downtime.copies import Copies
 from service.consent.tiers import family_name, given_name
 from service.values import SHANGHAI, utc_now
 from tests.http.loop import done, follow_ups, nothing_changes, started, sweep
@@ -178,6 +181,26 @@ async def test_the_copy_is_one_file_that_loads_nothing(world: World, browser) ->
     assert re.search(r'attachment; filename="yuanshe-\d{8}-\d{4}\.html"', copy.headers["content-disposition"])
     assert "接单或退单" in copy.text and "截至" in copy.text and "counter(page)" in copy.text
     assert not re.search(r"<script|<link|src=|href=|url\(|@import|http", copy.text)
+
+
+async def test_the_worker_writes_them_into_a_folder_that_nobody_else_reads(world: World, tmp_path: Path) -> None:
+    await world.refer("N05")
+    copies = Copies(tmp_path / "lists")
+    now = utc_now()
+    for hours in range(26, -1, -1):
+        await sweep(world, "downtime-lists", now - hours * HOUR)
+        assert await copies.step(world.database) is False
+    folders = list((tmp_path / "lists").iterdir())
+    assert {folder.name for folder in folders} == {world.organizations[name].partition("/")[2] for name in ("hospital-a", "agency-a")}  # fmt: skip
+    for folder in folders:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        files = sorted(folder.iterdir())
+        assert len(files) == 25 and files[-1].name == "newest.html" and files[-1].read_text() == files[-2].read_text()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert not re.search(r"<script|<link|src=|href=|url\(|@import|http", files[-1].read_text())
+        before = files[-2].stat().st_mtime_ns
+        await copies.step(world.database)
+        assert files[-2].stat().st_mtime_ns == before, "once an hour"
 
 
 # ---- entered afterwards ----------------------------------------------------------------------------------------------
