@@ -97,6 +97,45 @@ async def test_a_known_number_fills_the_form_and_the_common_case_is_a_few_keys(w
     assert patient["identifier"] == [{"system": "urn:his-a:patient", "value": "ZY-100"}], "the same person, not another"
 
 
+async def test_a_number_of_the_stay_finds_ward_and_bed_too(world: World, browser: Any) -> None:
+    def lies(name: str, kind: str) -> dict[str, Any]:
+        return {"location": {"display": name}, "physicalType": {"coding": [{"code": kind}]}, "status": "active"}
+
+    stay = {
+        "identifier": [{"system": "urn:his-a:stay", "value": "ZY2026-77"}],
+        "location": [lies("心内科二病区", "wa"), lies("12", "bd")],
+    }
+    await world.refer("N01", mrn="MR-77", encounter=stay)
+    sheet = await Sheet(await browser("nurse-a")).open()
+    for number in ("ZY2026-77", "MR-77"):
+        found = (await sheet.fill(number=number).look()).text
+        assert "陈素芬" in found and "心内科二病区" in found and "12 床" in found, number
+
+
+async def test_a_number_of_several_people_asks_which(world: World, browser: Any) -> None:
+    await world.refer("N01", mrn="77")
+    second = {
+        "identifier": [{"system": "urn:his-a:old-patient", "value": "77"}],
+        "name": [{"text": "周建军"}],
+        "birthDate": "1960-06-01",
+    }
+    await world.refer("N01", patient=second)
+    sheet = await Sheet(await browser("nurse-a")).open()
+    asked = (await sheet.fill(number="77", need="N05", consent="later").look(**HX)).text
+    assert "这个号码对应几个人" in asked and "陈素芬 · 1952-03-15" in asked
+    refused = await sheet.send()
+    assert refused.status_code == 422 and "请选择是哪一位" in refused.text
+    which = re.search(r'name="pick" value="([^"]+)"[^>]*><span>周建军', asked)
+    assert which
+    chosen = (await sheet.fill(pick=which[1], drawn="77").look(**HX)).text
+    assert "周建军" in chosen and "陈素芬" not in chosen and field(chosen, "pick") == which[1]
+    await sheet.fill(
+        known=field(chosen, "known"), name="周建军", birth="1960-06-01", phone="13800000001", region="520502001"
+    ).send()
+    stored = await world.party("his-a").read(f"ServiceRequest/{sent(sheet)}")
+    assert (await world.party("his-a").read(stored["subject"]["reference"]))["name"][0]["text"] == "周建军"
+
+
 async def test_whoever_is_found_is_looked_at_before_anything_is_sent(world: World, browser: Any) -> None:
     await world.refer("N01", mrn="ZY-100")
     sheet = await Sheet(await browser("nurse-a")).open()

@@ -22,6 +22,10 @@
     else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox]):not([type=radio])")) event.preventDefault();
   });
 
+  // A draft that could not be kept is said to be so; the next one that is kept says that again.
+  const saved = document.getElementById("saved");
+  for (const fault of ["htmx:responseError", "htmx:sendError"]) form.addEventListener(fault, () => { saved.textContent = saved.dataset.off; });
+
   const filter = form.querySelector("[data-need-filter]");
   if (filter) {
     filter.closest(".filter").hidden = false;
