@@ -26,7 +26,7 @@ class Placed(msgspec.Struct, frozen=True):
     referral: Referral
 
 
-# A question that nobody answered in time is nobody's, too. Each part walks its own partial index and stops at a page; what is nobody's and in a crisis waits for the crisis' step, so that
+# A question that nobody answered in time is nobody's, too; an unacknowledged crisis stands above all, and not here again. Each part walks its own partial index and stops at a page; what is nobody's and in a crisis waits for the crisis' step, so that
 # it is found by its crisis, of which few are up.
 _PARTS = {
     "nobodys": """
@@ -40,12 +40,12 @@ _PARTS = {
     """,
     "late": """
         SELECT * FROM next_step WHERE by <= $4 AND (by, referral_id) > ($1::timestamptz, $2::uuid)
-          AND what NOT IN ('place', 'claim', 'answer')
+          AND what NOT IN ('place', 'claim', 'answer', 'acknowledge')
         ORDER BY by, referral_id LIMIT $3
     """,
     "soon": """
         SELECT * FROM next_step WHERE by > $4 AND by <= $5 AND warn_at <= $4 AND (by, referral_id) > ($1::timestamptz, $2::uuid)
-          AND what NOT IN ('place', 'claim')
+          AND what NOT IN ('place', 'claim', 'acknowledge')
         ORDER BY by, referral_id LIMIT $3
     """,
 }
@@ -79,9 +79,9 @@ SELECT (SELECT count(*) FROM (SELECT FROM next_step WHERE what IN ('place', 'cla
                                LIMIT 1001) AS c)
        + (SELECT count(*) FROM referral r JOIN task p ON p.id = r.parent_id AND p.open AND p.business_status = 'unplaced'
           WHERE r.crisis IS NOT NULL) AS nobodys,
-       (SELECT count(*) FROM (SELECT FROM next_step WHERE by <= $1 AND what NOT IN ('place', 'claim', 'answer')
+       (SELECT count(*) FROM (SELECT FROM next_step WHERE by <= $1 AND what NOT IN ('place', 'claim', 'answer', 'acknowledge')
                               LIMIT 1001) AS c) AS late,
-       (SELECT count(*) FROM (SELECT FROM next_step WHERE by > $1 AND by <= $2 AND warn_at <= $1 AND what NOT IN ('place', 'claim')
+       (SELECT count(*) FROM (SELECT FROM next_step WHERE by > $1 AND by <= $2 AND warn_at <= $1 AND what NOT IN ('place', 'claim', 'acknowledge')
                               LIMIT 1001) AS c) AS soon
 """
 

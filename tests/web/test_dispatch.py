@@ -236,8 +236,10 @@ async def test_capacity_has_an_age_and_old_words_are_marked_as_old(world: World,
                 "UPDATE agency_service SET confirmed_at = $1, places = 20 WHERE key = 'agency-a-msw'", at
             )
         page = await coordinator.get(f"/dispatch/{referred.id}")
-        bars = re.findall(r'<div class="places( old)?">(.*?)</div>', page.text, re.S)
-        old, bar = next(each for each in bars if "医务社会工作服务" in each[1])
+        card = next(each for each in page.text.split('<li class="choice')[1:] if "同行社会工作服务中心" in each)
+        found = re.search(r'<div class="places( old)?">(.*?)</div>', card, re.S)
+        assert found
+        old, bar = found.groups()
         assert said in bar and bool(old) == ("可能已变" in said)
         assert "预留 1 · 空余 19 / 共 20" in words(bar), "the offer that is out holds a place"
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from adapters.web.speech import Speech
+from adapters.web.speech import Speech, noted
 from service import codes
 from service.referrals.board_store import Capacity
 
@@ -34,11 +34,12 @@ def places(services: Iterable[Capacity], speech: Speech, now: datetime, fresh: i
 def _places(it: Capacity, speech: Speech, now: datetime, fresh: int) -> Places:
     whole = max(it.places, it.held, 1)
     old = now - it.confirmed_at > timedelta(minutes=fresh)
-    ago = speech.lasting((now - it.confirmed_at).total_seconds())
+    ago = (now - it.confirmed_at).total_seconds()
+    words = noted("%(time)s前确认，可能已变") if old else noted("%(time)s前确认")
     return Places(
         name=speech.name(it), status=speech.code(codes.CAPACITY_STATUS, it.status), places=it.places, working=it.working,
         reserved=it.reserved, free=it.free, over=max(it.held - it.places, 0),
         wide=(round(it.working * 100 / whole, 1), round(it.reserved * 100 / whole, 1)),
-        age=(speech.gettext("%(time)s前确认，可能已变") if old else speech.gettext("%(time)s前确认")) % {"time": ago},
+        age=speech.gettext(words) % {"time": speech.lasting(ago)} if ago >= 60 else speech.gettext("刚刚确认"),
         exact=speech.exact(it.confirmed_at), old=old,
     )  # fmt: skip

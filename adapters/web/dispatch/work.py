@@ -15,12 +15,14 @@ from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import Speech, noted
 from service import codes
 from service.access import flow as access
+from service.casework import signing_flow
 from service.casework.phases import ORDER
 from service.errors import NotFound
 from service.notices import crises_flow
-from service.quality import workload_flow
+from service.quality import completeness_flow, workload_flow
 from service.quality.workload_flow import BEHIND, OfAgency, OfWorker
 from service.quality.workload_store import Load
+from service.referrals import escalation_flow
 from service.values import Id
 
 AT_A_TIME = 50
@@ -90,7 +92,7 @@ async def agencies(request: Request[Any, Any, Any], state: State, who: Signed) -
     lines, by = _sorted([_agency(each, who.speech, now, fresh) for each in found], request, "late")
     return shell.page(
         request, "dispatch/work.html", who, who.speech, title=who.speech.gettext("机构工作量"), lines=lines, by=by, columns=COLUMNS,
-        team=False, path="/dispatch/agencies", behind="/dispatch/work", crises=[], services=(), month="",
+        team=False, path="/dispatch/agencies", behind="/dispatch/work", crises=[], services=(), month="", todo=(),
     )  # fmt: skip
 
 
@@ -110,6 +112,9 @@ async def team(request: Request[Any, Any, Any], state: State, who: Signed) -> Pa
         found = await workload_flow.of_workers(session, who.actor, session.began)
         capacity = await workload_flow.capacity(session, who.actor)
         up = await crises_flow.up(session, who.actor, session.began)
+        unsigned = await signing_flow.waiting(session, who.actor, limit=51)
+        escalated = await escalation_flow.escalations(session, who.actor, limit=51)
+        files = await completeness_flow.figures(session, who.actor)
         now, practice = session.began, session.practice
     lines, by = _sorted(
         [_worker(each, who, practice.caseload, practice.administrative_share) for each in found], request, "late"
@@ -117,6 +122,11 @@ async def team(request: Request[Any, Any, Any], state: State, who: Signed) -> Pa
     return shell.page(
         request, "dispatch/work.html", who, who.speech, title=who.speech.gettext("团队"), lines=lines, by=by, columns=COLUMNS, team=True,
         path="/team", behind="/team/work", crises=crises.rows(up, who, now), month=who.speech.gettext("本月工时"),
+        todo=(
+            ("/team/approvals", who.speech.gettext("待签批"), len(unsigned)),
+            ("/team/escalations", who.speech.gettext("升级未知悉"), sum(row.seen_at is None for row in escalated.rows)),
+            ("/team/files", who.speech.gettext("缺文书的个案"), next((each.lacking for each in files if each.phase is None), 0)),
+        ),
         services=places(capacity, who.speech, now, practice.capacity_fresh.minutes),
     )  # fmt: skip
 
