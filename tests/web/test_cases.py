@@ -7,6 +7,7 @@ from typing import Any
 from service.casework.forms import FORMS
 from service.safety.instruments import INSTRUMENTS
 from service.values import SHANGHAI
+from tests.http.filing import filled
 from tests.http.staff import do, share_of, workers
 from tests.http.world import BASE, World
 from tests.web.conftest import Browser
@@ -291,6 +292,36 @@ async def test_what_is_sealed_stands_nowhere_on_the_pages_of_a_case(world: World
         ):
             text = (await who.get(path + tab)).text
             assert "持刀" not in text and "王警官" not in text and "0457" not in text, tab
+
+
+async def test_a_supervisor_moves_a_case_of_their_own_and_signs_nothing_in_it(world: World, browser: Any) -> None:
+    share = await share_of(world, (await workers(world))["supervisor-a"])
+    await filled(world, share, "intake-form", "service-consent", "risk-screen", "needs-assessment", "problem-list")
+    path = f"/cases/{share['id']}"
+    supervisor: Browser = await browser("supervisor-a")
+    await supervisor.get(path)
+    assert "个案已进入新的阶段。" in (await send(supervisor, path, "advance", to="plan")).text
+    await filled(world, share, "service-plan", "client-agreement")
+    page = await send(supervisor, path, "advance", to="intervention")
+    assert page.status_code == 409 and "服务计划：待督导签批" in page.text
+    page = await send(supervisor, f"{path}/supervision", "approve", document="service-plan")
+    assert page.status_code == 403 and "不能督导自己的个案" in page.text, shown(page)
+
+
+async def test_after_the_end_what_is_missing_is_supplied_and_a_goals_outcome_said(world: World, browser: Any) -> None:
+    path = await mine(world)
+    share = await world.party("agency-a").read(f"Task/{path.rpartition('/')[2]}")
+    await filled(world, share, "service-plan")
+    worker: Browser = await browser("worker-a")
+    goal = await goal_of(worker, path)
+    await worker.get(path)
+    page = await send(worker, path, "complete", complete_code="goals-met", complete_why="好了", outcome_words="已安置")
+    assert page.status_code == 200 and NAME not in page.text
+    page = await send(worker, f"{path}/goals", "achieve", goal_id=goal, achievement="achieved", of=goal)
+    assert page.status_code == 200 and "目标的结果已保存" in page.text, shown(page)
+    assert "文书已存入个案。" in (await fill(worker, path, "needs-assessment")).text
+    page = await send(worker, path, "note", type="psych-support", text="晚到的记录")
+    assert page.status_code == 422 and "晚到的记录" not in (await worker.get(path)).text, "work is not"
 
 
 # ---- what is typed, what is sent twice, what is corrected ---------------------------------------------------------------

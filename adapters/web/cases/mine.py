@@ -63,7 +63,9 @@ class Row(msgspec.Struct, frozen=True):
 async def mine(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """A worker's own cases, those on which they are second too; on request their agency's, which a supervisor sees first."""
     asked = request.query_params
-    whose = asked.get("whose") if asked.get("whose") in ("mine", "agency") else "mine" if who.actor.worker else "agency"
+    # Whom others work with is for a supervisor to look through.
+    whole = who.actor.role == "supervisor"
+    whose = "agency" if whole and (asked.get("whose") == "agency" or who.actor.worker is None) else "mine"
     phase = asked.get("phase") if asked.get("phase") in ORDER else None
     due = asked.get("due") if asked.get("due") in DUE else None
     ended = asked.get("state") == "ended"
@@ -83,7 +85,7 @@ async def mine(request: Request[Any, Any, Any], state: State, who: Signed) -> Pa
     here = {"whose": whose, "phase": phase or "", "due": due or "", "state": "ended" if ended else ""}
     return shell.page(
         request, "cases/mine.html", who, who.speech, title=noted("我的个案") if whose == "mine" else noted("本机构的个案"),
-        rows=[_row(each, found, who, now) for each in found.rows], here=here, phases=ORDER, dues=DUE, endings=ENDINGS, ended=ended,
+        whole=whole, rows=[_row(each, found, who, now) for each in found.rows], here=here, phases=ORDER, dues=DUE, endings=ENDINGS, ended=ended,
         next=_written(found.after), later="after" in asked, away=bool(me and me.away_since),
         stand_in=stand_in.name if stand_in else None,
     )  # fmt: skip

@@ -24,6 +24,15 @@
     });
   }
 
+  // What happens to this case elsewhere is said, and nothing moves under the reader.
+  const shown = document.querySelector(".case[data-case]");
+  document.addEventListener("news", (event) => {
+    if (!shown || event.detail?.task !== shown.dataset.case) return;
+    const notice = shown.querySelector("[data-changed]");
+    notice.hidden = false;
+    notice.firstElementChild.textContent = notice.dataset.changed;
+  });
+
   // t, then the key of an activity: written down with the minutes that stand in the field. Arrows change the minutes, Escape leaves it.
   const quick = document.querySelector("[data-quick]");
   if (!quick) return;

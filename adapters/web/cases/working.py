@@ -108,7 +108,8 @@ async def _held(it: Doing, type: str, field: str) -> tuple[Record, Json]:
         raise Stale(CHANGED)
     body: Json = json.loads(record.body)
     body.pop("meta", None)
-    return record, body | {"id": str(record.id)}
+    # Of a share that has ended the person is known no more: what is still said of its goals is about who stands in their place.
+    return record, body | {"id": str(record.id), "subject": about(it.view)["subject"]}
 
 
 async def goal(it: Doing) -> str:
