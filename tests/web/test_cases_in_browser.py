@@ -6,6 +6,8 @@ import pytest
 
 from service.casework.forms import FORMS
 from tests.http.filing import filled
+from tests.http.loop import done, procedure
+from tests.http.outside import working
 from tests.http.staff import share_of, workers
 from tests.http.world import World
 from tests.web.chromium import journey, needs_browser, visit
@@ -92,6 +94,23 @@ async def test_the_gate_names_what_is_missing_and_leads_there_without_a_mouse(
     assert await page.input_value("#presenting") == "出院后无人照顾", "what was typed survives the refusal"
     one.said.clear()  # The browser complains of every page that answers 422.
     assert await one.faults() == []
+
+
+async def test_a_case_that_changed_elsewhere_says_so_and_moves_nothing(world: World, site: str, chromium: Any) -> None:
+    """Waits on the event: somebody else's commit is told by the service's own worker; one's own is no news."""
+    path = await mine(world)
+    share = await world.party("agency-a").read(f"Task/{path.rpartition('/')[2]}")
+    one = await visit(chromium, site)
+    await one.sign_in("worker-a")
+    async with working(world.clone):
+        await one.goto(path)
+        await one.page.locator("html[data-live=on]").wait_for(state="attached")
+        await one.page.fill("#note-text", "还没有写完")
+        before = await one.page.locator("#note-text").bounding_box()
+        done(await world.party("agency-a").post("Procedure", procedure(share)))
+        await one.page.locator("[data-changed]", has_text="刚刚有了变化").wait_for()
+        assert await one.page.locator("#note-text").bounding_box() == before
+        assert await one.page.input_value("#note-text") == "还没有写完"
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])

@@ -109,7 +109,7 @@ async def show(
         endings=ENDINGS, quick=QUICK, instruments=INSTRUMENTS, act_word=wording.act, act_keys=wording.KEYS, rare=wording.RARE, wanting=_wanting(view), templates=wording.TEMPLATES,
         states=wording.STATES, went=wording.WENT, scans=wording.SCANS, crisis_words=wording.CRISIS_STEPS,
         back=phases.PHASES[view.file.case.phase].back if view.share.open else (), need_pairs=_needs(view, who), outcomes=_outcomes(view, who, now),
-        goal_pairs=[(each.id, each.text) for each in said.get("goals", ())], undo_entry=_undo(request), undo_hold=request.query_params.get("done") == "hold" and view.share.status == "on-hold", to_local=local_time, day_of=day_of,
+        goal_pairs=[(each.id, each.text) for each in said.get("goals", ())], state_mark=_mark(view), undo_entry=_undo(request), undo_hold=request.query_params.get("done") == "hold" and view.share.status == "on-hold", to_local=local_time, day_of=day_of,
         yuan=yuan, uploadable=[(code, how) for code, how in phases.DOCUMENTS.items() if how.form and phases.asked(view.file, code)], **said,
     )  # fmt: skip
 
@@ -137,6 +137,12 @@ def _outcomes(view: View, who: Person, now: datetime) -> list[tuple[Id, str]]:
         )
         for each in reversed(done[-12:])
     ]
+
+
+def _mark(view: View) -> str:
+    """What tells a script whether the case is still as the page shows it."""
+    file = view.file
+    return f"{view.share.version}-{file.case.version}-{len(file.documents)}-{len(file.interventions)}-{len(file.approvals)}"
 
 
 def _undo(request: Asked) -> str | None:

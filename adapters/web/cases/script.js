@@ -24,11 +24,16 @@
     });
   }
 
-  // What happens to this case elsewhere is said, and nothing moves under the reader.
+  // What happens to this case elsewhere is said, and nothing moves under the reader. What they did themselves stands here already.
   const shown = document.querySelector(".case[data-case]");
-  document.addEventListener("news", (event) => {
+  document.addEventListener("news", async (event) => {
     if (!shown || event.detail?.task !== shown.dataset.case) return;
     const notice = shown.querySelector("[data-changed]");
+    try {
+      const answer = await fetch(location.href, { headers: { "hx-request": "true" } });
+      const now = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".case[data-state]");
+      if (!answer.ok || !now || now.dataset.state === shown.dataset.state) return;
+    } catch { return; }
     notice.hidden = false;
     notice.firstElementChild.textContent = notice.dataset.changed;
   });
