@@ -42,9 +42,11 @@ COMMENT ON COLUMN web_session.offered_secret IS 'Secret of a one-time password g
 
 GRANT SELECT, INSERT, DELETE ON account_link, sign_in_attempt TO yuanshe_app;
 
--- What a search looks for: the placer's number, a person's number at a hospital, a name from its beginning. The operators
--- of the names are leakproof, so that an index serves below the row policies.
+-- What a search looks for: the placer's number, a person's number, a name from its beginning (those operators are leakproof, so
+-- that an index serves below the row policies), and what is open for a need.
 CREATE INDEX referral_placer_value ON referral (placer_value, id);
+CREATE INDEX referral_patient ON referral (patient_id, id);
+CREATE INDEX referral_open_needs ON referral (id) INCLUDE (hospital_id, needs) WHERE open;
 CREATE INDEX patient_identifier_value ON patient_identifier (value, hospital_id);
 CREATE INDEX patient_name ON patient (name text_pattern_ops, id);
-CREATE INDEX referral_patient ON referral (patient_id, id);
+CREATE INDEX patient_hospital_name ON patient (hospital_id, name text_pattern_ops, id);

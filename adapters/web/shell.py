@@ -280,7 +280,7 @@ def page(
         "live": party,
         "warned": party and served(request, "/crises"),
         "myself": who is not None and served(request, "/me"),
-        "searches": who is not None and served(request, "/search"),
+        "searches": party and served(request, "/search"),
         "done": done.said(request.query_params.get("done"), speech),
         # The page of a form that was not taken stands at the form's address, which only POST knows.
         "form_page": before(request, request.headers.get("referer")) if request.method == "POST" else "",

@@ -70,6 +70,13 @@ async def names(session: Session, rows: Iterable[Open], others: Iterable[Id | No
     return await _names(session, rows, others)
 
 
+async def names_about(
+    session: Session, rows: Iterable[Open], about: Sequence[Referral | Task], others: Iterable[Id | None] = ()
+) -> Names:  # fmt: skip
+    """Everything that open rows name and all these are about, whether they have ended or not, and these organisations besides."""
+    return await _names(session, tuple(rows), others, about)
+
+
 async def _names(
     session: Session, rows: Iterable[Open], others: Iterable[Id | None], ended: Sequence[Referral | Task] = (),
     workers: Iterable[Id | None] = (),
