@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from service.values import new_id
 from tests.http.filing import filled
 from tests.http.loop import attempt, crisis, discharge, done, follow_ups, message, procedure
 from tests.http.world import Referred, World, closed, output, reason
@@ -34,6 +35,8 @@ class Day(msgspec.Struct):
     follow_up: dict[str, Any]
     offer: dict[str, Any]
     """The newest offer, still to be answered."""
+    draft: str
+    """What nurse-a has begun to refer: somebody who is in hospital and has a referral for another need."""
 
 
 async def a_day(world: World) -> Day:
@@ -46,7 +49,7 @@ async def a_day(world: World) -> Day:
         return await world.refer(
             *needs, number=f"ZJ2026{n + 311:04}", mrn=f"ZY20261{n + 101:03}",
             patient={"name": [{"text": name}], "gender": gender, "birthDate": born},
-            encounter={"location": [{"location": {"display": WARDS[n % len(WARDS)]}}]},
+            encounter={"location": [{"location": {"display": WARDS[n % len(WARDS)]}, "physicalType": {"coding": [{"code": "wa"}]}}]},
             request={"priority": priority, "note": [{"text": text}]},
         )  # fmt: skip
 
@@ -92,7 +95,19 @@ async def a_day(world: World) -> Day:
     offered = await refer("N01", text="住院费用有困难，希望了解救助。")
     other = await world.refer("N05", patient={"name": [{"text": "钱立"}], "gender": "male", "birthDate": "1962-06-06"})
     done(await agency.put(await world.offer(other), status="rejected", statusReason=reason("no-capacity")))
+    begins = {
+        "number": ["ZY20261102"], "need": ["N01", "N05"], "urgency": ["urgent"], "reason": ["医保停缴，住院费已欠；家在四楼无电梯，术后下不了楼。"],
+        "consent": ["yes"], "signer": ["self"], "agree_refer": ["1"], "agree_identity": ["1"], "how": ["written"],
+        "agency": [world.organizations["agency-a"].split("/")[1]],
+    }  # fmt: skip
+    async with world.as_owner() as owner:
+        draft = await owner.fetchval(
+            "INSERT INTO referral_draft (id, hospital_id, account_id, content, created_at, changed_at)"
+            " SELECT $1, organization_id, id, $2, now(), now() FROM account WHERE login = 'nurse-a' RETURNING id",
+            new_id(), msgspec.json.encode(begins).decode(),
+        )  # fmt: skip
     return Day(
         offered, urgent, asked, awaiting, serving, held, left, ended, raised, nobody,
         await agency.read(f"Task/{share['id']}"), await agency.read(f"Task/{follow_up['id']}"), await world.offer(offered),
+        str(draft),
     )  # fmt: skip

@@ -19,7 +19,7 @@ FOLDER = Path(os.environ.get("YUANSHE_SCREENSHOTS") or Path(__file__).parents[2]
 PICTURES: tuple[tuple[str, str, str], ...] = (
     ("sign-in", "", "/sign-in"),
     ("referrals", "nurse-a", "/referrals"),
-    ("refer", "nurse-a", "/refer"),
+    ("refer", "nurse-a", "/refer?draft={draft}"),
     ("referral", "nurse-a", "/referrals/{serving}"),
     ("print", "nurse-a", "/referrals/{offered}/print"),
     ("queue", "worker-a", "/queue?open={offer}"),
@@ -50,6 +50,7 @@ def paths(day: Day) -> dict[str, str]:
         "share": day.share["id"],
         "follow_up": day.follow_up["id"],
         "offer": day.offer["id"],
+        "draft": day.draft,
     }
 
 

@@ -106,6 +106,8 @@ def _who(it: Sheet, who: Person) -> list[Line]:
             rows.append((_("电话"), it.rules.number or person.phone or ""))
         if "address" in it.seen and person.address:
             rows.append((_("住址"), person.address))
+        if "phone" in it.seen:
+            rows.append((_("怎样联系才安全"), _safely(it, who)))
     if about.region and ("street" in it.seen or "county" in it.seen):
         code = about.region if "street" in it.seen else about.region[:6]
         region = it.told.names.regions.get(code) or it.told.names.regions.get(about.region)
@@ -116,6 +118,28 @@ def _who(it: Sheet, who: Person) -> list[Line]:
     if stay is not None and "stay" in it.seen and not it.sealed:
         rows.append((_("病区"), " ".join(filter(None, (stay.department, stay.ward, stay.bed)))))
     return [Line(name, says) for name, says in rows if says]
+
+
+def _safely(it: Sheet, who: Person) -> str:
+    """By which ways, when, and whether word may be left, where anything of it was said."""
+    _, rules = who.speech.gettext, it.rules
+    said = [_("、").join(who.speech.code(codes.CHANNEL, channel) for channel in rules.channels)]
+    said += [f"{hours.begins:%H:%M}–{hours.ends:%H:%M}" for hours in rules.times]
+    said.append("" if rules.may_leave_message else _("不可留言、不可托人转告"))
+    return " · ".join(filter(None, said))
+
+
+def _consented(it: Sheet, who: Person) -> str:
+    """To whom the person agreed to be known; for those who may read consents."""
+    _, now = who.speech.gettext, it.told
+    if _of_agency(who):
+        return ""
+    named = [agency for each in now.consents if each.active and each.discloses for agency in each.agencies]
+    if not named:
+        return _("尚未取得")
+    return _("同意披露给：%(agencies)s") % {
+        "agencies": _("、").join(who.speech.name(now.names.organizations.get(agency)) for agency in dict.fromkeys(named))
+    }
 
 
 def _of_agency(who: Person) -> bool:
@@ -136,6 +160,7 @@ def _asked(it: Sheet, who: Person) -> list[Line]:
         (_("需求"), _("、").join(speech.code(codes.NEED, need) for need in it.needs)),
         (_("多急"), "" if it.sealed or it.crisis else speech.code(codes.URGENCY, urgency)),
         (_("为什么转介"), "\n".join(it.reason)),
+        (_("同意"), _consented(it, who)),
         (_("提交时间"), speech.exact(about.authored_at)),
         (_("接单机构"), _("、").join(speech.name(named.get(s.agency)) for s in it.told.shares if s.agency and s.accepted_at)),
     ]  # fmt: skip
