@@ -526,10 +526,18 @@ async def test_no_stage_of_a_share_prints_more_than_its_tier(world: World, brows
     assert await silent(taken), f"withdrawn: {share['id']}"
 
 
-async def test_paper_says_to_whom_the_person_agreed_to_be_known_and_how_to_reach_them(world: World, browser: Any) -> None:
+async def test_paper_says_to_whom_the_person_agreed_to_be_known_and_how_to_reach_them(
+    world: World, browser: Any
+) -> None:
     hours = [{"url": "begins", "valueTime": "14:00:00"}, {"url": "ends", "valueTime": "16:00:00"}]
-    rules = [{"url": "channel", "valueCode": "phone"}, {"url": "time", "extension": hours}, {"url": "message", "valueBoolean": False}]
-    referred = await world.refer("N05", request={"extension": [{"url": "urn:yuanshe:safe-contact", "extension": rules}]})
+    rules = [
+        {"url": "channel", "valueCode": "phone"},
+        {"url": "time", "extension": hours},
+        {"url": "message", "valueBoolean": False},
+    ]
+    referred = await world.refer(
+        "N05", request={"extension": [{"url": "urn:yuanshe:safe-contact", "extension": rules}]}
+    )
     nurse: Browser = await browser("nurse-a")
     paper = (await nurse.get(f"/referrals/{referred.id}/print")).text
     assert "尚未取得" in paper and "电话 · 14:00–16:00 · 不可留言" in paper

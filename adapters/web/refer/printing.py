@@ -138,7 +138,9 @@ def _consented(it: Sheet, who: Person) -> str:
     if not named:
         return _("尚未取得")
     return _("同意披露给：%(agencies)s") % {
-        "agencies": _("、").join(who.speech.name(now.names.organizations.get(agency)) for agency in dict.fromkeys(named))
+        "agencies": _("、").join(
+            who.speech.name(now.names.organizations.get(agency)) for agency in dict.fromkeys(named)
+        )
     }
 
 
