@@ -20,3 +20,6 @@ GRANT UPDATE (keys_changed_at) ON client TO yuanshe_app;
 
 -- Broken glasses, for who looks at what was done through them.
 CREATE INDEX disclosure_glass ON disclosure (opened_at) WHERE basis = 'break-glass';
+
+-- How referrals of a time were first routed, for a dry run over them.
+CREATE INDEX routing_decision_time ON routing_decision (at, id);

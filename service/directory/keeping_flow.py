@@ -90,6 +90,12 @@ async def services(
     return await keeping_store.services(session, text.strip() or None, agency, before, after, limit)
 
 
+async def services_of(session: Session, actor: Actor, agency: Id) -> list[Offered]:
+    """The services of one agency. Raises Forbidden."""
+    permit(actor)
+    return await keeping_store.services(session, None, agency, None, "", 200)
+
+
 async def workers(
     session: Session, actor: Actor, *, text: str = "", agency: Id | None = None, ending: bool = False, after: str = "", limit: int = 50
 ) -> list[Employed]:  # fmt: skip

@@ -109,7 +109,7 @@ _PARTNERSHIP = """p.id, p.hospital_id AS hospital, p.agency_id AS agency, p.vali
 PARTNERSHIPS = f"""
 SELECT {_PARTNERSHIP} FROM partnership p WHERE p.hospital_id = ANY ($1) ORDER BY p.hospital_id, p.agency_id, p.valid_from LIMIT $2
 """
-PARTNERSHIP_BY_ID = f"SELECT {_PARTNERSHIP} FROM partnership p WHERE p.id = $1 FOR UPDATE"
+PARTNERSHIP_BY_ID = f"SELECT {_PARTNERSHIP} FROM partnership p WHERE p.id = $1"
 ENDING = f"""
 SELECT {_PARTNERSHIP} FROM partnership p WHERE p.valid_to BETWEEN $1 AND $2
   AND NOT EXISTS (SELECT FROM partnership n WHERE n.hospital_id = p.hospital_id AND n.agency_id = p.agency_id AND n.valid_from > p.valid_from
@@ -130,7 +130,7 @@ async def partnerships(session: Session, hospitals: Sequence[Id], limit: int = 2
 
 
 async def partnership(session: Session, id: Id) -> Partnership | None:
-    """One of them, which nobody else changes until the transaction ends."""
+    """One of them; who writes has the directory's lock."""
     row = await session.fetchrow(PARTNERSHIP_BY_ID, id)
     return _partnership(row) if row else None
 
@@ -181,3 +181,14 @@ _VERSIONS = {"organizations": VERSION_OF_ORGANIZATION, "services": VERSION_OF_SE
 async def version(session: Session, table: str, key: str) -> int | None:
     """The version of the line of this key; None where there is none."""
     return await session.fetchval(_VERSIONS[table], key)
+
+
+NEEDS_OF_PARTNERSHIPS = "SELECT id, needs FROM partnership WHERE id = ANY ($1)"
+NEEDS_OF_SERVICES = "SELECT id, needs FROM agency_service WHERE id = ANY ($1)"
+
+
+async def needs_of(session: Session, partnerships: Sequence[Id], services: Sequence[Id]) -> dict[Id, frozenset[str]]:
+    """What these partnerships and services serve now, by their ids."""
+    rows = await session.fetch(NEEDS_OF_PARTNERSHIPS, list(partnerships))
+    rows += await session.fetch(NEEDS_OF_SERVICES, list(services))
+    return {row["id"]: frozenset(row["needs"]) for row in rows}

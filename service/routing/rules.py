@@ -18,11 +18,16 @@ def served(need: Need, wanted: frozenset[str], it: Prospect) -> str:
     """Partnership and service must each serve every need. `N99` is a need that nobody coded, so nobody can tell."""
     if it.service is None:
         return "no-service"
-    agreed, offered = wanted <= it.partnership_needs, wanted <= it.service_needs
+    return serving(wanted, it.partnership_needs, it.service_needs)
+
+
+def serving(wanted: frozenset[str], partnership: frozenset[str], service: frozenset[str]) -> str:
+    """What the needs of a partnership and of a service say to those that are wanted."""
+    agreed, offered = wanted <= partnership, wanted <= service
     if agreed and offered:
         return "served"
     coded = wanted - {OTHER_NEED}
-    if coded != wanted and coded <= it.partnership_needs and coded <= it.service_needs:
+    if coded != wanted and coded <= partnership and coded <= service:
         return "uncoded"
     return "not-offered" if agreed else "not-agreed"
 
@@ -71,7 +76,7 @@ def protection(need: Need, it: Prospect) -> str:
 def judge(need: Need, wanted: frozenset[str], it: Prospect) -> tuple[Verdict, int]:
     """Ask every rule of one partner; `wanted` is the need's needs as a set. With the verdict, the prefix covered."""
     where, prefix = region(need, it)
-    return _verdict(
+    return verdict_of(
         partnership(need, it),
         served(need, wanted, it),
         where,
@@ -85,7 +90,8 @@ def judge(need: Need, wanted: frozenset[str], it: Prospect) -> tuple[Verdict, in
 
 # Verdicts are few and partners many: each is built once.
 @lru_cache(maxsize=16384)
-def _verdict(*keys: str) -> Verdict:
+def verdict_of(*keys: str) -> Verdict:
+    """What the rules together say, a key of each in their order."""
     rules = tuple(
         RuleResult(name, says[key][0], key)  # type: ignore[arg-type]
         for (name, says), key in zip(RULES.items(), keys, strict=True)

@@ -75,9 +75,17 @@ def decide(
     Nobody is offered anything on a fact that nobody knows: only an eligible agency is, and only where its partnership
     does not leave dispatch to the coordinator.
     """
-    eligible = [_candidate(each, referral, taken or {}) for each in judged if each.verdict.eligible]
+    found = [_candidate(each, referral, (taken or {}) if each.verdict.eligible else {}) for each in judged]
+    return arrange(id, need, found)
+
+
+def arrange(id: Id, need: Need, candidates: Iterable[Candidate]) -> Decision:
+    """The decision that these candidates come to: the eligible ones in their order, then the others, and how the offer goes out."""
+    eligible: list[Candidate] = []
+    others: list[Candidate] = []
+    for each in candidates:
+        (eligible if each.eligible else others).append(each)
     eligible.sort(key=_order)
-    others = [_candidate(each, referral, {}) for each in judged if not each.verdict.eligible]
     others.sort(key=lambda each: (not each.verdict.open, not each.preferred, each.rank, each.agency.bytes))
     first = next((each for each in eligible if each.mode != "manual"), None)
     mode = first.mode if first else "manual" if eligible else "none"

@@ -121,3 +121,29 @@ def _kept(row: Any) -> KeptDecision:
 def _verdict(rules: tuple[Any, ...]) -> Verdict:
     results = {rule.result for rule in rules}
     return Verdict(rules, results == {"pass"}, "unknown" in results and "fail" not in results)
+
+
+# The first decision on each referral of a time, in the order in which they were made: a page walks one index.
+FIRST_DECISIONS = """
+SELECT id, referral_id, hospital_id, at, by_id, mode, snapshot FROM routing_decision d
+WHERE at >= $1 AND at < $2 AND ($3::timestamptz IS NULL OR (at, id) > ($3, $4::uuid))
+  AND NOT EXISTS (SELECT FROM routing_decision e WHERE e.referral_id = d.referral_id AND e.id < d.id)
+ORDER BY at, id LIMIT $5
+"""
+COUNT_DECISIONS = """
+SELECT count(*) FROM (SELECT FROM routing_decision d WHERE at >= $1 AND at < $2
+    AND NOT EXISTS (SELECT FROM routing_decision e WHERE e.referral_id = d.referral_id AND e.id < d.id) LIMIT $3) AS counted
+"""
+
+
+async def first_decisions(
+    session: Session, since: datetime, until: datetime, after: tuple[datetime, Id] | None, limit: int
+) -> list[KeptDecision]:
+    """How referrals were first routed from `since` until `until`, behind `after`."""
+    at, id = after or (None, None)
+    return [_kept(row) for row in await session.fetch(FIRST_DECISIONS, since, until, at, id, limit)]
+
+
+async def count_decisions(session: Session, since: datetime, until: datetime, most: int) -> int:
+    """How many there are, counted to `most`."""
+    return await session.fetchval(COUNT_DECISIONS, since, until, most)

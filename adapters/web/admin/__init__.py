@@ -1,6 +1,6 @@
 """The administrator's rooms, the audit, and what an agency says of its own capacity."""
 
-from adapters.web.admin import accounts, audit, capacity, clients, deliveries, inbox, lists, partnerships
+from adapters.web.admin import accounts, audit, capacity, clients, deliveries, inbox, lists, partnerships, routing
 from adapters.web.done import says
 from adapters.web.speech import noted
 
@@ -17,6 +17,7 @@ says(
         "client-added": noted("已登记。请把 client_id 告诉对方。"),
         "keys-changed": noted("密钥已更换。"),
         "client-revoked": noted("已吊销，一分钟内全部失效。"),
+        "applied": noted("规则已改，按所选日期生效；原来的内容保留。"),
         "confirmed": noted("已确认，名额按这个数派单。"),
     }
 )
@@ -30,4 +31,5 @@ route_handlers = [
     *partnerships.route_handlers,
     *accounts.route_handlers,
     *clients.route_handlers,
+    *routing.route_handlers,
 ]
