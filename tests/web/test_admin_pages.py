@@ -295,3 +295,34 @@ async def test_a_broken_chain_is_named_where_it_breaks(world: World, browser: An
             "UPDATE audit SET why = NULL, outcome = 'success', interaction = 'search' WHERE position = 1"
         )
     assert "审计链在第 1 条断开" in (await auditor.get("/audit/chain")).text
+
+
+# ---- the overview --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_needs_an_administrator_is_on_one_page_with_a_link_each(world: World, browser: Any) -> None:
+    for login in EVERYBODY:
+        someone: Browser = await browser(login)
+        assert (await someone.get("/admin")).status_code == 403, login
+    admin: Browser = await browser("admin")
+    assert "现在没有需要处理的事" in (await admin.get("/admin")).text
+    async with ward(world) as his:
+        await his.send(adt("A01", "1", pid=WRONG_NUMBER))
+    async with world.as_owner() as owner:
+        await owner.execute(
+            "UPDATE agency_service SET confirmed_at = now() - interval '8 days' WHERE key = 'agency-a-msw'"
+        )
+        await owner.execute("UPDATE worker SET licensed_to = current_date + 20 WHERE key = 'worker-b'")
+        await owner.execute("UPDATE partnership SET valid_to = current_date + 12 WHERE valid_to IS NULL AND rank = 2")
+        await owner.execute("UPDATE client SET keys_changed_at = now() - interval '2 years' WHERE name = '审计'")
+        await owner.execute("INSERT INTO worker_heartbeat (id, started_at, at) VALUES (gen_random_uuid(), now() - interval '2 hours', now() - interval '1 hour')")  # fmt: skip
+    page = (await admin.get("/admin")).text
+    for words, path in (
+        ("1 条 HL7 消息等人处理", "/admin/hl7"), ("1 项服务的名额超过 7 天没有确认", "/admin/services?old=1"),
+        ("1 位社工的证书已到期或 30 天内到期", "/admin/workers?ending=1"), ("星河医院 → 暖光社会工作服务中心 的协议还有", "/admin/partnerships/"),
+        ("1 个接口程序的密钥超过一年", "/admin/clients?old=1"), ("没有动静", "/audit"),
+    ):  # fmt: skip
+        assert words in page and f'href="{path}' in page, words
+    assert page.index("没有动静") < page.index("1 项服务的名额")
+    for path in re.findall(r'class="btn open" href="([^"]+)"', page):
+        assert (await admin.get(path.replace("&amp;", "&"))).status_code == 200, path

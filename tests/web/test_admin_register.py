@@ -82,7 +82,7 @@ async def test_a_program_is_let_in_changes_keys_and_is_shut_out_once_somebody_re
     scope = await admin.post("/admin/clients/add", said | {"jwks": json.dumps(public("one")), "scope": "everything"})
     assert scope.status_code == 422 and 'href="#scope"' in scope.text
     made = await admin.post("/admin/clients/add", said | {"jwks": json.dumps(public("one"))})
-    assert made.status_code == 200 and "任务：读取、查询" in made.text and "<img" not in made.text.split("<main")[1]
+    assert made.status_code == 200 and "任务：读取、检索" in made.text and "<img" not in made.text.split("<main")[1]
     id = re.search(r"/admin/clients/([0-9a-f-]{36})/keys", made.text)[1]  # type: ignore[index]
     more = await admin.post(f"/admin/clients/{id}/keys", {"jwks": json.dumps(public("two")), "how": "add"})
     assert "one</code>" in more.text and "two</code>" in more.text

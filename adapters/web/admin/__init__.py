@@ -1,6 +1,17 @@
 """The administrator's rooms, the audit, and what an agency says of its own capacity."""
 
-from adapters.web.admin import accounts, audit, capacity, clients, deliveries, inbox, lists, partnerships, routing
+from adapters.web.admin import (
+    accounts,
+    audit,
+    capacity,
+    clients,
+    deliveries,
+    inbox,
+    lists,
+    overview,
+    partnerships,
+    routing,
+)
 from adapters.web.done import says
 from adapters.web.speech import noted
 
@@ -23,6 +34,7 @@ says(
 )
 
 route_handlers = [
+    *overview.route_handlers,
     *deliveries.route_handlers,
     *inbox.route_handlers,
     *capacity.route_handlers,

@@ -91,7 +91,7 @@ def _line(link: Any, found: Trail, speech: Speech) -> Line:
     organization = found.organizations.get(line.organization_id)
     return Line(
         id=line.id, position=link.position, at=line.at,
-        who=actor.name if actor else speech.gettext(words.NOBODYS.get(line.actor_kind, words.GONE)),
+        who=actor.name if actor else words.nobody(line, speech),
         role=speech.gettext(words.ROLES[line.actor_role]) if line.actor_role in words.ROLES else line.actor_role,
         organization=speech.name(organization) if organization else "", did=words.did(line, speech), whom=words.whom(line, speech),
         outcome=words.outcome(line, speech), refused=line.outcome != "success", glass=line.id in found.glass, referrals=line.referrals,

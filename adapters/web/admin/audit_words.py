@@ -18,8 +18,8 @@ ROLES = {
 }
 """In which role somebody acted."""
 GONE = noted("（名册里已没有）")
-NOBODYS = {"system": noted("系统"), "link": noted("凭邮件链接")}
-"""Who acted, where it is neither a person nor a program."""
+NOBODYS = {"system": noted("系统"), "link": noted("凭邮件链接"), "interface": noted("医院 HL7 接口")}
+"""Who acted, where it is neither a person nor a program: by kind, and by role."""
 
 ACTIONS = {
     "look": noted("查看"),
@@ -145,6 +145,11 @@ WHY = {
 """Why something was refused, by its key."""
 
 
+def nobody(line: AuditLine, speech: Speech) -> str:
+    """Who acted, where no register names them."""
+    return speech.gettext(NOBODYS.get(line.actor_role) or NOBODYS.get(line.actor_kind) or GONE)
+
+
 def did(line: AuditLine, speech: Speech) -> str:
     """What was done."""
     if line.interaction in DID:
@@ -153,6 +158,8 @@ def did(line: AuditLine, speech: Speech) -> str:
         return f"{said}{_between(speech)}{speech.gettext(known)}" if known and not line.interaction.startswith("page-") else said  # fmt: skip
     known = TYPES.get(line.resource_type or "")
     what = speech.gettext(known) if known else line.resource_type or ""
+    if line.interaction.startswith("page-") and not known:
+        what = speech.gettext("页面")
     said = speech.gettext(VERBS[line.action])
     if not what:
         return f"{said}{_between(speech)}{line.interaction}"

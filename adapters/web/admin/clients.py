@@ -32,7 +32,7 @@ KINDS = {
     "volunteer": ("agency", "station", "room"),
 }
 """Role of a program → the kinds of organisation that it may act for."""
-MAY = {"c": noted("新建"), "r": noted("读取"), "u": noted("修改"), "d": noted("删除"), "s": noted("查询")}
+MAY = {"c": noted("创建"), "r": noted("读取"), "u": noted("更新"), "d": noted("移除"), "s": noted("检索")}
 """What a letter of a scope allows."""
 LONGEST_KEYS = 20_000
 
