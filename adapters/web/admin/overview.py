@@ -54,9 +54,10 @@ async def overview(request: Request[Any, Any, Any], state: State, who: Signed) -
 async def _duties(session: Session, state: State, actor: Any, speech: Speech) -> list[Duty]:
     _ = speech.gettext
     found: list[Duty] = []
-    look = await jobs.look(session, state.since, session.began)
-    if look.silence >= SILENT:
-        time = speech.lasting(look.silence.total_seconds())
+    # One that died leaves its last sign of life; one that left of its own accord leaves none.
+    silence = session.began - (await jobs.last_beat(session) or state.since)
+    if silence >= SILENT:
+        time = speech.lasting(silence.total_seconds())
         found.append(Duty(_("后台程序 %(time)s没有动静") % {"time": time}, _("消息不再发送，提醒和升级不再进行，审计不再入链。请让运维人员启动 yuanshe work。"), "/audit", _("查看最近的审计"), True, "alert-octagon"))  # fmt: skip
     in_error, failing = await health.trouble(session, actor)
     if in_error:
