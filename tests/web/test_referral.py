@@ -20,6 +20,7 @@ from service.values import Id, new_id, utc_now
 from tests.http.loop import crisis, discharge, message, share_in
 from tests.http.test_claims import open_offer, withdrawn_first
 from tests.http.test_consent import basis
+from tests.http.test_disclosing import asked
 from tests.http.world import Referred, World, reason
 from tests.web.conftest import Browser
 
@@ -442,6 +443,35 @@ async def test_of_a_safety_need_an_ended_share_says_no_more_than_its_offer_did(w
     assert "虐待" not in said and "身上有伤" not in said and "人身安全" in said
 
 
+async def test_a_conflict_of_interest_withholds_the_person_until_another_worker_is_named(world: World, browser) -> None:
+    worker: Browser = await browser("worker-a")
+    own = await worker_of(worker)
+    declared = await world.party("agency-a").post(
+        f"PractitionerRole/{own}/$declare-conflict", asked(phone="13800000001")
+    )
+    assert declared.status == 204
+    referred = await world.refer("N05")
+    await world.consent(referred, "agency-a")
+    page = (await do(worker, referred.id, "accept", worker=own)).text
+    assert (
+        "陈素芬" not in page
+        and "社工已申报利益冲突" in page
+        and "改派另一位社工后开放" in page
+        and "assign" in acts(page)
+    )
+    refused = await do(worker, referred.id, "start", worker=own)
+    assert refused.status_code == 422 and "已申报利益冲突" in refused.text and "陈素芬" not in refused.text
+    other: Browser = await browser("worker-a2")
+    named = await do(other, referred.id, "assign", worker=await worker_of(other))
+    assert "已改派社工" in named.text and "陈素芬" in named.text
+
+
+async def worker_of(browser: Browser) -> str:
+    """The worker that somebody is in the directory."""
+    known = await session_flow.known(browser.world.database, browser._http.cookies["yuanshe"])
+    return str(known.actor.worker)
+
+
 async def test_flags_stand_first_and_sealed_entries_are_one_quiet_line(world: World, browser) -> None:
     contact = {"url": "urn:yuanshe:safe-contact", "extension": [{"url": "prohibited", "valueBoolean": True}]}
     referred = await world.refer("N03", request={"extension": [contact]}, patient={"birthDate": "2016-05-01"})
@@ -505,6 +535,9 @@ async def test_a_referral_moves_through_the_folders_and_ends_with_what_came_of_i
 
     assert (await agency.put(await agency.read(f"Task/{share['id']}"), status="completed", output=[output()], statusReason=closed())).status == 200  # fmt: skip
     assert await folders(nurse, referred) == {"follow-up", "all"}
+    worker: Browser = await browser("worker-a")
+    page = (await worker.get(f"/referrals/{referred.id}")).text
+    assert "陈素芬" in page and "/follow-ups/" in page, "who is followed up is known"
     other = await world.refer("N05")
     await do(nurse, other.id, "withdraw", text="不需要了")
     assert await folders(nurse, other) == {"ended"}

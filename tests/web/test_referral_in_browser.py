@@ -8,7 +8,7 @@ import pytest
 
 from tests.http.loop import crisis, done
 from tests.http.world import World, reason
-from tests.web.chromium import SIZES, needs_browser, visit
+from tests.web.chromium import SIZES, journey, needs_browser, visit
 
 pytestmark = needs_browser
 
@@ -178,3 +178,44 @@ async def test_the_back_button_after_an_act_repeats_nothing(world: World, site: 
     await one.page.go_forward()
     await one.page.reload()
     assert await one.page.locator(".story .text", has_text="家里有人照顾吗？").count() == 1
+
+
+JOURNEY = {
+    "zh-CN": ("答复", "记录同意", "确定：记录同意", "同意已记录", "请求撤回", "确定：请求撤回", "已请求撤回", "已说明"),
+    "en-GB": ("Answer", "Record a consent", "Confirm: Record a consent", "Consent recorded", "Request cancellation", "Confirm: Request cancellation",
+              "Cancellation requested", "I explained"),
+}  # fmt: skip
+
+
+@journey[-1]
+@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize("language", JOURNEY)
+async def test_a_nurse_answers_records_a_consent_and_takes_it_back(world: World, site: str, chromium: Any, language: str, size: str) -> None:  # fmt: skip
+    """A ward's morning: what waits for us, a question answered, a consent written down at the bedside, and a change of mind."""
+    answer, consent, record, recorded, cancel, confirm, requested, explained = JOURNEY[language]
+    made = await busy(world)
+    one = await visit(chromium, site, size, language)
+    await one.sign_in("nurse-a")
+    await one.goto("/referrals?folder=mine")
+    assert await one.page.locator(".row").count() == 3
+    await one.page.locator(f"a[href='/referrals/{made['asked']}']").click()
+    await one.page.locator(".asked textarea").fill("住三楼，没有电梯")
+    async with one.page.expect_navigation():
+        await one.page.locator(".asked").get_by_role("button", name=answer, exact=True).click()
+    await one.page.locator(".story .text", has_text="住三楼").wait_for()
+    await one.goto(f"/referrals/{made['waiting']}")
+    await one.page.locator("summary", has_text=consent).click()
+    await one.page.locator("input[name=signer][value=guardian]").check()
+    await one.page.locator("#consent-guardian").fill("陈大力")
+    await one.page.locator("input[name=how][value=spoken]").check()
+    await one.page.locator("#consent-witness").fill("王医生")
+    await one.page.get_by_label(explained).check()
+    async with one.page.expect_navigation():
+        await one.page.get_by_role("button", name=record).click()
+    await one.page.get_by_text(recorded).wait_for()
+    await one.page.locator("summary", has_text=cancel).click()
+    await one.page.locator("#request-cancel-text").fill("家属改变主意")
+    async with one.page.expect_navigation():
+        await one.page.get_by_role("button", name=confirm).click()
+    await one.page.get_by_text(requested).first.wait_for()
+    assert await one.faults() == []

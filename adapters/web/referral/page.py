@@ -220,12 +220,13 @@ def _listed(told: Told, who: Person) -> tuple[Task, ...]:
 def _head(told: Told, who: Person, now: datetime) -> Head:
     speech, referral, share = who.speech, told.referral, told.share
     about = cast(Referral | Task, share or referral)
-    sealed = share is not None and covered(share)
+    knows = known(told, who)
+    sealed = share is not None and share.safety and not knows
     if share is None:
         assert referral is not None
         person, withheld = told.names.patients.get(referral.patient), None
     else:
-        person = told.names.patients.get(share.patient) if share.patient and share.open else None
+        person = told.names.patients.get(knows) if knows else None
         withheld = None if person else identity(share, told, speech)
     region = about.region
     step = told.open.step if told.open else None
@@ -242,10 +243,13 @@ def _head(told: Told, who: Person, now: datetime) -> Head:
     )  # fmt: skip
 
 
-def covered(share: Task) -> bool:
-    """Whether this is a share with a safety need whose person its agency does not know: it says no more than its offer did
-    (domain f-7), before acceptance, while consent is awaited, and when all is over."""
-    return share.safety and (share.patient is None or not share.open)
+def known(told: Told, who: Person) -> Id | None:
+    """The person, where what goes on discloses them to the reader: an agency's open share or follow-up of it. Of a safety need
+    nothing is said beyond the offer without it (domain f-7): before acceptance, while consent is awaited, when all is over."""
+    if who.actor.side != "agency":
+        return told.referral.patient if told.referral else None
+    own = (task for task in (*told.shares, *told.follow_ups) if task.agency == who.actor.organization and task.open)
+    return next((task.patient for task in own if task.patient), None)
 
 
 def _flags(told: Told, about: Referral | Task, sealed: bool, speech: Speech) -> tuple[tuple[str, str, bool], ...]:
@@ -318,7 +322,7 @@ def _share(share: Task, told: Told, offered: Offered, who: Person, now: datetime
         says=speech.gettext("误录作废") if share.status == "entered-in-error" else says, status=share.status, open=share.open, mine=share is told.share,
         since=speech.when(at, now), since_exact=speech.exact(at), since_at=at,
         why=why(share.reason.code, share.reason.text, speech) if share.reason else "",
-        needs=share.needs if told.referral and set(share.needs) != set(told.referral.needs) and not covered(share) else (),
+        needs=share.needs if told.referral and set(share.needs) != set(told.referral.needs) and (not share.safety or known(told, who)) else (),
         identity=identity(share, told, speech),
         step=sentence(step, who.actor, named.organizations.get(step.organization), named.workers.get(step.worker) if step.worker else None, speech, now)
         if step else None,
@@ -383,7 +387,7 @@ def _links(told: Told, who: Person) -> tuple[tuple[str, str, str], ...]:
     """Where to go from here; what is not there yet is not led to."""
     _, found = who.speech.gettext, list[tuple[str, str, str]]()
     share = told.share
-    if who.actor.side != "agency" or (share is not None and share.patient is not None and share.open):
+    if known(told, who):
         found.append((f"/referrals/{told.id}/print", "printer", _("打印转介单")))
     if any(each.status == "completed" for each in told.shares):
         found.append((f"/referrals/{told.id}/receipt", "file-text", _("回执")))
