@@ -86,6 +86,12 @@ async def call(request: Request[Any, Any, Any], state: State, who: Signed, task:
     return await _page(request, state, who, task)
 
 
+def whose(request: Request[Any, Any, Any]) -> str:
+    """Whose list this call was opened from, as its address carries it on: who goes through everybody's goes on with it."""
+    asked = request.query_params.get("whose")
+    return f"?whose={asked}" if asked in ("mine", "all") else ""
+
+
 async def _page(
     request: Request[Any, Any, Any], state: State, who: Person, task: Id, fault: Fault | None = None, said: Said | None = None
 ) -> Page:  # fmt: skip
@@ -107,10 +113,10 @@ async def _page(
         about.window, rows.needs(found.task), found.referral.effective_urgency if found.referral else found.task.urgency,
         alone=found.reach.alone, visit=about.visit, receiving=about.receiving,
     )  # fmt: skip
-    here = f"/follow-ups/{task}"
+    here, kept = f"/follow-ups/{task}", whose(request)
     return shell.page(
         request, "followup/call.html", who, speech, status=fault.status if fault else 200, title=speech.gettext("随访"),
-        row=row, task=found.task, person=found.person, here_=here, said=said or Said(), fault=fault,
+        row=row, task=found.task, person=found.person, here_=here, kept=kept, said=said or Said(), fault=fault,
         ways=_ways(found, speech, now), reach=found.reach, hidden=_hidden(found, speech, now), shown=_shown(found, speech),
         warnings=_warnings(found, speech, now), results=_results(found), chosen=_chosen(found),
         attempts=[rows.tried(each, found.names, windows, speech, now) for each in reversed(found.attempts)],
@@ -121,7 +127,7 @@ async def _page(
         parts=parts, sources=SOURCES, others=_others(found.others, speech, now), agency_phone=found.agency_phone,
         facts=_facts(found, row, speech, now),
         events=_short([story.entry(event, told, who, now) for event in reversed(told.events)]),
-        next=f"/follow-ups/{found.next}" if found.next else None,
+        next=f"/follow-ups/{found.next}{kept}" if found.next else None,
     )  # fmt: skip
 
 
@@ -319,7 +325,7 @@ async def attempt(request: Request[Any, Any, Any], state: State, who: Signed, ta
     async def do(session: Session) -> str:
         resource = communication(task, given.get("channel") or "phone", result, at or session.began, text)
         await state.fhir(session, who.actor, "POST", "Communication", resource, session.began)
-        path = acting.done(f"/follow-ups/{task}", "attempt")
+        path = acting.done(f"/follow-ups/{task}{whose(request)}", "attempt")
         return f"{path}#outcome" if result in ("reached", "refused") else path
 
     return await _done(request, state, who, task, given, "attempt", do, said)
@@ -359,7 +365,7 @@ async def plan(request: Request[Any, Any, Any], state: State, who: Signed, task:
 
     async def do(session: Session) -> str:
         await agenda_flow.plan_attempt(session, who.actor, task, given.get("channel", ""), at, session.began)
-        return acting.done(f"/follow-ups/{task}", "plan-attempt")
+        return acting.done(f"/follow-ups/{task}{whose(request)}", "plan-attempt")
 
     return await _done(request, state, who, task, given, "plan-attempt", do, said)
 
@@ -396,7 +402,7 @@ async def outcome(request: Request[Any, Any, Any], state: State, who: Signed, ta
         new = next((each.partition("/")[2] for each in made if each.startswith("ServiceRequest/")), None)
         if new:
             return acting.done(f"/referrals/{new}", "new-need")
-        return acting.done(f"/follow-ups/{task}", "new-need-found" if code == "new-need" else "outcome")
+        return acting.done(f"/follow-ups/{task}{whose(request)}", "new-need-found" if code == "new-need" else "outcome")
 
     return await _done(request, state, who, task, given, "outcome", do, said)
 
@@ -432,7 +438,7 @@ async def raise_crisis(request: Request[Any, Any, Any], state: State, who: Signe
     async def do(session: Session) -> str:
         found = await agenda_flow.calling(session, who.actor, task, session.began)
         await crisis_flow.raise_crisis(session, who.actor, found.task.referral, Reason("raised", words), session.began)
-        return acting.done(f"/follow-ups/{task}", "follow-up-raise")
+        return acting.done(f"/follow-ups/{task}{whose(request)}", "follow-up-raise")
 
     return await _done(request, state, who, task, given, "raise", do, said)
 
@@ -451,7 +457,7 @@ async def assign(request: Request[Any, Any, Any], state: State, who: Signed, tas
         if worker != who.actor.worker and who.actor.role != "supervisor":
             raise Forbidden("A supervisor names who follows up.", key="supervisor-only")
         await followup.assign(session, who.actor, task, worker, session.began)
-        return acting.done(f"/follow-ups/{task}", "follow-up-assign")
+        return acting.done(f"/follow-ups/{task}{whose(request)}", "follow-up-assign")
 
     return await _done(request, state, who, task, given, "assign", do, said)
 
