@@ -131,6 +131,8 @@ async def test_a_plan_is_given_back_with_words_and_then_signed(world: World, bro
     async with world.as_owner() as connection:
         kept = await connection.fetch("SELECT document, words FROM case_return")
     assert [(row["document"], row["words"]) for row in kept] == [("service-plan", "目标要写清由谁衡量")]
+    worker: Browser = await browser("worker-a")
+    assert "督导退回：目标要写清由谁衡量" in (await worker.get(f"/cases/{share['id']}/supervision")).text
     await filled(world, share, "service-plan")
     page = await supervisor.get("/team/approvals")
     assert "服务计划" in page.text, "a new one is looked at again"

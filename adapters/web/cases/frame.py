@@ -17,7 +17,7 @@ from adapters.web.shell import Asked, Person
 from adapters.web.speech import noted
 from service import codes
 from service.access import flow as access
-from service.casework import desk_flow, phases
+from service.casework import desk_flow, phases, signing_flow
 from service.casework.desk_flow import View
 from service.casework.model import Lack, Phase
 from service.db import Session
@@ -360,7 +360,8 @@ async def _supervision(session: Session, who: Person, view: View, request: Asked
     papers = await desk_flow.papers(session, who.actor, view, "QuestionnaireResponse")
     notes = [reading.response(each, who) for each in papers if each.category == "supervision"]
     signable = [stage.signed for stage in phases.PHASES.values() if stage.signed]
-    return {"supervisions": notes, "signable": signable, "phases_": phases}
+    returned = await signing_flow.returned(session, who.actor, view.share.id)
+    return {"supervisions": notes, "signable": signable, "phases_": phases, "returned": returned}
 
 
 async def _time(session: Session, who: Person, view: View, request: Asked, now: datetime) -> dict[str, Any]:

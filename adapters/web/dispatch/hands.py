@@ -113,7 +113,7 @@ async def _hand_over(
     ]  # fmt: skip
     absent = rows.as_id(said.get("absent"))
     return shell.page(
-        request, "dispatch/hand-over.html", who, speech, status=status, title=speech.gettext("交接"), fault=fault, typed=said,
+        request, "dispatch/hand-over.html", who, speech, status=status, title=speech.gettext("工作交接"), fault=fault, typed=said,
         workers=staff.workers, able=[each for each in staff.workers if each.id in staff.able],
         others=[each for each in staff.workers if each.id in staff.able and str(each.id) not in (said.get("absent"), said.get("colleague"))],
         reasons=codes.LISTS[codes.ABSENCE_REASON].concepts, preview=preview, items=sorted(items, key=lambda item: item.why is None),
