@@ -84,7 +84,7 @@ async def do(request: Asked, state: State, who: Person, task: Id, tab: str) -> P
 
     async def deed_of(session: Session) -> str:
         view = await desk_flow.view(session, who.actor, task, session.began)
-        if not view.whole and act not in FOR_ALL_STAFF:
+        if not view.whole and (act not in FOR_ALL_STAFF or (act == "start" and view.share.worker)):
             raise Forbidden("This is for who has the case.", key="wrong-actor")
         return await deed(Doing(state, session, who, view, form, session.began))
 

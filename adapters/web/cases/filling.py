@@ -1,7 +1,7 @@
 """The forms of a case's documents, the screening instruments and the record of a mandatory report, each filled in on a page of its own."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +13,6 @@ from adapters.web import acting, faults, shell
 from adapters.web.cases import reading, wording
 from adapters.web.cases.writing import (
     EMPTY,
-    NOT_A_NUMBER,
     NOT_A_TIME,
     NOT_CHOSEN,
     Lacking,
@@ -43,6 +42,10 @@ Json = dict[str, Any]
 LOINC = "http://loinc.org"
 MANY = frozenset({"supervision-note", "follow-up-record"})
 """Documents of which a case has several: an empty form makes another one."""
+
+
+NOT_ON_SCALE = noted("请填写量表范围内的整数。")
+BEFORE = noted("报告时间不能早于知悉时间，也不能在将来。")
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -270,9 +273,15 @@ async def reported(request: Asked, state: State, who: Signed, task: FromPath[Id]
             if each.list
             for concept in codes.LISTS[each.list].concepts
         }
+        items = _items(_report(view, who.speech).fields, given, types, systems, whole=True)
+        known, made = (
+            datetime.fromisoformat(given.text(name)).replace(tzinfo=SHANGHAI) for name in ("known", "reported")
+        )
+        if not known <= made <= session.began + timedelta(minutes=5):
+            raise Lacking([("reported", BEFORE)])
         body = {
             "resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": reporting.URL, "basedOn": about(view)["basedOn"],
-            "item": _items(_report(view, who.speech).fields, given, types, systems, whole=True),
+            "item": items,
         }  # fmt: skip
         await written(state, session, who, body, session.began, sealed=True)
         return wording.done(f"/cases/{task}/crisis", "reported")
@@ -337,12 +346,14 @@ def _items(
                 wrong.append((field.name, NOT_CHOSEN if field.options or field.kind == "yes-no" else EMPTY))
             continue
         try:
+            if field.highest is not None and not 0 <= int(values[-1]) <= field.highest:
+                raise ValueError(field.name)
             answers = [_value(types[field.name], value, systems.get((field.name, value))) for value in values]
         except ValueError:
             wrong.append(
                 (
                     field.name,
-                    {"number": NOT_A_NUMBER, "date": NOT_A_TIME, "time": NOT_A_TIME}.get(field.kind, NOT_CHOSEN),
+                    {"number": NOT_ON_SCALE, "date": NOT_A_TIME, "time": NOT_A_TIME}.get(field.kind, NOT_CHOSEN),
                 )
             )
             continue

@@ -98,7 +98,10 @@ async def show(
         if not view.whole and tab not in OPEN_TO_ALL:
             tab = "notes"
         said = await LOADERS[tab](session, who, view, request, now)
-        said |= {"rules": await _rules(session, view), "staff": await desk_flow.staff(session, who.actor)}
+        said |= {
+            "rules": await _rules(session, view),
+            "staff": await desk_flow.staff(session, who.actor) if view.whole and view.share.open else [],
+        }
         practice = session.practice
     return shell.page(
         request, "cases/case.html", who, who.speech, status=status, title=noted("个案详情"), fault=fault, act=act, typed=typed or {},

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from adapters.web.cases import wording
-from adapters.web.cases.writing import EMPTY, NOT_CHOSEN, Lacking, Reader, concept, written
+from adapters.web.cases.writing import EMPTY, NOT_CHOSEN, PASSED, Lacking, Reader, concept, written
 from service import codes
 from service.casework import flow, phase_flow, transfer_flow
 from service.errors import Forbidden
@@ -46,7 +46,7 @@ async def hold(it: Doing) -> str:
     read = Reader(it.form)
     why, until = read.text("hold-why"), read.time("hold-until", required=False)
     if until is not None and until <= it.now:
-        read.wrong.append(("hold-until", NOT_CHOSEN))
+        read.wrong.append(("hold-until", PASSED))
     read.done()
     await flow.hold(it.session, it.who.actor, it.view.share.id, Reason(None, why), until, it.now)
     return home(it, "hold")
@@ -119,6 +119,8 @@ async def co_work(it: Doing) -> str:
     read = Reader(it.form)
     worker, role = read.worker("co-worker"), read.code("co-role", codes.CO_WORK_ROLE)
     until = read.time("co-until", required=False)
+    if until is not None and until <= it.now:
+        read.wrong.append(("co-until", PASSED))
     read.done()
     assert role is not None
     await transfer_flow.co_work(it.session, it.who.actor, it.view.share.id, worker, role, it.now, until, it.now)
@@ -164,6 +166,8 @@ async def advance(it: Doing) -> str:
     """On to another phase, or back with a reason; a supervisor may do without what is missing, for the archive alone."""
     to, why = it.form.text("to"), it.form.text("why") or None
     waive = it.form.text("waive") == "yes"
+    if not why and (waive or it.form.text("back") == "yes"):
+        raise Lacking([("why", EMPTY)])
     await phase_flow.advance(it.session, it.who.actor, it.view.share.id, to, why, None, it.now, waive=waive)
     return home(it, "advance")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.web.cases import wording, writing
 from adapters.web.cases.reading import PERTAINS
-from adapters.web.cases.writing import NOT_CHOSEN, Lacking, Reader, about, as_id, concept
+from adapters.web.cases.writing import EMPTY, NOT_CHOSEN, Lacking, Reader, about, as_id, concept
 from adapters.web.speech import noted
 from service import case_codes, codes
 from service.casework import desk_flow, time_flow
@@ -27,6 +27,7 @@ ACHIEVEMENT = "http://terminology.hl7.org/CodeSystem/goal-achievement"
 ACHIEVED = {"achieved": "completed", "not-achieved": "completed", "improving": "active", "no-change": "active"}
 """What became of a goal → the state in which it then is."""
 PAST = noted("这个时间已经过了：已经做过的事请记在“记录”里。")
+NOT_IN_TIME = noted("工时只能记最近 31 天内、已经过去的时间。")
 CHANGED = "Somebody else changed this meanwhile."
 
 
@@ -73,8 +74,11 @@ async def correct(it: Doing) -> str:
 async def time(it: Doing) -> str:
     """An activity and its minutes; `entry` corrects one of one's own."""
     read = Reader(it.form)
-    activity, minutes = read.code("activity", codes.ACTIVITY), read.number("minutes-spent", required=True)
+    activity, minutes = read.code("activity", codes.ACTIVITY), read.number("minutes-spent", required=True, least=1)
     at = read.time("spent-at", required=False) or it.now
+    back = timedelta(minutes=it.session.practice.time_back.minutes)
+    if not it.now - back <= at <= it.now + timedelta(minutes=5):
+        read.wrong.append(("spent-at", NOT_IN_TIME))
     read.done()
     assert activity is not None and minutes is not None
     replaces = as_id(it.form.text("entry")) if it.form.text("entry") else None
@@ -293,6 +297,8 @@ async def decide(it: Doing) -> str:
     suggestion = as_id(it.form.text("suggestion")) or Id(int=0)
     accepted = it.form.text("decision") == "accept"
     why = it.form.text("decide-why") or None
+    if not accepted and not why:
+        raise Lacking([("decide-why", EMPTY)])
     await screening_flow.decide(it.session, it.who.actor, it.view.share.referral, suggestion, accepted, why, it.now)
     return _tab(it, "screening", "decide")
 

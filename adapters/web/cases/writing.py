@@ -23,8 +23,9 @@ LONGEST = 8000
 EMPTY = noted("请填写这一项。")
 NOT_CHOSEN = noted("请从列表中选择。")
 NOT_A_TIME = noted("请填写日期和时间。")
-NOT_A_NUMBER = noted("请填写数字。")
+NOT_A_NUMBER = noted("请填写合适的数字：分钟最多 1440，不能是负数。")
 TOO_LONG = noted("文字太长，请缩短到 8000 字以内。")
+PASSED = noted("请填写以后的时间。")
 IN_FUTURE = noted("这个时间还没有到：要约定以后的见面，请用“约定见面”。")
 
 
@@ -83,11 +84,11 @@ class Reader:
             self.wrong.append((field, NOT_CHOSEN))
         return found or None
 
-    def number(self, field: str, *, required: bool = False) -> int | None:
+    def number(self, field: str, *, required: bool = False, least: int = 0, most: int = 1440) -> int | None:
         found = self._form.text(field)
         if not found and not required:
             return None
-        if not (found.isascii() and found.isdecimal() and len(found) < 7):
+        if not (found.isascii() and found.isdecimal() and len(found) < 7 and least <= int(found) <= most):
             self.wrong.append((field, NOT_A_NUMBER))
             return None
         return int(found)
@@ -175,7 +176,7 @@ def procedure(view: View, form: Said, now: datetime, *, at: Json | None = None) 
     minutes = read.number("minutes")
     contact = read.code("contact", case_codes.CONTACT_TYPE, required=False)
     text = read.text("text")
-    attendance = read.number("attendance")
+    attendance = read.number("attendance", most=100_000)
     outcome = read.text("outcome", required=False)
     if when > now:
         # The clock of a field has whole minutes; a little ahead is this minute.
