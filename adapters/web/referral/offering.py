@@ -271,4 +271,6 @@ def offered(told: Told, actor: Actor, now: datetime, practice: Practice) -> Offe
         by_task[share.id] = tuple(act for act in acts if not (alone and act.word == "withdraw-share"))
     for duty in told.duties:
         by_task[duty.id] = duty_acts(duty, actor)
+    # What the sentence waits for comes first; the others keep the order of the table of moves.
+    main.sort(key=lambda act: act.tone != "primary")
     return Offered(tuple(main), tuple(act for act in whole if act.sure), by_task)
