@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.casework.forms import FORMS
+from service.db import Session
 from service.safety.instruments import INSTRUMENTS
 from service.values import SHANGHAI
 from tests.http.filing import filled
@@ -577,3 +578,34 @@ async def test_what_was_looked_at_and_done_is_in_the_audit_in_words_of_the_pages
         ("page-case-notes", "success"), ("case-note", "success"), ("page-case-notes", "success"),
     ]  # fmt: skip
     assert all(each["n"] for each in lines)
+
+
+async def test_a_longer_list_and_a_fuller_case_ask_the_database_no_more_often(
+    world: World, browser: Any, monkeypatch: Any
+) -> None:
+    asked: list[str] = []
+    for way in ("fetch", "fetchrow", "fetchval", "execute"):
+        real = getattr(Session, way)
+
+        async def counted(self: Session, statement: str, *given: Any, _real: Any = real) -> Any:
+            asked.append(statement)
+            return await _real(self, statement, *given)
+
+        monkeypatch.setattr(Session, way, counted)
+
+    async def times(who: Browser, at: str) -> int:
+        asked.clear()
+        assert (await who.get(at)).status_code == 200
+        return len(asked)
+
+    path = await mine(world)
+    worker: Browser = await browser("worker-a")
+    before = [await times(worker, at) for at in ("/cases", path, f"{path}/goals")]
+    share = await world.party("agency-a").read(f"Task/{path.rpartition('/')[2]}")
+    for _ in range(3):
+        await mine(world)
+        await filled(world, share, "service-plan", "evaluation")
+        await worker.get(path)
+        await send(worker, path, "note", type="psych-support", text="面谈")
+    after = [await times(worker, at) for at in ("/cases", path, f"{path}/goals")]
+    assert after == before and max(after) <= 24, (before, after)

@@ -38,6 +38,10 @@
     notice.firstElementChild.textContent = notice.dataset.changed;
   });
 
+  // On a narrow screen the tab that is shown stands in sight.
+  const tab = document.querySelector(".case-tabs [aria-current]");
+  if (tab) tab.closest("ul").scrollLeft = tab.offsetLeft - tab.closest("ul").offsetLeft - 48;
+
   // t, then the key of an activity: written down with the minutes that stand in the field. Arrows change the minutes, Escape leaves it.
   const quick = document.querySelector("[data-quick]");
   if (!quick) return;
