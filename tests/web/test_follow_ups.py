@@ -191,6 +191,27 @@ async def test_identity_that_is_not_disclosed_any_more_is_not_shown(world: World
         assert said.status_code == 422 and "身份没有对本机构开放" in said.text
 
 
+async def test_a_supervisor_gives_leave_for_one_step_and_then_there_is_a_number(world: World, browser) -> None:
+    _, made = await planned(world, "N12")
+    path = f"/follow-ups/{made[0]['id']}"
+    worker: Browser = await browser("worker-a")
+    supervisor: Browser = await browser("supervisor-a")
+    assert "请督导打开这一页" in (await worker.get(path)).text and "准许这一步" not in worker.page.text
+    said = {"channel": "phone", "begins": at(minutes=1), "until": at(hours=-6)}
+    async with nothing_changes(world):
+        assert (await worker.post(f"{path}/decide", said)).status_code == 403
+        await supervisor.get(path)
+        long = await supervisor.post(f"{path}/decide", said | {"until": at(days=-9)})
+        assert long.status_code == 422 and at(days=-9)[:13] in long.text
+        assert (await supervisor.post(f"{path}/decide", said | {"until": ""})).status_code == 422
+    assert "已准许这一步联系" in (await supervisor.post(f"{path}/decide", said)).text
+    page = (await worker.get(path)).text
+    assert 'href="tel:13800000001"' in page and "督导已决定：电话" in page and "只做这一步" in page
+    assert 'value="left-message"' not in page, "a decision lifts nothing more"
+    made_ = await worker.post(f"{path}/attempts", {"channel": "phone", "result": "no-answer"})
+    assert made_.status_code == 200 and "这次联系不安全" not in made_.text
+
+
 # ---- an attempt ------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ says(
         "outcome": noted("已记下随访结果。"),
         "follow-up-assign": noted("已改由这位社工跟进。"),
         "follow-up-raise": noted("危机已上报，值班人员会收到呼叫。随访继续。"),
+        "decide-contact": noted("已准许这一步联系。"),
         "new-need": noted("新需求已成为新转介，并已派单。"),
         "new-need-found": noted("已记下随访结果，新需求已交给医院确认。"),
         "refer-new-need": noted("新需求已转介，并已派单。"),

@@ -17,13 +17,14 @@ from adapters.web.speech import Speech, noted
 from service import codes
 from service.access import flow as access
 from service.db import Session
-from service.errors import Forbidden, Refusal
+from service.errors import Forbidden, Invalid, Refusal
 from service.followup import agenda_flow
 from service.followup import flow as followup
 from service.followup.agenda_flow import Calling
 from service.followup.script import SOURCES, script
-from service.referrals import crisis_flow, overview_flow
+from service.referrals import contact_flow, crisis_flow, overview_flow
 from service.referrals.model import Task
+from service.safety.contact import ANY, DECISION_LASTS, Decision
 from service.values import SHANGHAI, Id, Reason, age_on, local_day
 
 RESULTS: tuple[tuple[str, str, str], ...] = (
@@ -123,7 +124,7 @@ async def _page(
         unsafe=_unsafe(found, speech, now), plan=_plan(found, now), outcomes=PLAIN,
         asks=ASKS, rest=_rest(found.others, speech), missing=[speech.code(codes.CHANNEL, each) for each in found.missing],
         supervisors=[each for each in found.staff if each.supervisor], staff=found.staff,
-        leads=who.actor.role == "supervisor", needs_=list(codes.LISTS[codes.NEED].concepts),
+        leads=who.actor.role == "supervisor", decides=_decides(found, who), step=_step(now), needs_=list(codes.LISTS[codes.NEED].concepts),
         parts=parts, sources=SOURCES, others=_others(found.others, speech, now), agency_phone=found.agency_phone,
         facts=_facts(found, row, speech, now),
         events=_short([story.entry(event, told, who, now) for event in reversed(told.events)]),
@@ -246,6 +247,17 @@ def _plan(found: Calling, now: datetime) -> dict[str, str]:
 def local(at: datetime) -> str:
     """A time as a field of a form holds it, where people live."""
     return at.astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M")
+
+
+def _decides(found: Calling, who: Person) -> bool:
+    """Whether the reader may give leave for a step of contact."""
+    leads = who.actor.side == "hospital" or (who.actor.role == "supervisor" and who.actor.worker is not None)
+    return found.reach.rules.guarded and found.person is not None and found.reach.hidden != "deceased" and leads
+
+
+def _step(now: datetime) -> dict[str, str]:
+    """A step as the form proposes it: from now on, for a day; and until when it may last."""
+    return {"begins": local(now), "until": local(now + timedelta(days=1)), "latest": local(now + DECISION_LASTS)}
 
 
 def _rest(others: tuple[Task, ...], speech: Speech) -> list[str]:
@@ -443,6 +455,37 @@ async def raise_crisis(request: Request[Any, Any, Any], state: State, who: Signe
     return await _done(request, state, who, task, given, "raise", do, said)
 
 
+@post("/follow-ups/{task:uuid}/decide", status_code=303, request_max_body_size=shell.LONGEST_FORM)
+async def decide(request: Request[Any, Any, Any], state: State, who: Signed, task: FromPath[Id]) -> Page:
+    """A supervisor (of its own person a hospital) gives leave for one step of contact: this way, from when to when."""
+    given = await shell.form(request)
+    said = Said("decide", given)
+    begins, until = instant(given.get("begins")), instant(given.get("until"))
+    lacking = [
+        (field, MISSING["at"]) for field, at in (("decide-begins", begins), ("decide-until", until)) if at is None
+    ]
+    if begins is None or until is None:
+        return await _page(request, state, who, task, faults.lacking(lacking, who.speech), said)
+
+    async def do(session: Session) -> str:
+        found = await agenda_flow.calling(session, who.actor, task, session.began)
+        if found.person is None:
+            raise Invalid("The person's identity is not disclosed.", at="begins", key="not-disclosed")
+        by = who.actor.organization if who.actor.side == "hospital" else who.actor.worker
+        if by is None or (who.actor.side == "agency" and who.actor.role != "supervisor"):
+            raise Forbidden("A supervisor decides on a step of contact.", key="supervisor-only")
+        stated, why = await contact_flow.stated(session, who.actor, found.person.id)
+        rules = stated.rules if stated else ANY
+        kept = tuple(each for each in rules.decisions if each.until >= session.began)
+        step = Decision(given.get("channel", ""), begins, until, by)
+        await contact_flow.state(
+            session, who.actor, found.person.id, msgspec.structs.replace(rules, decisions=(*kept, step)), why, session.began
+        )  # fmt: skip
+        return acting.done(f"/follow-ups/{task}{whose(request)}", "decide-contact")
+
+    return await _done(request, state, who, task, given, "decide-contact", do, said)
+
+
 @post("/follow-ups/{task:uuid}/assign", status_code=303, request_max_body_size=shell.LONGEST_FORM)
 async def assign(request: Request[Any, Any, Any], state: State, who: Signed, task: FromPath[Id]) -> Page:
     """Another worker follows up: a supervisor names whom, a social worker takes it on."""
@@ -464,7 +507,7 @@ async def assign(request: Request[Any, Any, Any], state: State, who: Signed, tas
 
 FIELDS = {
     "sent": "at", "medium": "channel", "statusReason": "result", "at": "next-at", "channel": "next-channel", "owner": "worker",
-    "output": "code", "text": "note",
+    "output": "code", "text": "note", "until": "decide-until", "supervisor": "decide-begins", "begins": "decide-begins",
 }  # fmt: skip
 """Where a verb finds fault → the field of these forms."""
 
@@ -481,4 +524,4 @@ async def _done(
         return await _page(request, state, who, task, faults.told(refused, who.speech, FIELDS), said)
 
 
-route_handlers = [call, attempt, plan, outcome, raise_crisis, assign]
+route_handlers = [call, attempt, plan, outcome, raise_crisis, decide, assign]
