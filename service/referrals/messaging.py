@@ -60,10 +60,15 @@ async def replies_to_others(session: Session, actor: Actor, messages: Iterable[I
 
 async def names_nobody(session: Session, share: Task, words: Iterable[str]) -> None:
     """Raise Invalid when what is written to an agency before disclosure holds the patient's own name, number or phone."""
-    if share.patient is not None:
-        return
-    referral = await store.referral(session, share.referral)
-    patient = await patients.get(session, referral.patient) if referral else None
+    if share.patient is None:
+        await nameless(session, share.referral, words)
+
+
+async def nameless(session: Session, referral: Id, words: Iterable[str]) -> None:
+    """Raise Invalid when words that also reach agencies which do not know the person hold the person's name, number or phone:
+    the reason why a referral is taken back stands in the story of each of them."""
+    found = await store.referral(session, referral)
+    patient = await patients.get(session, found.patient) if found else None
     if patient is None:
         return
     own = [patient.name, patient.phone, *(identifier.value for identifier in patient.identifiers)]

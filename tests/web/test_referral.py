@@ -244,6 +244,19 @@ async def test_a_hospital_takes_a_referral_back_before_and_after_it_was_accepted
     assert "已作废" in void.text and "误录作废" in void.text and acts(void.text) == set()
 
 
+async def test_a_reason_that_agencies_read_names_nobody(world: World, browser) -> None:
+    """The agency that was offered it reads why it was taken back, and never who it was."""
+    referred = await world.refer("N05")
+    nurse: Browser = await browser("nurse-a")
+    for text in ("陈 素芬已回家", "家属电话 138-0000-0001"):
+        tried = await do(nurse, referred.id, "withdraw", text=text)
+        assert tried.status_code == 422 and "不能有患者的姓名、电话或证件号" in tried.text and text in tried.text
+    await do(nurse, referred.id, "withdraw", text="病人已回家")
+    worker: Browser = await browser("worker-a")
+    told = (await worker.get(f"/referrals/{referred.id}")).text
+    assert "病人已回家" in told and "陈" not in story(told)
+
+
 async def test_a_crisis_goes_its_steps_and_two_persons_end_it(world: World, browser) -> None:
     referred = await world.refer("N05")
     nurse: Browser = await browser("nurse-a")

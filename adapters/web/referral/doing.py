@@ -215,6 +215,10 @@ DO: dict[str, Callable[[Doing], Awaitable[object]]] = {
 """The last part of an act's address → what it does."""
 
 
+TOLD_TO_ALL = frozenset({"withdraw", "request-cancel", "withdraw-share", "void", "offer", "refuse", "give-up", "ask"})
+"""Acts whose reason agencies read that may not know the person: it names nobody."""
+
+
 def _worded(do: Doing) -> Reason:
     """Of a page a withdrawal says why: the verb would take one without."""
     if do.text is None:
@@ -237,6 +241,8 @@ async def act(
     async def do(session: Session) -> str:
         if task is not None:
             await overview_flow.part(session, referral, task)
+        if word in TOLD_TO_ALL and who.actor.side != "agency":
+            await messaging.nameless(session, referral, [said.get("text", "")])
         made = await DO[word](Doing(session, state, who, referral, task, said, lists))
         return acting.done(f"/referrals/{referral}", _said(word, made))
 
