@@ -81,10 +81,12 @@ async def test_a_day_at_the_keyboard(world: World, site: str, chromium: Any, lan
     await opened(one, share)
     await press("s")
     await done(one, say["start"])
+    await opened(one, share)
     await press("h")
     await one.page.keyboard.type("回家休养")
     await press("Control+Enter")
     await done(one, say["hold"])
+    await opened(one, share)
     await press("u")
     await done(one, say["resume"])
     assert (await world.party("agency-a").read(f"Task/{share}"))["status"] == "in-progress"
@@ -242,3 +244,23 @@ async def test_a_thousand_rows_of_which_some_fail(world: World, site: str, chrom
     )
     assert await one.page.locator(".results .why").count() == states["refused"]
     assert await one.faults() == []
+
+
+async def test_a_question_that_was_typed_outlives_the_session(world: World, site: str, chromium: Any) -> None:
+    offer = (await world.offer(await world.refer("N05")))["id"]
+    one = await at_the_queue(chromium, site, "/queue?view=offers")
+    await one.page.keyboard.press("j")
+    await opened(one, offer)
+    await one.page.keyboard.press("i")
+    await one.page.keyboard.type("家属何时能到？")
+    async with world.as_owner() as owner:
+        await owner.execute("DELETE FROM web_session")
+    await one.page.keyboard.press("Control+Enter")
+    await one.page.locator("button[value=worker-a]").click()  # The door leads back to where they were.
+    box = one.page.locator("details[open] textarea[name=words]")
+    await box.wait_for()
+    assert await box.input_value() == "家属何时能到？"
+    await box.press("Control+Enter")
+    await done(one, "问题已发给医院")
+    async with world.as_owner() as owner:
+        assert await owner.fetchval("SELECT count(*) FROM event WHERE kind = 'ask'") == 1

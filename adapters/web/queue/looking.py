@@ -16,6 +16,7 @@ from service import codes
 from service.access import flow as access
 from service.casework import bulk_flow, taking_flow
 from service.db import Session
+from service.directory.model import Worker
 from service.errors import NotFound, Refusal
 from service.referrals import filtering, overview_flow, queue_flow
 from service.referrals.filtering import STATES
@@ -65,7 +66,7 @@ async def show(
         chips=_chips(at, who, places), said=said or {}, unknown=unknown, taken=taken, reasons=REASONS, acts_words=words.ACTS,
         box=typed if typed is not None else " ".join(words.typed(token, who.speech, places) for token in at.tokens),
         needs_=codes.LISTS[codes.NEED].codes, running=await bulk_flow.running(session, actor), many=words.MANY, undo=undo,
-        colleagues=(await overview_flow.colleagues(session, actor, actor.organization)).workers, most=queue_flow.MOST_AT_ONCE,
+        colleagues=await colleagues(session, who),
         searches=shell.served(request, "/search"),
     )  # fmt: skip
 
@@ -74,6 +75,13 @@ async def _names(session: Session, tokens: tuple[str, ...], who: Person) -> dict
     """What the places and hospitals of a filter are called."""
     named = await queue_flow.called(session, tokens)
     return {token: who.speech.name(thing) for token, thing in named.items()}
+
+
+async def colleagues(session: Session, who: Person) -> tuple[Worker, ...]:
+    """To whom work may be given: a supervisor's question, nobody else assigns to others."""
+    if who.actor.role != "supervisor":
+        return ()
+    return (await overview_flow.colleagues(session, who.actor, who.actor.organization)).workers
 
 
 def _chips(at: Where, who: Person, places: dict[str, str]) -> list[tuple[str, str, bool, str]]:
@@ -130,10 +138,10 @@ async def row(request: Request[Any, Any, Any], state: State, who: Signed, task: 
         state.database, who.actor, shell.call(request, "page-queue-row", resource_type="Task", resource_id=task)
     ) as session:
         detail = await _detail(session, who, task, session.began)
-        colleagues = (await overview_flow.colleagues(session, who.actor, who.actor.organization)).workers
+        others = await colleagues(session, who)
     return shell.page(
         request, "queue/row.html", who, who.speech, title=words.VIEWS[at.view][1], at=at, detail=detail, reasons=REASONS, said={},
-        acts_words=words.ACTS, colleagues=colleagues, fault=None,
+        acts_words=words.ACTS, colleagues=others, fault=None,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from service.casework import bulk_flow
 from service.casework.bulk_store import BulkRow
 from service.db import Session
 from service.errors import Refusal
-from service.referrals import overview_flow, queue_flow
+from service.referrals import queue_flow
 from service.values import Id
 
 NOT_DONE = noted("没有办成：情况已经变了。请打开这一条看看。")
@@ -57,7 +57,7 @@ async def look(request: Request[Any, Any, Any], state: State, who: Signed, act: 
         refused = [] if part else await bulk_flow.rows(session, bulk, "refused")
         done = [] if part else await bulk_flow.rows(session, bulk, "done")
         known = await _lines(session, who, [row.task for row in (*refused, *done)]) if not part else {}
-        colleagues = (await overview_flow.colleagues(session, who.actor, who.actor.organization)).workers
+        colleagues = await looking.colleagues(session, who)
     if part and bulk.ended_at is not None:
         answer = shell.page(request, "queue/progress.html", who, who.speech, title=words.ACTS[bulk.action], bulk=bulk, many=words.MANY)  # fmt: skip
         answer.headers["HX-Refresh"] = "true"

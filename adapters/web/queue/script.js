@@ -49,7 +49,10 @@
 
   // ---- the open row follows the focus ---------------------------------------------------------------------------------
   let wanted = null;
+  // An act key pressed while its row is on its way, and what was typed behind it.
   let pending = null;
+  // An act that is on its way: one that leads to another row, which nobody has seen yet, or one that stays.
+  let going = null;
   const mark = (task) => {
     for (const one of queue.querySelectorAll(".open[aria-current]")) one.removeAttribute("aria-current");
     if (task) rowOf(task)?.querySelector(".open").setAttribute("aria-current", "true");
@@ -59,7 +62,7 @@
     if (task) at.searchParams.set("open", task);
     history.replaceState(history.state, "", at);
   };
-  const open = async (task, again) => {
+  const open = async (task, again, unasked) => {
     if (!again && opened() === task && wanted === null) return;
     wanted = task;
     mark(task);
@@ -67,7 +70,7 @@
     const at = new URL(`/queue/row/${task}`, location.href);
     for (const [name, value] of here().searchParams) at.searchParams.set(name, value);
     try {
-      const answer = await fetch(at, { headers: { "hx-request": "true" } });
+      const answer = await fetch(at, { headers: { "hx-request": "true", ...(unasked && { "X-Background": "1" }) } });
       if (answer.headers.get("hx-redirect")) { location.assign(answer.headers.get("hx-redirect")); return; }
       const text = await answer.text();
       if (wanted !== task) return;
@@ -77,7 +80,7 @@
       address(task);
       wanted = null;
       detail.removeAttribute("aria-busy");
-      if (pending) { const key = pending; pending = null; press(key); }
+      if (pending) { const { key, text } = pending; pending = null; if (press(key)) type(text); }
     } catch {
       if (wanted !== task) return;
       wanted = null;
@@ -111,12 +114,27 @@
     if (event.target.closest("[data-close]") && wide()) { event.preventDefault(); close(); }
   });
 
+  // What was typed before the session ended is back: its sheet is open again.
+  for (const back of detail.querySelectorAll("details .draft-back")) back.closest("details").open = true;
+
   // ---- keys: those that need to know of rows; all others are the frame's ------------------------------------------------
   let byKey = false;
   const ACTS = new Set(["a", "c", "d", "i", "h", "s", "m", "p", "w"]);
   const press = (key) => {
     const button = detail.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    if (button) button.click();
+    if (!button) return false;
+    const sheet = button.closest("summary") && button.closest("details");
+    if (!sheet) { button.click(); return true; }
+    // Within this very key: what is typed behind it is meant for the field, and must not act as keys.
+    for (const other of detail.querySelectorAll("details[open]")) if (other !== sheet) other.open = false;
+    sheet.open = true;
+    sheet.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+    return true;
+  };
+  const type = (text) => {
+    const field = document.activeElement;
+    const reason = field.closest("details")?.querySelector(`[data-number="${CSS.escape(text)}"]`);
+    if (reason) { reason.checked = true; reason.focus(); } else if (text && typing(field) && field.setRangeText && !field.value) { field.value = text; field.dispatchEvent(new Event("input", { bubbles: true })); }
   };
   const typing = (target) => target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog[open]");
   document.addEventListener("keydown", (event) => {
@@ -127,6 +145,16 @@
       return;
     }
     if (typing(event.target)) return;
+    const act = ACTS.has(event.key) || event.key === "u";
+    // A key held down, or pressed twice, does nothing to a row that nobody has seen yet.
+    if ((act && event.repeat) || (going === "leads" && (act || event.key.length === 1 && event.key !== "j" && event.key !== "k"))) { event.preventDefault(); event.stopPropagation(); return; }
+    // A key pressed while the row is still on its way is meant for that row, never for the one before.
+    if ((wanted || going) && event.key.length === 1 && (pending || act)) {
+      if (pending) pending.text += event.key; else if (event.key !== "u") pending = { key: event.key, text: "" };
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     if (/^[0-9]$/.test(event.key)) {
       const reason = detail.querySelector(`details[open] [data-number="${event.key}"]`);
       if (reason) { reason.checked = true; reason.focus(); event.preventDefault(); event.stopPropagation(); }
@@ -141,14 +169,15 @@
       event.stopPropagation();
       return;
     }
-    // A key pressed while the row is still on its way is meant for that row, never for the one before.
-    if (wanted && ACTS.has(event.key)) { pending = event.key; event.preventDefault(); event.stopPropagation(); }
+    if (!ACTS.has(event.key) || !press(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
   }, true);
   document.addEventListener("toggle", (event) => {
     const sheet = event.target;
     if (!sheet.open || !sheet.matches?.("details")) return;
     for (const other of sheet.parentElement.querySelectorAll(":scope > details[open]")) if (other !== sheet) other.open = false;
-    sheet.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+    if (!sheet.contains(document.activeElement) || document.activeElement.matches("summary")) sheet.querySelector("input:not([type=hidden]), textarea, select")?.focus();
   }, true);
   detail.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.target.matches("[type=radio]")) && event.target.form) { event.preventDefault(); event.target.form.querySelector("button[name=act]").click(); }
@@ -175,12 +204,17 @@
     const said = new URLSearchParams(new FormData(form, event.submitter));
     const task = said.get("task");
     const act = form.dataset.act;
+    const leads = ["accept", "claim", "decline", "return"].includes(act);
+    going = leads ? "leads" : "stays";
+    detail.setAttribute("aria-busy", "true");
     let answer, page;
     try {
       answer = await fetch(form.action, { method: "POST", body: said, headers: { "hx-request": "true" } });
       if (answer.headers.get("hx-redirect")) { location.assign(answer.headers.get("hx-redirect")); return; }
       page = read(await answer.text());
     } catch {
+      going = pending = null;
+      detail.removeAttribute("aria-busy");
       delete form.dataset.going;
       form.removeAttribute("aria-busy");
       const told = document.createElement("p");
@@ -196,6 +230,8 @@
       // The form as it came back: what was typed is in it, and a mark of its own.
       const back = page.querySelector("[data-full]");
       if (back) detail.querySelector("[data-full]")?.replaceWith(back);
+      going = pending = null;
+      detail.removeAttribute("aria-busy");
       say(fault);
       fault.focus();
       return;
@@ -206,10 +242,12 @@
     rowOf(task)?.querySelector(".open").focus({ preventScroll: true });
     if (detail.contains(document.activeElement)) document.activeElement.blur();
     await refresh([task]);
-    if (fault || act === "accept" || act === "claim" || act === "decline" || act === "return") {
-      const following = nextOf(task);
-      if (following) { following.querySelector(".open").focus({ preventScroll: false }); await open(following.dataset.task, true); } else await open(task, true);
-    } else await open(task, true);
+    const following = (fault || leads) && nextOf(task);
+    if (following) following.querySelector(".open").focus();
+    const on = open(following ? following.dataset.task : task, true);
+    if (going === "stays") going = null;
+    await on;
+    going = null;
   });
 
   // ---- what happens elsewhere -------------------------------------------------------------------------------------------
@@ -230,13 +268,14 @@
     if (current) made.querySelector(".open").setAttribute("aria-current", "true");
     if (focused) { byKey = false; made.querySelector(focused)?.focus({ preventScroll: true }); }
   };
-  const refresh = async (tasks) => {
+  const refresh = async (tasks, unasked) => {
     const at = new URL("/queue/rows", location.href);
     for (const [name, value] of here().searchParams) at.searchParams.set(name, value);
     at.searchParams.set("tasks", tasks.slice(0, 200).join(" "));
     let said;
     try {
-      const answer = await fetch(at, { headers: { "hx-request": "true" } });
+      // What a page looks at by itself keeps no session alive.
+      const answer = await fetch(at, { headers: { "hx-request": "true", ...(unasked && { "X-Background": "1" }) } });
       if (!answer.ok || answer.headers.get("hx-redirect")) return;
       said = read(await answer.text());
     } catch { return; }
@@ -275,9 +314,9 @@
       heard = new Set();
       timer = null;
       const touched = opened();
-      await refresh(tasks);
+      await refresh(tasks, true);
       // The open row changes too, unless somebody is writing in it.
-      if (touched && tasks.includes(touched) && opened() === touched && !detail.querySelector("details[open]") && !detail.querySelector("[data-going]")) open(touched, true);
+      if (touched && tasks.includes(touched) && opened() === touched && !detail.querySelector("details[open]") && !detail.querySelector("[data-going]")) open(touched, true, true);
     }, 250);
   });
 })();
