@@ -67,7 +67,7 @@ async def visitor(elsewhere: World) -> AsyncIterator[Visitor]:
 async def test_a_linked_person_is_let_in_and_led_on(elsewhere: World, provider: Small, visitor: Visitor) -> None:
     await link(elsewhere, "nurse-a", provider)
     door = await visitor.ours.get(f"{BASE}/sign-in?next=/today")
-    assert "用市一院登录" in door.text and 'href="/sign-in/provider?lang=zh&amp;next=/today"' in door.text
+    assert "使用市一院" in door.text and 'href="/sign-in/provider?lang=zh&amp;next=/today"' in door.text
     answer = await visitor.come()
     assert answer.status_code == 303 and answer.headers["location"] == "/today?after=x"
     asked = provider.last

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import segno
 from litestar import MediaType, Request, get, post
 from litestar.datastructures import State
@@ -28,6 +29,8 @@ done.says(
     }
 )
 FIELDS = {"old": "old", "new": "new"}
+UNCHANGED = noted("密码没有更改。请更正下面的内容，再填一次密码。")
+STILL = noted("验证码没有停用。")
 AGAIN = noted("两次输入的新密码不一样。请再输入一次。")
 
 
@@ -53,14 +56,25 @@ async def password(request: Request[Any, Any, Any], state: State, who: Signed) -
     """Another password; the old one is asked."""
     said = await shell.form(request)
     if said.get("new", "") != said.get("again", ""):
-        return await _me(request, state, who, faults.lacking([("again", AGAIN)], who.speech), "password")
+        return await _me(
+            request, state, who, _unchanged(faults.lacking([("again", AGAIN)], who.speech), who), "password"
+        )
     try:
         await own_flow.change_password(
             state.database, who.actor, request.cookies[COOKIE], said.get("old", ""), said.get("new", "")
         )
     except Refusal as refused:
-        return await _me(request, state, who, faults.told(refused, who.speech, FIELDS), "password")
+        return await _me(request, state, who, _unchanged(faults.told(refused, who.speech, FIELDS), who), "password")
     return shell.to(acting.done("/me", "password"))
+
+
+def _unchanged(fault: Fault, who: Signed) -> Fault:
+    """No password stands in a page again, so that not everything typed is still there."""
+    return msgspec.structs.replace(fault, summary=who.speech.gettext(UNCHANGED)) if fault.status == 422 else fault
+
+
+def _still(fault: Fault, who: Signed) -> Fault:
+    return msgspec.structs.replace(fault, summary=who.speech.gettext(STILL)) if fault.status == 422 else fault
 
 
 @post("/me/code/new", status_code=303)
@@ -117,7 +131,9 @@ async def code_off(request: Request[Any, Any, Any], state: State, who: Signed) -
     try:
         await own_flow.drop_code(state.database, who.actor, said.get("old", ""))
     except Refusal as refused:
-        return await _me(request, state, who, faults.told(refused, who.speech, {"old": "code-old"}), "code")
+        return await _me(
+            request, state, who, _still(faults.told(refused, who.speech, {"old": "code-old"}), who), "code"
+        )
     return shell.to(acting.done("/me", "code-off"))
 
 
