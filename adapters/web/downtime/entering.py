@@ -136,7 +136,7 @@ async def _page(
         found = await downtime_flow.choices(session, who.actor, session.began)
     return shell.page(
         request, "downtime/enter.html", who, who.speech, status=fault.status if fault else 200, title=who.speech.gettext("停机后补录"),
-        rows=rows, why=why, fault=fault, taken=done or [], abouts=abouts(found, who.speech), dids=dids(who.actor, who.speech),
+        rows=rows, why=why, fault=fault, taken=done or [], abouts=abouts(found, who.speech), serves=who.actor.side == "agency", dids=dids(who.actor, who.speech),
         ways=[each.code for each in codes.LISTS[codes.CHANNEL].concepts], more=min(len(rows) + 5, MOST) if len(rows) < MOST else None,
     )  # fmt: skip
 
