@@ -18,7 +18,7 @@ LONGEST_FILTER = 100
 
 ROOMS: tuple[tuple[str, str], ...] = (
     ("/admin", noted("概览")),
-    ("/admin/organizations", noted("机构")),
+    ("/admin/organizations", noted("机构名录")),
     ("/admin/partnerships", noted("合作协议")),
     ("/admin/services", noted("服务与名额")),
     ("/admin/workers", noted("社工与证书")),

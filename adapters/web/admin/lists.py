@@ -96,7 +96,7 @@ class Room(msgspec.Struct, frozen=True):
 
 
 ROOMS = {
-    "organizations": Room("organizations", "/admin/organizations", noted("机构"), noted("一家机构"), noted("登记机构"), ORGANIZATION, "Organization"),
+    "organizations": Room("organizations", "/admin/organizations", noted("机构名录"), noted("一家机构"), noted("登记机构"), ORGANIZATION, "Organization"),
     "services": Room("services", "/admin/services", noted("服务与名额"), noted("一项服务"), noted("登记服务"), SERVICE, "HealthcareService"),
     "workers": Room("workers", "/admin/workers", noted("社工与证书"), noted("一位社工"), noted("登记社工"), WORKER, "PractitionerRole"),
 }  # fmt: skip
