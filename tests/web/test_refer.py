@@ -251,6 +251,13 @@ async def test_a_ranking_speaks_the_readers_language(world: World, browser: Any)
 
 
 async def test_urgency_promises_what_the_clocks_hold_to(world: World, sheet: Sheet) -> None:
+    for said in (
+        "1 个工作日内答复，3 天内联系",
+        "4 个工作小时内答复，2 天内联系",
+        "2 小时内答复，24 小时内联系",
+        "30 分钟内答复，2 小时内联系",
+    ):
+        assert said in sheet.browser.page.text
     said = {}
     for urgency in ("routine", "asap"):
         said[urgency] = (await sheet.somebody(urgency=urgency, need="N01").look(**HX)).text

@@ -83,6 +83,14 @@ def limit(given: Limit, practice: Practice, speech: Speech) -> str:
     return speech.ngettext("%(n)s 个工作小时", "%(n)s 个工作小时", n) % {"n": n}
 
 
+def short(urgency: str, practice: Practice, speech: Speech) -> str:
+    """The two limits of an urgency in a line."""
+    return speech.gettext("%(reply)s内答复，%(contact)s内联系") % {
+        "reply": limit(practice.reply[urgency], practice, speech),
+        "contact": limit(practice.first_contact[urgency], practice, speech),
+    }
+
+
 def promise(
     urgency: str, practice: Practice, speech: Speech, now: datetime, agreed: dict[str, Limit] | None = None
 ) -> str:

@@ -88,6 +88,8 @@ class View(msgspec.Struct, frozen=True):
     spot: tuple[Spot, ...]
     urgency: str
     promise: str
+    limits: dict[str, str]
+    """What each urgency promises, in short."""
     consent_limit: str
     """Within which consent is obtained once an agency has accepted."""
     score: dict[str, Any] | None
@@ -117,6 +119,7 @@ async def look(
     return View(
         draft=draft, form=form, found=found, choices=choices, ranking=ranking, open=_open(already, form, who, now),
         spot=spot(form, speech, now), urgency=urgency, promise=plain.promise(urgency, session.practice, speech, now, ranking.agreed),
+        limits={code: plain.short(code, session.practice, speech) for code in plain.URGENCY},
         consent_limit=plain.limit(session.practice.consent, session.practice, speech),
         score=_score(form, speech), child=age is not None and age < forms.GUARDIAN_UNTIL, age=age,
     )  # fmt: skip
