@@ -1,7 +1,7 @@
 """What a page says when a verb refuses: what happened, what it means, what to do, with the fields to mend.
 
 A refusal's own text is written for programs, in English; people are told by its `key`, in their own language. A refusal without a
-key is told by what stands in WORDS for its text (service verbs), else by its kind. No word here repeats what was typed.
+key is told by what stands in TEXTS for its text, else by its kind and its own words. No word here repeats what was typed.
 """
 
 import re
@@ -224,6 +224,120 @@ KEYS: dict[str, str] = {
 }  # fmt: skip
 """A refusal's `key` → what people are told."""
 
+TEXTS: dict[str, str] = {
+    "At most {} characters.": "文字太长，最多 {0} 个字。",
+    "Say in words what is to be changed.": "请写明要改什么。",
+    'A reason with text is required.': "请写明原因。",
+    'The reason needs a code of {}.': "请从列表中选择原因。",
+    'The form is not filled in.': "表单还没有填完。",
+    '“{}” ({}) has no answer: item {}.': "“{0}”还没有填。",
+    '“{}” ({}) has an answer that its list does not know: item {}.': "“{0}”的答案不在列表里，请重新选择。",
+    'This is no code of {}.': "请从列表中选择。",
+    'Name the supervisor: a PractitionerRole of this agency.': "请选择督导。",
+    'The goal cannot be recorded so.': "目标还不能保存：请更正下面的内容。",
+    'The {} needs a code of {}.': "请从列表中选择。",
+    'This names a goal that is none of this case.': "所选的目标不属于这个个案。请重新选择。",
+    'The colleague is no worker of the same agency.': "这位同事不是本机构的社工。",
+    'Nobody stands in for themself.': "不能移交给自己。请另选一位。",
+    'The colleague is away too: name somebody who is there.': "这位同事也不在岗。请选在岗的人。",
+    'The colleague is not licensed today; who works on cases has to be.': "这位同事今天没有有效的执业资格，不能接个案。",
+    'The colleague has a conflict of interest here: name another worker for this one first.': "这位同事和其中一位服务对象有利益冲突。请先为这一条另选社工。",
+    'A hand-over ends after it begins, and not in the past.': "移交的结束日期要晚于开始日期，且不早于今天。",
+    'Say why: a reason in text.': "请写明原因。",
+    'A supervisor signs: {}.': "这份文书不需要督导签批。",
+    'This time cannot be written down so.': "工时还不能保存：请更正下面的内容。",
+    'A correction stays with the case of the entry that it corrects.': "更正只能用于原来的个案。",
+    'Say whose time it was.': "请选择是谁的工时。",
+    'This is no intervention of this case.': "所选的服务记录不属于这个个案。",
+    'Procedure/{} has as many minutes on that day, which count by themselves: if it is the same time, correct this entry and name it as `procedure`.': "当天有一条同样时长的服务记录，它已自动计入工时。如果是同一段时间，请更正这一条。",
+    'The activity needs a code of {}.': "请选择工作类型。",
+    'Minutes are from 1 to {}.': "分钟数请填 1 到 {0}。",
+    'Time that was spent does not lie in the future.': "时间不能晚于现在。",
+    'Time is written down within {} days.': "只能补记 {0} 天以内的工时。",
+    'An intervention is no administration.': "服务记录的工时不能记为行政工作。",
+    'A transfer needs a reason and a note for who goes on.': "请写明原因，并给接手的人留一段说明。",
+    'Say why the need is passed on.': "请写明为什么转出。",
+    'A need is a code of {}.': "请从列表中选择需求。",
+    'Within the agency a case is given to another worker.': "在本机构内部，请改派给另一位社工。",
+    'The role needs a code of {}.': "请选择角色。",
+    'Co-work ends after it begins, and not in the past.': "协同的结束日期要晚于开始日期，且不早于今天。",
+    'Visits come every 1 to {} days.': "探访间隔请填 1 到 {0} 天。",
+    'The first visit lies within the next {} days.': "首次探访要在今后 {0} 天以内。",
+    'The visits cannot be planned so.': "探访还不能安排：请更正下面的内容。",
+    'The intervention cannot be recorded so.': "记录还不能保存：请更正下面的内容。",
+    'The service type needs a code of {}.': "请选择服务类型。",
+    'The method needs a code of {}.': "请选择服务方式。",
+    'Say when it was performed.': "请填写时间。",
+    'It ends before it begins.': "结束时间早于开始时间。",
+    'What is completed cannot lie in the future.': "已完成的服务不能晚于现在。",
+    'Minutes are not negative.': "分钟数不能小于零。",
+    'Nobody less than nobody takes part.': "人数不能小于零。",
+    'An amount is that of an application for a benefit, in 分, and not negative.': "金额只用于救助或补贴申请，不能小于零。",
+    'Nothing here identifies a person: give a citizen number, a telephone, or a name with a birth date.': "请填写身份证号、电话，或姓名加出生日期。",
+    'A consent names the agencies that the signer was shown.': "请勾选同意书写明的机构。",
+    '{} does not sign: a parent or guardian (RelatedPerson) is the performer.': "未满 14 岁或无行为能力的人不能自己签署，请由父母或监护人签署。",
+    'The consent does not hold.': "同意书还不能保存：请更正下面的内容。",
+    'A consent stays with its patient.': "同意书不能换到另一位患者名下。",
+    'The consent names a referral of another patient.': "同意书里写的转介属于另一位患者。",
+    'A lawful basis needs its reason in text.': "请写明法定依据的理由。",
+    'A glass is broken for a reason, in text.': "请写明为什么需要紧急查看。",
+    'The channel needs a code of {}.': "请选择联系方式。",
+    'An attempt is recorded after it was made.': "联系的时间不能晚于现在。",
+    'An attempt is recorded within a year.': "只能补记一年以内的联系。",
+    'Say why nobody was reached.': "请选择没有联系上的原因。",
+    'A result is a code of {}.': "请选择联系结果。",
+    'Who was reached was reached: the result and the status differ.': "结果和“是否联系上”不一致，请核对。",
+    'An outcome is a code of {}.': "请选择随访结果。",
+    'Say why the merge is undone.': "请写明为什么撤销合并。",
+    'A record is not merged into itself.': "不能把档案并入它自己。",
+    "The patient's identity does not hold.": "患者信息还不能保存：请更正下面的内容。",
+    'The citizen number is not valid (18 characters, a real date, its check digit).': "身份证号不对：应为 18 位，出生日期和校验码要相符。",
+    'The birth date is not the one that the citizen number states.': "出生日期和身份证号不一致。",
+    'Nobody has two citizen numbers.': "一个人不能有两个身份证号。",
+    'The reason for having no identifier is one of {}.': "请选择没有证件号码的原因。",
+    "A patient needs an identifier (the citizen number, or the hospital's own number), or the coded reason why there is none.": "请填写身份证号或住院号；都没有时，请选择原因。",
+    'The stay ends before it begins.': "出院时间早于入院时间。",
+    "A stay's end lies at most a year ahead.": "出院时间最多在一年以内。",
+    'The subject is not a patient that is known here.': "没有这位患者的档案。",
+    'Say why it has to be read: it is sealed.': "内容已封存，请写明为什么要查看。",
+    'Say why it is dropped.': "请写明为什么丢弃。",
+    'The file is empty.': "文件是空的。请重新选择。",
+    'A file has at most {} octets.': "文件太大，最多 {0} 字节。",
+    'This is no resource that you may add a file to.': "不能在这里添加文件。",
+    'A file belongs to one of {}.': "不能在这里添加文件。",
+    'The rules of safe contact do not hold.': "安全联系的规则还不能保存：请更正下面的内容。",
+    'Each step of a crisis says what was done, in text.': "请写明做了什么。",
+    'Say in text why a crisis is raised.': "请写明为什么上报危机。",
+    'The whole number is shown for a reason, in text.': "请写明为什么要看完整号码。",
+    'There is an open referral of this patient for the same need: ServiceRequest/{}.': "这位患者已有一条同样需求、还在进行的转介。",
+    'The review ends with a finding: a statusReason of {} (justified, not-justified), with text.': "请选择复核结论并写明理由。",
+    'The report cannot be recorded so.': "报告还不能保存：请更正下面的内容。",
+    'Say why the suggestion is dismissed.': "请写明为什么不采纳。",
+    'The resume-by date lies in the past.': "恢复日期不能早于今天。",
+    'A completed Task needs at least one output.': "结案前，至少要有一项服务记录或成果。",
+    'What the visit is for is a code of {}.': "请选择探访的内容。",
+    'A volunteer works under a named social worker: name one first.': "请先指定负责的社工，再安排志愿者。",
+    'Who asked is a code of {}.': "请选择是谁提出的。",
+    'The number to call has 5 to 20 digits.': "电话号码应为 5 到 20 位数字。",
+    'A channel is a code of {}.': "请选择联系方式。",
+    'Safe hours begin and end at different times.': "安全时段的开始和结束时间不能相同。",
+    'A day is mon, tue, wed, thu, fri, sat or sun.': "请选择星期几。",
+    'A decision ends after it begins.': "决定的结束时间要晚于开始时间。",
+    'A decision is for one step: at most {} days.': "一次决定只用于一步，最多 {0} 天。",
+    'It was reported before it was known.': "报告时间早于知悉时间。",
+    'A report is recorded after it was made.': "报告时间不能晚于现在。",
+    'Either nothing was preserved, or something.': "“没有保存证据”不能和其他选项同时选。",
+    "A person's role is one of {}.": "请从列表中选择角色。",
+    "A program's role is one of {}.": "请从列表中选择程序的角色。",
+    'A login is not empty.': "请填写账号。",
+    "A program's scopes are system scopes such as system/*.cruds or system/Task.rs.": "程序的权限应写成 system/*.cruds 或 system/Task.rs 这样的形式。",
+    'A program has either public keys or the address of its keys.': "请提供程序的公钥，或公布公钥的地址（二选一）。",
+    'Keys are added to keys; a program that publishes them at an address adds them there.': "这个程序在地址上公布公钥，请在那边添加。",
+    "A link names the provider's issuer and its name of the person.": "请填写统一登录的地址和对方的编号。",
+}  # fmt: skip
+"""The service's own text, `{}` for what varies → what a reader of Chinese is told of it; English readers read the text itself."""
+
+
 PROGRAMS = frozenset(
     {
         "insufficient-scope", "invalid_client", "invalid_request", "invalid_scope", "invalid_token", "no-token", "patch-test",
@@ -250,6 +364,12 @@ KINDS: dict[type[Refusal], tuple[str, int]] = {
 }
 """Kind of refusal → what it means, and the status of a page that says so."""
 
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile("(.+?)".join(re.escape(part) for part in text.split("{}")), re.DOTALL)
+
+
+_VARYING = [(_pattern(text), words) for text, words in TEXTS.items() if "{}" in text]
 _INDEX = re.compile(r"\[[^]]*\]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _BOTH = re.compile(r"^(.*[\u4e00-\u9fff].*[。！？])\s*([^\u4e00-\u9fff]+)$", re.DOTALL)
@@ -312,6 +432,13 @@ def _words(issue: Issue, speech: Speech) -> str:
     words = KEYS.get(issue.key or "")
     if words is not None:
         return speech.gettext(words)
+    if speech.language == "zh":
+        words = TEXTS.get(issue.text)
+        if words is not None:
+            return words
+        for pattern, varying in _VARYING:
+            if found := pattern.fullmatch(issue.text):
+                return varying.format(*found.groups())
     return _one_language(issue.text, speech.language)
 
 

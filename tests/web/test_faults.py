@@ -1,6 +1,7 @@
 """Every refusal that a page may meet is told in its reader's own words, and leads to the field to mend."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,38 @@ def test_every_refusal_has_words() -> None:
     assert {"wrong-actor", "documents-missing", "signer-barred", "taken"} <= keys, "what is looked for is found"
     assert keys - faults.KEYS.keys() == set()
     assert list(faults.KEYS) == sorted(faults.KEYS)
+
+
+UNTOLD = ("There is no such", "No such")
+"""What is not there is told by its kind alone."""
+ROOMS = ("casework", "followup", "referrals", "patients", "consent", "safety", "records")
+
+
+def texts() -> set[str]:
+    """The texts of refusals without a key, and of their issues, in the rooms whose verbs pages call; `{}` for what varies."""
+    found: set[str] = set()
+    for room in ROOMS:
+        for file in (ROOT / "service" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                named = isinstance(node, ast.Call) and ast.unparse(node.func) in ("Invalid", "TooLarge", "Issue")
+                if not named or not node.args or any(word.arg == "key" for word in node.keywords):
+                    continue
+                said = node.args[0]
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                    found.add(said.value)
+                elif isinstance(said, ast.JoinedStr):
+                    found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in said.values))  # fmt: skip
+    return found
+
+
+def test_what_has_no_key_is_told_in_chinese_by_its_text() -> None:
+    # Not what is in both languages already, nor what a receipt of a program adds to it.
+    said = {text for text in texts() if not re.search(r"[\uff1a]", text)} - {"{} Routing decided."}
+    assert "A reason with text is required." in said, "what is looked for is found"
+    assert {text for text in said if text not in faults.TEXTS and not text.startswith(UNTOLD)} == set()
+    told = faults.told(Invalid("Minutes are from 1 to 720.", at="minutes"), SPEECH["zh"])
+    assert told.entries[0].words == "分钟数请填 1 到 720。"
+    assert faults.told(Invalid("Minutes are from 1 to 720."), SPEECH["en"]).entries[0].words == "Minutes are from 1 to 720."  # fmt: skip
 
 
 def test_a_refusal_is_told_in_the_readers_language_and_leads_to_its_field() -> None:
