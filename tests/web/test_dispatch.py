@@ -195,6 +195,22 @@ async def test_a_referral_is_placed_by_hand_with_a_reason_that_is_told(world: Wo
     assert taken.status_code == 200 and "已收回这次派单" in taken.text
 
 
+async def test_of_two_coordinators_the_slower_is_told_and_loses_nothing_typed(world: World, browser: Any) -> None:
+    async with world.as_owner() as connection:
+        await connection.execute("UPDATE partnership SET mode = 'manual'")
+    referred = await world.refer("N05")
+    one: Browser = await browser("coordinator")
+    other: Browser = await browser("coordinator")
+    agency = world.organizations["agency-a"].split("/")[1]
+    for each in (one, other):
+        await each.get(f"/dispatch/{referred.id}")
+    where = f"/dispatch/{referred.id}/offer"
+    assert "已派单" in (await one.post(where, {"agency": agency, "reason": "先派", "once": "1"})).text
+    slower = await other.post(where, {"agency": agency, "reason": "我也想派给同行", "once": "2"})
+    assert slower.status_code == 409 and "已经在这条转介里" in slower.text and "我也想派给同行" in slower.text
+    assert len(await world.shares(referred)) == 1
+
+
 async def test_an_open_offer_a_refusal_and_a_lawful_basis(world: World, browser: Any) -> None:
     coordinator: Browser = await browser("coordinator")
     async with world.as_owner() as connection:

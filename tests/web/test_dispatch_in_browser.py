@@ -174,6 +174,12 @@ async def test_no_page_of_dispatch_or_a_team_has_a_serious_fault(
     me, colleague = await plain(staff["worker-a"]), await plain(staff["worker-a2"])
     for path in (
         "/team", f"/team/work?worker={me}", "/team/approvals", "/team/escalations", "/team/files", "/team/files?show=broken",
-        "/team/files?show=reviews", f"/team/hand-over?absent={me}&colleague={colleague}&reason=leave", "/team/roster",
+        "/team/files?show=reviews", "/team/hand-over", "/team/roster",
     ):  # fmt: skip
         await looked_at(other, path)
+    await other.goto("/team/hand-over")
+    for field, value in (("absent", me), ("colleague", colleague), ("reason", "leave")):
+        await other.page.select_option(f"#{field}", value)
+    await other.page.locator(".asking .btn").click()
+    await other.page.locator(".preview").wait_for()
+    assert await other.faults() == [] and "leave" not in other.page.url

@@ -239,14 +239,14 @@ async def test_work_is_previewed_handed_over_with_one_exception_and_given_back(w
     barred = await barred_from(world, staff["worker-a"], staff["worker-a2"])
     supervisor: Browser = await browser("supervisor-a")
     absent, colleague, third = [await plain(staff[key]) for key in ("worker-a", "worker-a2", "supervisor-a")]
-    asked = f"absent={absent}&colleague={colleague}&reason=leave"
-    page = await supervisor.get(f"/team/hand-over?{asked}")
+    form = {"absent": absent, "colleague": colleague, "reason": "leave", "begins": "", "ends": ""}
+    await supervisor.get("/team/hand-over")
+    page = await supervisor.post("/team/hand-over/preview", form)
     assert "手上有 4 项，都会交给周明远" in page.text and "其中 1 项不能交给这位同事" in page.text
     assert page.text.count("可以交接") == 3 and f'name="other-{barred["id"]}"' in page.text
     assert page.text.index(f'name="other-{barred["id"]}"') < page.text.index("可以交接"), (
         "what stands in the way stands first"
     )
-    form = {"absent": absent, "colleague": colleague, "reason": "leave", "begins": "", "ends": ""}
     refused = await supervisor.post("/team/hand-over", form | {"once": "1"})
     assert refused.status_code == 422 and "什么都没有移交" in refused.text
     assert (await naming(world, staff["worker-a"]))["tasks"] == 4, "nothing moved"
@@ -321,7 +321,7 @@ async def test_the_wrong_role_is_refused_on_every_page(world: World, browser: An
         for path in paths:
             assert (await one.get(path)).status_code == 403, (login, path)
     nurse: Browser = await browser("nurse-a")
-    for path in ("/team/hand-over", "/team/transfer"):
+    for path in ("/team/hand-over", "/team/hand-over/preview", "/team/transfer"):
         assert (await nurse.post(path, {"once": "1"})).status_code == 403
 
 

@@ -74,8 +74,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 @get("/team/hand-over", media_type=MediaType.HTML)
 async def hand_over(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
-    """Whose work goes to whom; asked with both, what would be moved and what could not, before anything is."""
-    return await _hand_over(request, state, who, dict(request.query_params))
+    """Whose work goes to whom, and what was handed over lately."""
+    return await _hand_over(request, state, who, {})
+
+
+@post("/team/hand-over/preview", media_type=MediaType.HTML, status_code=200)
+async def preview(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
+    """What would be moved and what could not, before anything is. A form, since why somebody is away stands in no address."""
+    return await _hand_over(request, state, who, await shell.form(request))
 
 
 async def _hand_over(
@@ -262,4 +268,4 @@ def _why(refusal: Refusal, speech: Speech) -> str:
     return told.entries[0].words if told.entries else told.summary
 
 
-route_handlers = [hand_over, carry_over, come_back, transfer]
+route_handlers = [hand_over, preview, carry_over, come_back, transfer]
