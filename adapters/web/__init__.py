@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from adapters.settings import VERSION
-from adapters.web import answer, door, duty, files, shell, today
+from adapters.web import answer, door, duty, files, shell
 from adapters.web.rendering import HEADERS, PAGES
 from adapters.web.speech import ROOMS
 from service.errors import Refusal
@@ -67,7 +67,7 @@ def _rooms() -> Iterator[Any]:
 
 pages = Router(
     "/",
-    route_handlers=[*door.route_handlers, *today.route_handlers, files.file, *_rooms()],
+    route_handlers=[*door.route_handlers, files.file, *_rooms()],
     dependencies={"who": Provide(shell.person)},
     exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
     include_in_schema=False,

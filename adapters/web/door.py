@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 
 from adapters.pace import Pace, Rate
-from adapters.web import faults, shell
+from adapters.web import acting, faults, shell
 from adapters.web.shell import Page, Signed
 from adapters.web.speech import LANGUAGES, Speech, noted
 from service.access import session_flow
@@ -106,6 +106,14 @@ def _offered(state: State) -> dict[str, dict[str, str]]:
         return {}
 
 
+@get("/today", media_type=MediaType.HTML)
+async def today(request: Request[Any, Any, Any], who: Signed) -> Page:
+    """Lead everybody to where their day begins; what was just done is said there."""
+    word = request.query_params.get("done", "")
+    home = shell.home(who)
+    return shell.to(acting.done(home, word) if word in acting.DONE else home)
+
+
 @post("/sign-out", status_code=303)
 async def sign_out(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """End this session, and lead whoever came from their organisation's sign-in to leave there too."""
@@ -169,4 +177,4 @@ def failed(request: Request[Any, Any, Any], fault: Refusal) -> Page:
     return answer
 
 
-route_handlers = [door, sign_in, sign_out, session, language]
+route_handlers = [door, sign_in, today, sign_out, session, language]

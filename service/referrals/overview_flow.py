@@ -14,7 +14,7 @@ from service.db import Session
 from service.directory import store as directory
 from service.directory.duty import Person
 from service.directory.model import Organization, Region, Worker
-from service.errors import Forbidden, NotFound
+from service.errors import NotFound
 from service.patients import store as patients
 from service.patients.model import Patient, Stay
 from service.records.model import Record
@@ -37,32 +37,11 @@ class Names(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """One page of what is open. `after` continues behind it, as `overview` takes it; None: there is no more."""
+    """One page of what is open. `after` continues behind it; None: there is no more."""
 
     rows: tuple[Open, ...]
     names: Names
     after: tuple[datetime | None, Id] | None
-
-
-async def overview(
-    session: Session, actor: Actor, now: datetime, *, after: tuple[datetime | None, Id] | None = None, limit: int = 50
-) -> Overview:
-    """What is open: the referrals of the actor's hospital or those that the coordinator must see to, soonest due first; an
-    agency's own shares and follow-ups, most urgent first. Forbidden for auditors and volunteers, who see no referrals."""
-    if actor.side in ("auditor", "volunteer"):
-        raise Forbidden("Referrals are read by the parties to them.", key="wrong-actor")
-    if actor.side == "agency":
-        last = await store.task(session, after[1]) if after else None
-        tasks = await store.queue(session, actor.organization, None, None, last, limit + 1)
-        found = [Open(step, None, task) for task in tasks if (step := settling.step_of(task, now, session.practice))]
-        rows, more = found[:limit], (tasks[limit - 1].due_at, tasks[limit - 1].id) if len(tasks) > limit else None
-    else:
-        place = (after[0] or FIRST[0], after[1]) if after else FIRST
-        found = await overview_store.page(session, actor.side, actor.organization, place, limit + 1)
-        rows = found[:limit]
-        more = (rows[-1].step.by, rows[-1].step.referral) if len(found) > limit else None
-    session.referrals.update(row.step.referral for row in rows)
-    return Overview(tuple(rows), await _names(session, rows, ()), more)
 
 
 async def names(session: Session, rows: Iterable[Open], others: Iterable[Id | None] = ()) -> Names:
