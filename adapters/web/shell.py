@@ -279,6 +279,8 @@ def page(
         "navigation": [stop for stop in NAVIGATION[who.actor.role] if served(request, stop[0])] if who else (),
         "live": party,
         "warned": party and served(request, "/crises"),
+        # Where an agency's day begins: whether it still has the places that it said.
+        "nagged": who is not None and who.actor.side == "agency" and request.url.path == home(who) and served(request, "/capacity/nag"),
         "myself": who is not None and served(request, "/me"),
         "searches": party and served(request, "/search"),
         "done": done.said(request.query_params.get("done"), speech),

@@ -205,7 +205,10 @@ async def test_an_agency_confirms_its_capacity_by_one_key_and_is_asked_again_aft
     for login in ("nurse-a", "coordinator", "bureau", "admin"):
         someone: Browser = await browser(login)
         assert (await someone.get("/capacity")).status_code == 403, login
+        assert (await someone.get("/capacity/nag")).status_code == 403, login
     worker: Browser = await browser("worker-a")
+    assert 'hx-get="/capacity/nag"' in (await worker.get("/queue")).text, "where their day begins"
+    assert "1 项名额待确认" in (await worker.get("/capacity/nag")).text
     page = await worker.get("/capacity")
     assert (
         "超过 7 天没有确认" in page.text and "医务社会工作服务" in page.text and "社区与家庭支持服务" not in page.text
@@ -213,6 +216,8 @@ async def test_an_agency_confirms_its_capacity_by_one_key_and_is_asked_again_aft
     service = re.search(r'action="/capacity/([0-9a-f-]+)"', page.text)[1]  # type: ignore[index]
     version = re.search(r'name="version" value="(\d+)"', page.text)[1]  # type: ignore[index]
     done = await worker.post(f"/capacity/{service}", {"still": "1", "version": version})
+    assert "名额待确认" not in (await worker.get("/capacity/nag")).text
+    await worker.get("/capacity")
     assert "0 分钟前确认" in done.text and "医院看到的是灰色的旧数字" not in done.text and "已确认" in done.text
     stale = await worker.post(f"/capacity/{service}", {"places": "3", "status": "waitlist", "version": version})
     assert stale.status_code == 409 and "别人刚刚改过" in stale.text

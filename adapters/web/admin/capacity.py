@@ -50,6 +50,15 @@ async def _page(
     )  # fmt: skip
 
 
+@get("/capacity/nag", media_type=MediaType.HTML)
+async def nag(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
+    """Beside the rail where an agency's day begins: how many of its services nobody confirmed lately; nothing where there are none."""
+    async with access.open(state.database, who.actor, shell.call(request, "page-capacity-nag")) as session:
+        permit(who)
+        found = await keeping.services(session, who.actor, unconfirmed=True, limit=MOST)
+    return desk.page(request, "nag.html", who, title=who.speech.gettext("服务与容量"), old=len(found))
+
+
 @post("/capacity/{service:uuid}", media_type=MediaType.HTML, status_code=303)
 async def confirm(request: Request[Any, Any, Any], state: State, who: Signed, service: FromPath[Id]) -> Page:
     """It has so many places, from now on; the same again says that it is still so."""
@@ -82,4 +91,4 @@ async def say(session: Session, who: Person, service: Id, said: dict[str, str]) 
     await directory.set_capacity(session, who.actor, service, said.get("status") or None, places, session.began, expected)  # fmt: skip
 
 
-route_handlers = [capacity, confirm]
+route_handlers = [capacity, nag, confirm]
