@@ -26,7 +26,7 @@ async def test_the_common_case_is_a_number_a_need_a_word_on_consent_and_one_pres
     await keys(one, "Enter")
     done += 2
     await page.locator(".found-name", has_text="陈素芬").wait_for()
-    # The need by a word of the ward's own: / leads to the search, Enter takes the first card.
+    # The need by a word of the ward's own; Enter takes the first card.
     await page.locator("[data-need-filter]").focus()
     await page.keyboard.type("没有合适的地方")
     await keys(one, "Enter")
@@ -131,7 +131,7 @@ async def test_the_form_is_sent_without_any_script(world: World, site: str, chro
     await one.goto("/refer")
     page = one.page
     await page.fill("#number", "ZY-404")
-    await page.get_by_role("button", name="查找").click()
+    await page.locator("#who").get_by_role("button", name="查找").click()
     await page.locator(".found-name", has_text="陈素芬").wait_for()
     await page.check("input[value=N05]")
     await page.check("input[name=consent][value=later]")
