@@ -264,3 +264,14 @@ async def test_a_question_that_was_typed_outlives_the_session(world: World, site
     await done(one, "问题已发给医院")
     async with world.as_owner() as owner:
         assert await owner.fetchval("SELECT count(*) FROM event WHERE kind = 'ask'") == 1
+
+
+async def test_a_key_pressed_twice_accepts_one_offer(world: World, site: str, chromium: Any) -> None:
+    first, second = [(await world.offer(await world.refer("N05")))["id"] for _ in range(2)]
+    one = await at_the_queue(chromium, site, f"/queue?view=offers&open={first}")
+    await one.page.keyboard.press("a")
+    await one.page.keyboard.press("a")
+    await done(one, "已接单")
+    await opened(one, second)
+    statuses = [(await world.party("agency-a").read(f"Task/{task}"))["status"] for task in (first, second)]
+    assert statuses == ["accepted", "requested"], "the next one was not seen yet"
