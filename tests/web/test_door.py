@@ -124,3 +124,13 @@ async def test_what_a_page_fetches_by_itself_keeps_no_session_alive(world: World
     assert (await nurse.get("/session", **{"x-background": "1"})).json() == background.json()
     used = await nurse.get("/session")
     assert used.json()["ends"] - background.json()["ends"] >= 19 * 60
+
+
+def test_what_scripts_fetch_by_themselves_says_so() -> None:
+    """An unattended screen is nobody's use of it, however often its page looks again."""
+    from pathlib import Path
+
+    for file in Path("adapters/web").glob("*/script.js"):
+        for line in file.read_text().splitlines():
+            if "fetch(" in line and '"POST"' not in line and "method" not in line:
+                assert "X-Background" in line, f"{file}: {line.strip()}"

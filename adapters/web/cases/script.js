@@ -30,7 +30,7 @@
     if (!shown || event.detail?.task !== shown.dataset.case) return;
     const notice = shown.querySelector("[data-changed]");
     try {
-      const answer = await fetch(location.href, { headers: { "hx-request": "true" } });
+      const answer = await fetch(location.href, { headers: { "hx-request": "true", "X-Background": "1" } });
       const now = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".case[data-state]");
       if (!answer.ok || !now || now.dataset.state === shown.dataset.state) return;
     } catch { return; }

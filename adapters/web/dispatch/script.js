@@ -13,7 +13,7 @@
     if (asking) { again = true; return; }
     asking = true;
     try {
-      const answer = await fetch(list.dataset.live, { headers: { "hx-request": "true" } });
+      const answer = await fetch(list.dataset.live, { headers: { "hx-request": "true", "X-Background": "1" } });
       if (answer.ok && !answer.headers.get("hx-redirect")) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch { /* The next news asks again. */ }
     asking = false;

@@ -91,7 +91,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.getAttribute("action") === "/sign-out") { all().forEach(forget); return; }
-    if (form.dataset.draft) write(name(form), { at: Date.now(), sent: true, values: typed(form) });
+    if (form.dataset.draft) write(name(form), { at: Date.now(), sent: !event.defaultPrevented, values: typed(form) });
   });
 
   // The same for what htmx sends and brings.
