@@ -79,7 +79,7 @@
       if (there) { location.assign(there.href); took = true; }
     } else if (key === "g") leading = took = true;
     else if (key === "?") { ask(); took = true; }
-    else if (key === "/") { const box = visible(document.querySelectorAll("[data-filter], .find input")); box?.focus(); took = Boolean(box); }
+    else if (key === "/") { const box = visible(document.querySelectorAll("[data-filter]")) || visible(document.querySelectorAll(".find input")); box?.focus(); took = Boolean(box); }
     else if (key === "j" || key === "k") took = move(key === "j" ? 1 : -1);
     else {
       const own = visible(document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`));
