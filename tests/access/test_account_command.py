@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.access import session_flow
+from service.access import provider_flow, session_flow
 from service.db import Database
 from service.errors import Unauthenticated
 from tests.access.network import HOSPITAL
@@ -60,3 +60,20 @@ async def test_an_account_from_its_first_day_to_its_last(account: Any, pool: Dat
     assert await signs_in(pool, "another long one") == "wrong-password"
     unknown = await account("off", "nobody")
     assert unknown.returncode == 2 and "no account" in unknown.stderr
+
+
+async def test_an_account_is_linked_to_the_organisations_own_sign_in(account: Any, pool: Database) -> None:
+    named = ("add", "Nurse", "--organization", f"Organization/{HOSPITAL}", "--role", "referrer", "--name", "虚构护士")
+    assert (await account(*named, "--no-password")).returncode == 0
+    assert await signs_in(pool, "") == "wrong-password"
+    nowhere = await account("link", "nurse", "--subject", "2f6c")
+    assert nowhere.returncode == 2 and "OIDC_ISSUER" in nowhere.stderr
+    issuer = "https://login.example.org"
+    said = await account("link", "nurse", "--subject", "2f6c", "--issuer", issuer)
+    assert said.stdout == f"nurse signs in through {issuer}.\n"
+    assert await provider_flow.sign_in(pool, issuer, "2f6c", None, "zh")
+    again = await account("link", "nurse", "--subject", "other", "--issuer", issuer)
+    assert again.returncode == 2 and "linked already" in again.stderr
+    assert (await account("unlink", "nurse")).stdout == "1 links ended.\n"
+    with pytest.raises(Unauthenticated):
+        await provider_flow.sign_in(pool, issuer, "2f6c", None, "zh")

@@ -187,3 +187,27 @@ def test_an_alarm_that_nobody_would_hear_and_a_secret_that_is_none_are_refused(g
     with pytest.raises(SetupError, match=next(iter(given))) as refused:
         settings.read(given)
     assert "hidden-word" not in str(refused.value)
+
+
+def test_the_organisations_own_sign_in(tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("between us\n")
+    read = settings.read(
+        {
+            "OIDC_ISSUER": "https://login.example.org/realms/a", "OIDC_CLIENT_ID": "yuanshe", "OIDC_CLIENT_SECRET_FILE": str(tmp_path / "word"),
+            "OIDC_CLAIM": "preferred_username", "OIDC_NAME": "市一院",
+        }
+    ).oidc  # fmt: skip
+    assert read == settings.Oidc("https://login.example.org/realms/a", "yuanshe", "between us", "preferred_username", "市一院")  # fmt: skip
+    assert "between us" not in repr(read) and settings.read({}).oidc is None
+    local = {"OIDC_ISSUER": "http://127.0.0.1:3000", "OIDC_CLIENT_ID": "yuanshe"}
+    assert settings.read(local).oidc == settings.Oidc("http://127.0.0.1:3000", "yuanshe")
+    for wrong in (
+        {"OIDC_CLIENT_ID": "yuanshe"},
+        {"OIDC_ISSUER": "https://login.example.org"},
+        {"OIDC_ISSUER": "http://login.example.org", "OIDC_CLIENT_ID": "yuanshe"},
+        {"OIDC_ISSUER": "login.example.org", "OIDC_CLIENT_ID": "yuanshe"},
+        {"OIDC_ISSUER": "https://login.example.org?x=1", "OIDC_CLIENT_ID": "yuanshe"},
+        local | {"OIDC_CLAIM": "two words"},
+    ):
+        with pytest.raises(SetupError, match="OIDC_"):
+            settings.read(wrong)

@@ -241,3 +241,18 @@ async def test_a_person_of_the_provider_has_one_account(elsewhere: World, provid
     async with elsewhere.database.transaction(operator().scope) as session:
         assert await provider_flow.unlink(session, operator(), "nurse-a") == 1
     await link(elsewhere, "worker-a", provider)
+
+
+async def test_an_account_without_a_password_comes_in_there_alone(elsewhere: World, provider: Small, visitor: Visitor) -> None:  # fmt: skip
+    await link(elsewhere, "nurse-a", provider)
+    async with elsewhere.as_owner() as owner:
+        await owner.execute("UPDATE account SET password_hash = NULL WHERE login = 'nurse-a'")
+    for word in ("", "x", elsewhere.said["people"]["nurse-a"]["password"]):
+        assert (await visitor.ours.post(f"{BASE}/sign-in", data={"login": "nurse-a", "password": word})).status_code == 422  # fmt: skip
+    assert (await visitor.come()).status_code == 303
+    page = (await visitor.ours.get(f"{BASE}/me")).text
+    assert "您通过本单位的统一登录进入" in page and 'action="/me/password"' not in page
+    token = page.split('name="token" value="')[1].split('"')[0]
+    for path in ("/me/password", "/me/code/new", "/me/code/off"):
+        said = {"token": token, "old": "", "new": "river-lantern-forty-two", "again": "river-lantern-forty-two"}
+        assert (await visitor.ours.post(f"{BASE}{path}", data=said)).status_code == 403, path
