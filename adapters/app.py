@@ -174,8 +174,10 @@ def _alarms(settings: Settings) -> Alarms:
 
 
 def _unroutable(request: Request[Any, Any, Any], refused: HTTPException) -> Response[Any]:
-    """What no route takes; beneath /fhir in the words of FHIR. The path is not repeated."""
+    """What no route takes; beneath /fhir in the words of FHIR, for a browser as a page. The path is not repeated."""
     headers = refused.headers or {}
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/fhir"):
+        return web.nowhere(request, refused)
     if request.url.path.startswith("/fhir"):
         issue = Issue(HTTPStatus(refused.status_code).phrase + ".", code="not-supported")
         body, kind = outcomes.outcome([issue]), f"{FHIR_JSON}; fhirVersion=4.0; charset=utf-8"

@@ -69,9 +69,10 @@ pages = Router(
     "/",
     route_handlers=[*door.route_handlers, files.file, *_rooms()],
     dependencies={"who": Provide(shell.person)},
-    exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed},  # pyright: ignore[reportArgumentType]
+    exception_handlers={shell.Elsewhere: shell.elsewhere, Refusal: door.failed, Exception: door.broken},  # pyright: ignore[reportArgumentType]
     include_in_schema=False,
 )
+nowhere = door.nowhere
 route_handlers = [front, *answer.route_handlers, *duty.route_handlers, pages]
 docs_handlers = [reference, description]
 """Served where the setting DOCS asks for them."""

@@ -1,19 +1,24 @@
 """Signing in and out, and the language of the pages."""
 
 import json
+import logging
 import math
+import traceback
 from pathlib import Path
 from typing import Any, cast
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 
 from adapters.pace import Pace, Rate
 from adapters.web import acting, faults, shell
 from adapters.web.shell import Page, Signed
 from adapters.web.speech import LANGUAGES, Speech, noted
 from service.access import session_flow
-from service.errors import Refusal, TooMany, Unauthenticated, Unavailable
+from service.errors import NotFound, Refusal, TooMany, Unauthenticated, Unavailable
+
+log = logging.getLogger(__name__)
 
 TRIES = Rate(0.2, 30)
 """Attempts that one address may make, whatever the logins: a lock of one login does not stop who tries many."""
@@ -175,6 +180,25 @@ def failed(request: Request[Any, Any, Any], fault: Refusal) -> Page:
     if isinstance(fault, Unavailable):
         answer.headers["Retry-After"] = "5"
     return answer
+
+
+def nowhere(request: Request[Any, Any, Any], refused: HTTPException) -> Page:
+    """What no route takes, for somebody at a browser: an address mistyped, or of a page that is not there any more."""
+    answer = failed(request, NotFound("There is no such page."))
+    answer.status_code = refused.status_code
+    return answer
+
+
+def broken(request: Request[Any, Any, Any], fault: Exception) -> Page:
+    """What nobody foresaw: what was asked was not carried out, and a number to name when one asks for help."""
+    # For the log by kind and place alone: its message could hold what was sent.
+    where = "".join(traceback.format_tb(fault.__traceback__))
+    log.error("a page broke: %s\n%s", type(fault).__name__, where)
+    who = shell.reader(request)
+    speech = who.speech if who else shell.spoken(request)
+    return shell.page(
+        request, "broken.html", who, speech, status=500, title=noted("这一步没有完成"), number=request.scope.get("yuanshe.request_id", ""),
+    )  # fmt: skip
 
 
 route_handlers = [door, sign_in, today, sign_out, session, language]

@@ -134,3 +134,30 @@ def test_what_scripts_fetch_by_themselves_says_so() -> None:
         for line in file.read_text().splitlines():
             if "fetch(" in line and '"POST"' not in line and "method" not in line:
                 assert "X-Background" in line, f"{file}: {line.strip()}"
+
+
+async def test_an_address_that_is_nowhere_is_a_page_to_a_browser(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    for path in ("/nowhere", "/cases/no-id/notes", "/referrals/1"):
+        found = await nurse.get(path, accept="text/html")
+        assert found.status_code == 404 and "回到首页" in found.text and "content-security-policy" in found.headers, (
+            path
+        )
+    assert (await nurse.get("/nowhere", accept="application/json")).json()["status_code"] == 404
+
+
+async def test_a_page_that_breaks_says_so_with_a_number_and_nothing_of_what_was_sent(
+    browser, monkeypatch, caplog
+) -> None:
+    from service.access import session_flow
+
+    name = "陈" + "素芬"
+
+    async def breaks(*_: object) -> None:
+        raise RuntimeError(name)
+
+    nurse: Browser = await browser("nurse-a")
+    monkeypatch.setattr(session_flow, "speak", breaks)
+    broke = await nurse.post("/language", {"language": "en"})
+    assert broke.status_code == 500 and "没有保存" in broke.text and broke.headers["x-request-id"] in broke.text
+    assert name not in broke.text and name not in caplog.text and "RuntimeError" in caplog.text
