@@ -84,7 +84,7 @@ async def test_a_linked_person_is_let_in_and_led_on(elsewhere: World, provider: 
 async def test_who_leaves_here_is_led_to_leave_there(elsewhere: World, provider: Small, visitor: Visitor) -> None:
     await link(elsewhere, "nurse-a", provider)
     await visitor.come()
-    page = (await visitor.ours.get(f"{BASE}/today")).text
+    page = (await visitor.ours.get(f"{BASE}/me")).text
     token = page.split('name="token" value="')[1].split('"')[0]
     left = await visitor.ours.post(f"{BASE}/sign-out", data={"token": token})
     to = urlsplit(left.headers["refresh"].removeprefix("0; url="))
