@@ -137,15 +137,16 @@ async def _names(session: Session, found: list[Link]) -> tuple[dict[Id, ActorNam
 
 async def _glass(session: Session, found: list[Link]) -> set[Id]:
     referrals = {referral for link in found for referral in link.line.referrals}
-    if not referrals:
+    patients = {patient for link in found for patient in link.line.patients}
+    if not referrals and not patients:
         return set()
     async with as_platform(session, "name who acted"):
-        broken = await trail_store.glasses_of(session, list(referrals), MOST_GLASSES)
+        broken = await trail_store.glasses_of(session, list(referrals), list(patients), MOST_GLASSES)
     return {
         link.line.id
         for link in found
         for glass in broken
-        if glass.referral in link.line.referrals
+        if (glass.referral in link.line.referrals or glass.patient in link.line.patients)
         and glass.agency == link.line.organization_id
         and glass.opened_at <= link.line.at
         and (glass.closed_at is None or link.line.at < glass.closed_at)

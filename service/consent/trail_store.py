@@ -45,6 +45,7 @@ class Glass(msgspec.Struct, frozen=True):
     """A broken glass: who somebody was was open to an agency for a while without their consent."""
 
     referral: Id
+    patient: Id
     agency: Id
     opened_at: datetime
     closed_at: datetime | None
@@ -52,16 +53,21 @@ class Glass(msgspec.Struct, frozen=True):
 
 # The latest ones: breaking the glass is rare, or something is wrong that shows at once.
 GLASSES = """
-SELECT referral_id, agency_id, opened_at, closed_at FROM disclosure WHERE basis = 'break-glass' ORDER BY opened_at DESC LIMIT $1
+SELECT referral_id, patient_id, agency_id, opened_at, closed_at FROM disclosure WHERE basis = 'break-glass' ORDER BY opened_at DESC LIMIT $1
 """
 GLASSES_OF = """
-SELECT referral_id, agency_id, opened_at, closed_at FROM disclosure WHERE basis = 'break-glass' AND referral_id = ANY ($1)
-ORDER BY opened_at DESC LIMIT $2
+SELECT referral_id, patient_id, agency_id, opened_at, closed_at FROM disclosure WHERE basis = 'break-glass'
+  AND (referral_id = ANY ($1) OR patient_id = ANY ($2)) ORDER BY opened_at DESC LIMIT $3
 """
+# By the person as well: who is read by id alone stands in the audit without a referral.
 BY_GLASS = """
-SELECT DISTINCT f.position FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS g (referral, agency, opened, closed)
-JOIN audit_referral f ON f.referral_id = g.referral JOIN audit a ON a.position = f.position
+SELECT a.position FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
+    AS g (referral, patient, agency, opened, closed)
+CROSS JOIN LATERAL (SELECT position FROM audit_referral WHERE referral_id = g.referral
+                    UNION SELECT position FROM audit_patient WHERE patient_id = g.patient) AS f
+JOIN audit a ON a.position = f.position
 WHERE a.organization_id = g.agency AND a.at >= g.opened AND (g.closed IS NULL OR a.at < g.closed)
+GROUP BY a.position
 """
 
 
@@ -70,14 +76,15 @@ async def glasses(session: Session, limit: int) -> list[Glass]:
     return [Glass(*row) for row in await session.fetch(GLASSES, limit)]
 
 
-async def glasses_of(session: Session, referrals: Sequence[Id], limit: int) -> list[Glass]:
-    """Those of these referrals."""
-    return [Glass(*row) for row in await session.fetch(GLASSES_OF, list(referrals), limit)]
+async def glasses_of(session: Session, referrals: Sequence[Id], patients: Sequence[Id], limit: int) -> list[Glass]:
+    """Those of these referrals and people."""
+    return [Glass(*row) for row in await session.fetch(GLASSES_OF, list(referrals), list(patients), limit)]
 
 
 async def by_glass(session: Session, found: Sequence[Glass]) -> list[int]:
     """The places in the audit of what the agencies did with these referrals while the glass was broken."""
     rows = await session.fetch(
-        BY_GLASS, [g.referral for g in found], [g.agency for g in found], [g.opened_at for g in found], [g.closed_at for g in found]
+        BY_GLASS, [g.referral for g in found], [g.patient for g in found], [g.agency for g in found], [g.opened_at for g in found],
+        [g.closed_at for g in found],
     )  # fmt: skip
     return [row["position"] for row in rows]

@@ -16,6 +16,7 @@ from tests.hl7v2.test_inbox import CONFIG, RIGHT_NUMBER, WRONG_NUMBER
 from tests.hl7v2.ward import adt, patient, ward
 from tests.http.outside import LOOPBACK, working
 from tests.http.subscribing import settled, status_of, subscribed
+from tests.http.test_break_glass import broken, waiting
 from tests.http.world import BASE, World
 from tests.web.conftest import Browser
 
@@ -289,6 +290,23 @@ async def test_what_is_written_out_computes_nothing_and_is_itself_in_the_audit(w
     assert "<f>" not in sheet and "'=HYPERLINK" in strings and "陈素芬" not in strings
     await chained(world)
     assert "导出审计（CSV）" in (await auditor.get("/audit")).text
+
+
+async def test_what_was_read_through_a_broken_glass_is_found_and_nothing_else(world: World, browser: Any) -> None:
+    other = await world.accepted(await world.refer("N05"))
+    assert (await world.party("agency-a").read(other["for"]["reference"]))["name"]
+    referred = await waiting(world)
+    auditor: Browser = await browser("bureau")
+    assert "没有符合条件" in (await auditor.get("/audit?glass=1")).text
+    await broken(world, referred)
+    await world.party("agency-a").read(referred.patient)
+    await world.party("his-a").read(referred.patient)
+    await chained(world)
+    page = (await auditor.get("/audit?glass=1")).text
+    assert "甲机构业务系统" in page and "查看患者档案" in page and "紧急查阅期间" in page and "甲院信息系统" not in page
+    assert str(referred.id) not in page and "陈素芬" not in page
+    everything = (await auditor.get("/audit")).text
+    assert everything.count('class="pill warn"') == page.count('class="pill warn"') >= 1
 
 
 async def test_a_broken_chain_is_named_where_it_breaks(world: World, browser: Any) -> None:
