@@ -115,16 +115,21 @@ async def lists(session: Session, actor: Actor, slot: datetime | None = None, wa
         shown = await downtime_store.lists(session, actor.organization, slot, ward)
         if not shown:
             raise NotFound("There is no list of this hour, or it is not yours to see.")
-    return await _named(session, actor.organization, hours, [await _still(session, each) for each in shown])
+    return await _named(session, actor.organization, hours, await _still(session, shown))
 
 
-async def _still(session: Session, made: Made) -> Made:
-    """The list with what may be shown of it at this moment."""
-    persons, said = await _persons(session, [line.patient for line in made.lines if line.patient])
-    session.referrals.update(line.referral for line in made.lines)
-    now_guarded = await downtime_store.prohibited(session, [line.referral for line in made.lines if line.phone])
-    lines = tuple(downtime.still(line, persons, said, line.referral in now_guarded) for line in made.lines)
-    return msgspec.structs.replace(made, lines=lines)
+async def _still(session: Session, shown: Sequence[Made]) -> list[Made]:
+    """The lists with what may be shown of them at this moment; of all wards in one question each."""
+    every = [line for made in shown for line in made.lines]
+    persons, said = await _persons(session, [line.patient for line in every if line.patient])
+    session.referrals.update(line.referral for line in every)
+    guarded = await downtime_store.prohibited(session, [line.referral for line in every if line.phone])
+    return [
+        msgspec.structs.replace(
+            made, lines=tuple(downtime.still(line, persons, said, line.referral in guarded) for line in made.lines)
+        )
+        for made in shown
+    ]
 
 
 async def _named(session: Session, organization: Id, hours: Sequence[Made], shown: Sequence[Made]) -> Lists:
