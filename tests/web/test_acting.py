@@ -31,7 +31,7 @@ async def trial(request: Request[Any, Any, Any], state: State, who: Signed) -> P
                 "category": [{"coding": [{"system": "urn:yuanshe:message", "code": "question"}]}],
             }  # fmt: skip
             stored = await state.fhir(session, who.actor, "POST", "Communication", asked, session.began)
-            return f"/today?made={stored['id']}"
+            return f"/me?made={stored['id']}"
         return acting.done("/today", "saved")
 
     return await acting.act(request, state, who, said, "page-try", do)
