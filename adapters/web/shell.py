@@ -263,11 +263,6 @@ def home(who: Person) -> str:
     return NAVIGATION[who.actor.role][0][0]
 
 
-def served(request: Asked, path: str) -> bool:
-    """Whether the application has a page at this path."""
-    return path in {route.path for route in request.app.routes}
-
-
 def page(
     request: Asked, template: str, who: Person | None, speech: Speech, *, status: int = 200, title: str, cookies: list[Cookie] | None = None,
     **said: Any,
@@ -276,13 +271,11 @@ def page(
     party = who is not None and who.actor.side in ("hospital", "agency", "platform")
     frame = {
         "title": title, "who": who, "path": request.url.path, "now": utc_now(), "here": quote(_back(request), safe="/"),
-        "navigation": [stop for stop in NAVIGATION[who.actor.role] if served(request, stop[0])] if who else (),
-        "live": party,
-        "warned": party and served(request, "/crises"),
+        "navigation": NAVIGATION[who.actor.role] if who else (),
+        # Crises, news and the search box are for the parties to referrals.
+        "party": party,
         # Where an agency's day begins: whether it still has the places that it said.
-        "nagged": who is not None and who.actor.side == "agency" and request.url.path == home(who) and served(request, "/capacity/nag"),
-        "myself": who is not None and served(request, "/me"),
-        "searches": party and served(request, "/search"),
+        "nagged": who is not None and who.actor.side == "agency" and request.url.path == home(who),
         "done": done.said(request.query_params.get("done"), speech),
         # The page of a form that was not taken stands at the form's address, which only POST knows.
         "form_page": before(request, request.headers.get("referer")) if request.method == "POST" else "",

@@ -67,7 +67,6 @@ async def show(
         box=typed if typed is not None else " ".join(words.typed(token, who.speech, places) for token in at.tokens),
         needs_=codes.LISTS[codes.NEED].codes, running=await bulk_flow.running(session, actor), many=words.MANY, undo=undo,
         colleagues=await colleagues(session, who),
-        searches=shell.served(request, "/search"),
     )  # fmt: skip
 
 
