@@ -52,6 +52,11 @@ class Actor(msgspec.Struct, frozen=True):
         return ROLES[self.role]
 
     @property
+    def administers(self) -> bool:
+        """Whether this is a person who looks after the platform: they see what is late and where, and nobody by name."""
+        return self.kind == "person" and self.role == "administrator"
+
+    @property
     def scope(self) -> Scope:
         # The coordinator's own work is every referral; an auditor sees no patient rows at all, only the audit.
         account = self.id if self.kind == "person" else None

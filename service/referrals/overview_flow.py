@@ -14,7 +14,7 @@ from service.db import Session
 from service.directory import store as directory
 from service.directory.duty import Person
 from service.directory.model import Organization, Region, Worker
-from service.errors import NotFound
+from service.errors import Forbidden, NotFound
 from service.patients import store as patients
 from service.patients.model import Patient, Stay
 from service.records.model import Record
@@ -65,7 +65,9 @@ async def _names(
     about = [*(row.referral or row.task for row in rows), *ended]
     wanted = {id for step in next_steps for id in (step.organization, step.hospital, step.agency)} | set(others)
     persons = sorted({each.patient for each in about if each and each.patient})
-    known = {each.id: each for each in await patients.get_many(session, persons)} if persons else {}
+    # Whose rows an administrator sees is every organisation's; whom they are about is not theirs to know.
+    told = persons and session.scope.role != "administrator"
+    known = {each.id: each for each in await patients.get_many(session, persons)} if told else {}
     session.patients.update(known)
     return Names(
         organizations=await directory.organizations(session, filter(None, wanted)),
@@ -158,7 +160,9 @@ WRITTEN = ("question", "answer", "message", "note")
 
 
 async def one(session: Session, actor: Actor, id: Id) -> Told:
-    """A referral with all that happened and who must act next. NotFound where the reader may not know of it."""
+    """A referral with all that happened and who must act next. NotFound where the reader may not know of it, Forbidden for who has no part in it."""
+    if actor.administers:
+        raise Forbidden("Who looks after the platform has no part in referrals.", key="wrong-actor")
     referral = await store.referral(session, id)
     tasks = await overview_store.tasks(session, id)
     shares = tuple(task for task in tasks if task.kind == "share")

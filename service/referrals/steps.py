@@ -415,5 +415,6 @@ def own_hospital(moving: Turn) -> None:
 
 
 def only(actor: Actor, *sides: str) -> None:
-    if actor.side not in sides:
+    """Only these sides. Who administers the platform stands on its side to look after it, and has no part in referrals."""
+    if actor.side not in sides or actor.administers:
         raise Forbidden(f"This is for the {' or '.join(sides)}.", key="wrong-actor")

@@ -271,6 +271,19 @@ async def test_only_the_coordinator_places_and_only_the_platform_looks(world: Wo
     admin: Browser = await browser("admin")
     page = await admin.get(f"/dispatch/{referred.id}")
     assert page.status_code == 200 and "派单理由" not in page.text
+    # An administrator sees what is late and where, and nobody by name.
+    for path in ("/dispatch", f"/dispatch/{referred.id}", "/crises/all"):
+        page = await admin.get(path)
+        assert page.status_code == 200 and "陈素芬" not in page.text and 'action="/search"' not in page.text, path
+    for path in (f"/referrals/{referred.id}", f"/referrals/{referred.id}/print", f"/referrals/{referred.id}/receipt"):
+        assert (await admin.get(path)).status_code == 403, path
+    await admin.get("/dispatch")
+    for path, said in (
+        ("/search", {"words": "陈素芬"}),
+        (f"/referrals/{referred.id}/withdraw", {"reason": "x", "once": "2"}),
+    ):
+        assert (await admin.post(path, said)).status_code == 403, path
+        await admin.get("/dispatch")
     assert (
         await admin.post(f"/dispatch/{referred.id}/refuse", {"code": "duplicate", "words": "x", "once": "1"})
     ).status_code == 403
