@@ -25,6 +25,14 @@ def unlinkable_id() -> Id:
     return uuid.uuid4()
 
 
+def as_id(written: object) -> Id | None:
+    """An id as somebody sent it; None where it is none."""
+    try:
+        return uuid.UUID(str(written)) if written else None
+    except ValueError:
+        return None
+
+
 def utc_now() -> datetime:
     """The clock; only adapters call it, rules are handed `now`."""
     return datetime.now(UTC)

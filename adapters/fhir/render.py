@@ -293,16 +293,15 @@ def filler_request(share: Task, version: int | None = None) -> Json:
     """The filler-order of a share: its needs and urgency, no free text. A safety need reads “safety” until disclosure."""
     assert share.filler is not None
     disclosed = share.patient is not None
-    needs = (codes.SAFETY,) if share.safety and not disclosed else share.needs
     said: Json = {
         "resourceType": "ServiceRequest",
         "id": str(share.filler),
         "meta": meta(version or share.filler_version, share.filler_at or share.authored_at),
         "status": FILLER_STATUS[share.status],
         "intent": "filler-order",
-        "category": [concept(codes.NEED, need) for need in needs],
+        "category": [concept(codes.NEED, need) for need in share.told_needs],
         "priority": share.urgency,
-        "code": concept(codes.NEED, needs[0]),
+        "code": concept(codes.NEED, share.told_needs[0]),
         "subject": ref("Patient", share.patient or share.stand_in or share.id),
         "authoredOn": instant(share.authored_at),
         "requester": ref("Organization", PLATFORM),

@@ -65,6 +65,11 @@ def noted(text: str) -> str:
     return text
 
 
+def local_time(at: datetime) -> str:
+    """A time as a `datetime-local` field holds it, where people live."""
+    return at.astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M")
+
+
 class Speech:
     """How a page speaks."""
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from service.codes import SAFETY
 from service.values import Id, Reason
 
 TaskStatus = Literal[
@@ -160,6 +161,17 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def open(self) -> bool:
         return self.status not in TERMINAL
+
+    @property
+    def sealed(self) -> bool:
+        """A safety need of somebody whom its agency does not know (domain f-7): until it does, it is told county, minor, adult or
+        elder, and “safety”; neither which need, nor which hospital, nor which language."""
+        return self.safety and self.patient is None
+
+    @property
+    def told_needs(self) -> tuple[str, ...]:
+        """The needs as its agency may read them."""
+        return (SAFETY,) if self.sealed else self.needs
 
     @property
     def filler_face(self) -> tuple[object, ...]:

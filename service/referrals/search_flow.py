@@ -12,7 +12,7 @@ from service.referrals import overview_flow, overview_store, search_store, settl
 from service.referrals.model import Task
 from service.referrals.overview_flow import Names
 from service.referrals.overview_store import Line, Open
-from service.values import Id
+from service.values import Id, as_id
 
 LAST = UUID(int=2**128 - 1)
 LONGEST = 100
@@ -46,7 +46,7 @@ async def search(
         persons = [*called, *await search_store.numbered(session, actor.side, actor.organization, said)]
     # To an agency a safety need is no more than “safety” before it knows the person: the store leaves those out.
     ids = await search_store.among(
-        session, actor.side, actor.organization, persons[: search_store.MOST_PERSONS], said, sorted(needs), _id(said), after or LAST, limit + 1
+        session, actor.side, actor.organization, persons[: search_store.MOST_PERSONS], said, sorted(needs), as_id(said.removeprefix("ServiceRequest/")), after or LAST, limit + 1
     )  # fmt: skip
     more, ids = len(ids) > limit, ids[:limit]
     crowd = len(persons) > search_store.MOST_PERSONS
@@ -69,10 +69,3 @@ async def _read(session: Session, actor: Actor, ids: Sequence[Id]) -> tuple[list
         shares = await overview_store.own_shares(session, ids, actor.organization)
         return [], [shares[id] for id in ids if id in shares]
     return [line for _, line in await overview_store.lines(session, ids, (), len(ids))], []
-
-
-def _id(said: str) -> Id | None:
-    try:
-        return UUID(said.removeprefix("ServiceRequest/"))
-    except ValueError:
-        return None

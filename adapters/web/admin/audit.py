@@ -26,7 +26,7 @@ from service.consent.trail_flow import Asked, Trail
 from service.directory import keeping_flow as keeping
 from service.directory.model import Organization
 from service.errors import Refusal
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 ROOM = "/audit"
 AT_A_STEP = 20_000
@@ -58,11 +58,11 @@ def asked(request: Request[Any, Any, Any], speech: Speech) -> tuple[Asked, dict[
     for name, read in (("since", since), ("until", until)):
         if typed[name] and read is None:
             lacking.append((name, words.NO_DAY))
-    referral = desk.id_of(typed["referral"])
+    referral = as_id(typed["referral"])
     if typed["referral"] and referral is None:
         lacking.append(("referral", words.NO_REFERRAL))
     found = Asked(
-        who=typed["who"], organization=desk.id_of(typed["organization"]), actions=words.ACTION_CODES.get(typed["action"], ()),
+        who=typed["who"], organization=as_id(typed["organization"]), actions=words.ACTION_CODES.get(typed["action"], ()),
         referral=referral, since=_midnight(since), until=_midnight(until + timedelta(days=1)) if until else None,
         refused=bool(typed["refused"]), glass=bool(typed["glass"]),
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _line(link: Any, found: Trail, speech: Speech) -> Line:
 async def audit(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """Lines, the latest first, that fit what is asked."""
     wanted, typed, fault = asked(request, who.speech)
-    after = desk.id_of(request.query_params.get("after"))
+    after = as_id(request.query_params.get("after"))
     async with access.open(state.database, who.actor, shell.call(request, "page-audit")) as session:
         permit_audit(who.actor)
         found = await trail.search(session, who.actor, wanted, after, desk.AT_A_TIME) if fault is None else None

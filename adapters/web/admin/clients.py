@@ -21,7 +21,7 @@ from service.directory import keeping_flow as keeping
 from service.directory import store as directory
 from service.errors import Invalid, Refusal
 from service.notices import health_flow as health
-from service.values import Id
+from service.values import Id, as_id
 
 ROOM = "/admin/clients"
 KINDS = {
@@ -53,7 +53,7 @@ def scope_words(scope: str, speech: Speech) -> list[str]:
 async def clients(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """Programs, the newest first."""
     text, old = desk.text(request, "q"), bool(desk.text(request, "old"))
-    before = desk.id_of(request.query_params.get("before"))
+    before = as_id(request.query_params.get("before"))
     async with access.open(state.database, who.actor, shell.call(request, "page-clients")) as session:
         found = await register.programs(session, who.actor, text=text, old=old, before=before, limit=desk.AT_A_TIME + 1)
         named = await directory.organizations(session, {each.client.organization for each in found})

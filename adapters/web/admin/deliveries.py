@@ -22,7 +22,7 @@ from service.notices import flow as notices
 from service.notices import health_flow as health
 from service.notices.health_store import Health
 from service.referrals.lifecycle import MOVES
-from service.values import Id, local_day
+from service.values import Id, as_id, local_day
 
 ROOM = "/admin/subscriptions"
 STATES = {
@@ -101,7 +101,7 @@ def bars(found: Health, today: date) -> list[Bar]:
 async def subscriptions(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """Every subscription with its state, what waits, what arrived last and what failed by day."""
     wanted = desk.among(desk.text(request, "state"), STATES)
-    before = desk.id_of(request.query_params.get("before"))
+    before = as_id(request.query_params.get("before"))
     async with access.open(state.database, who.actor, shell.call(request, "page-subscriptions")) as session:
         found = await health.subscriptions(
             session, who.actor, session.began, state=wanted or None, before=before, limit=desk.AT_A_TIME + 1

@@ -1,6 +1,5 @@
 """What the administrator's pages share: their rooms, who may enter, lists that go on behind a key, words of states."""
 
-import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,6 @@ from adapters.web.speech import Speech, noted
 from service import codes
 from service.directory.model import Organization
 from service.errors import Forbidden
-from service.values import Id
 
 AT_A_TIME = 50
 LONGEST_FILTER = 100
@@ -56,14 +54,6 @@ def page(
 def text(request: Asked, name: str) -> str:
     """What a filter of the address says, no longer than anybody types."""
     return (request.query_params.get(name) or "").replace("\x00", "").strip()[:LONGEST_FILTER]
-
-
-def id_of(written: str | None) -> Id | None:
-    """An id, if it is one."""
-    try:
-        return uuid.UUID(written) if written else None
-    except ValueError:
-        return None
 
 
 def number_of(written: str | None) -> int | None:

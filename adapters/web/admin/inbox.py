@@ -17,7 +17,7 @@ from service.directory import store as directory
 from service.errors import Refusal
 from service.records import inbox_flow as inbox
 from service.records.model import InboxState, Message
-from service.values import Id
+from service.values import Id, as_id
 
 ROOM = "/admin/hl7"
 LONGEST_TEXT = 60_000
@@ -80,7 +80,7 @@ def fault_words(message: Message, speech: Speech) -> str:
 async def messages(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """Messages, the newest first, without what they say."""
     wanted = desk.among(desk.text(request, "state"), STATES) or "parked"
-    before = desk.id_of(request.query_params.get("before"))
+    before = as_id(request.query_params.get("before"))
     async with access.open(state.database, who.actor, shell.call(request, "page-hl7")) as session:
         desk.permit(who)
         found = await inbox.list_messages(session, who.actor, [cast("InboxState", wanted)], before, desk.AT_A_TIME + 1)

@@ -18,7 +18,7 @@ from service.db import Session
 from service.directory import keeping_flow as keeping
 from service.directory.model import PLACERS, TAKERS, Organization, Partnership
 from service.errors import Invalid, Refusal
-from service.values import Id, local_day
+from service.values import Id, as_id, local_day
 
 ROOM = "/admin/partnerships"
 YEARS = 4
@@ -64,7 +64,7 @@ async def partnerships(request: Request[Any, Any, Any], state: State, who: Signe
     async with access.open(state.database, who.actor, shell.call(request, "page-partnerships")) as session:
         keeping.permit(who.actor)
         hospitals = await keeping.organizations(session, who.actor, kinds=["hospital"], limit=500)
-        wanted = desk.id_of(request.query_params.get("hospital")) or (hospitals[0].id if hospitals else None)
+        wanted = as_id(request.query_params.get("hospital")) or (hospitals[0].id if hospitals else None)
         found = await keeping.partnerships(session, who.actor, wanted) if wanted else None
         today = local_day(session.began)
     return desk.page(

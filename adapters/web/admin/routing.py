@@ -27,7 +27,7 @@ from service.routing import rehearsal_flow as rehearsal
 from service.routing.rehearsal import Terms, Way
 from service.routing.rehearsal_flow import Moved
 from service.routing.words import RULES
-from service.values import Id, local_day
+from service.values import Id, as_id, local_day
 
 ROOM = "/admin/routing"
 RULE_NAMES = {
@@ -120,7 +120,7 @@ async def rules(request: Request[Any, Any, Any], state: State, who: Signed) -> P
     async with access.open(state.database, who.actor, shell.call(request, "page-routing")) as session:
         rehearsal.permit(who.actor)
         hospitals = await keeping.organizations(session, who.actor, kinds=["hospital"], limit=500)
-        wanted = desk.id_of(request.query_params.get("hospital")) or (hospitals[0].id if hospitals else None)
+        wanted = as_id(request.query_params.get("hospital")) or (hospitals[0].id if hospitals else None)
         found = await keeping.partnerships(session, who.actor, wanted) if wanted else None
         today = local_day(session.began)
         counted = await rehearsal.total(session, who.actor, session.began)
@@ -209,7 +209,7 @@ class Place(msgspec.Struct, frozen=True):
 
 def _place(request: Request[Any, Any, Any]) -> Place:
     asked = request.query_params
-    until, at, id = _moment(asked.get("until")), _moment(asked.get("at")), desk.id_of(asked.get("id"))
+    until, at, id = _moment(asked.get("until")), _moment(asked.get("at")), as_id(asked.get("id"))
     if until is None or at is None or id is None:
         return Place(None, None, 0, 0, None)
     seen, moved, total = (desk.number_of(asked.get(name)) for name in ("seen", "moved", "total"))

@@ -18,7 +18,6 @@ from adapters.web.cases.writing import (
     Lacking,
     Said,
     about,
-    as_id,
     said,
     written,
 )
@@ -35,7 +34,7 @@ from service.errors import Forbidden, NotFound, Refusal, Stale
 from service.records.model import Record
 from service.safety import reporting
 from service.safety.instruments import INSTRUMENTS, Instrument
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 Asked = Request[Any, Any, Any]
 Json = dict[str, Any]

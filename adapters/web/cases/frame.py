@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 from litestar.datastructures import State
 
-from adapters.web import shell
+from adapters.web import paging, shell
 from adapters.web.cases import reading, wording
-from adapters.web.cases.mine import ENDINGS, needs_of
-from adapters.web.cases.writing import as_id
+from adapters.web.cases.mine import ENDINGS
 from adapters.web.faults import Fault
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Asked, Person
-from adapters.web.speech import noted
+from adapters.web.speech import local_time, noted
 from service import codes
 from service.access import flow as access
 from service.casework import desk_flow, phases, signing_flow
@@ -25,7 +24,7 @@ from service.patients.model import Patient
 from service.practice import Practice
 from service.referrals import contact_flow, crisis, lifecycle
 from service.safety.instruments import INSTRUMENTS
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 TABS: dict[str, str] = {
     "notes": noted("记录"), "goals": noted("服务目标"), "contacts": noted("联系"), "screening": noted("筛查"), "resources": noted("资源"),
@@ -127,7 +126,7 @@ def _wanting(view: View) -> int:
 
 def _needs(view: View, who: Person) -> list[tuple[str, str]]:
     """The needs of the case to choose from."""
-    return [(code, who.speech.code(codes.NEED, code)) for code in needs_of(view.share) if code != codes.SAFETY]
+    return [(code, who.speech.code(codes.NEED, code)) for code in view.share.told_needs if code != codes.SAFETY]
 
 
 def _outcomes(view: View, who: Person, now: datetime) -> list[tuple[Id, str]]:
@@ -176,11 +175,6 @@ QUICK = tuple(zip("1234567890abcd", (each.code for each in codes.LISTS[codes.ACT
 """The second of the two keystrokes that record an activity: key, code of urn:yuanshe:activity."""
 
 
-def local_time(at: datetime) -> str:
-    """A time as a `datetime-local` field holds it."""
-    return at.astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M")
-
-
 def head(view: View, who: Person, now: datetime) -> Head:
     share, case, step, names = view.share, view.file.case, view.step, view.names
     hospital = names.organizations.get(share.hospital)
@@ -190,7 +184,7 @@ def head(view: View, who: Person, now: datetime) -> Head:
         id=share.id,
         referral=share.referral,
         urgency=share.urgency,
-        needs=needs_of(share),
+        needs=share.told_needs,
         person=view.person,
         age_band=share.age_band,
         gender=share.gender,
@@ -313,11 +307,11 @@ Loader = Callable[[Session, Person, View, Asked, datetime], Awaitable[dict[str, 
 
 
 async def _notes(session: Session, who: Person, view: View, request: Asked, now: datetime) -> dict[str, Any]:
-    after = reading.place(request.query_params.get("after"))
+    after = paging.timed(request.query_params.get("after"))
     found, more = await desk_flow.notes(session, who.actor, view, after)
     papers = await desk_flow.papers(session, who.actor, view, "Goal")
     return {
-        "notes": [reading.note(each, who) for each in found], "next": reading.written(more), "later": after is not None,
+        "notes": [reading.note(each, who) for each in found], "next": paging.written(more), "later": after is not None,
         "goals": reading.goals(view, papers),
     }  # fmt: skip
 

@@ -1,25 +1,22 @@
 """`/cases`: my cases, or my agency's: what each waits for, what its file lacks, and when the person was last met."""
 
-import base64
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, get
 from litestar.datastructures import State
 
-from adapters.web import shell
+from adapters.web import paging, shell
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
-from service import codes
 from service.access import flow as access
 from service.casework import desk_flow
 from service.casework.desk_store import Listed, Wanted
 from service.casework.phases import ORDER
 from service.errors import Forbidden
 from service.patients.model import Patient
-from service.referrals.model import Task
 from service.values import SHANGHAI, Id
 
 AT_A_TIME = 50
@@ -29,8 +26,6 @@ ENDINGS = {
     "void": noted("误录作废"),
 }  # fmt: skip
 """How a case ended, in words."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NEVER = (1 << 64) - 1
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -75,7 +70,7 @@ async def mine(request: Request[Any, Any, Any], state: State, who: Signed) -> Pa
         now = session.began
         wanted = Wanted(
             who.actor.organization, who.actor.worker if whose == "mine" else None, who.actor.worker, phase,
-            None if ended else _until(due, now), _place(asked.get("after")), AT_A_TIME,
+            None if ended else _until(due, now), paging.place(asked.get("after")), AT_A_TIME,
         )  # fmt: skip
         if whose == "mine" and who.actor.worker is None:
             wanted = msgspec.structs.replace(wanted, worker=Id(int=0))
@@ -86,7 +81,7 @@ async def mine(request: Request[Any, Any, Any], state: State, who: Signed) -> Pa
     return shell.page(
         request, "cases/mine.html", who, who.speech, title=noted("我的个案") if whose == "mine" else noted("本机构的个案"),
         whole=whole, rows=[_row(each, found, who, now) for each in found.rows], here=here, phases=ORDER, dues=DUE, endings=ENDINGS, ended=ended,
-        next=_written(found.after), later="after" in asked, away=bool(me and me.away_since),
+        next=paging.written(found.after), later="after" in asked, away=bool(me and me.away_since),
         stand_in=stand_in.name if stand_in else None,
     )  # fmt: skip
 
@@ -107,7 +102,7 @@ def _row(each: Listed, found: desk_flow.Page, who: Person, now: datetime) -> Row
     return Row(
         id=share.id,
         urgency=share.urgency,
-        needs=needs_of(share),
+        needs=share.told_needs,
         person=names.patients.get(share.patient) if share.patient else None,
         age_band=share.age_band,
         gender=share.gender,
@@ -130,29 +125,6 @@ def _row(each: Listed, found: desk_flow.Page, who: Person, now: datetime) -> Row
         ended=case.closed_at,
         ending=case.ending,
     )  # fmt: skip
-
-
-def needs_of(share: Task) -> tuple[str, ...]:
-    """The needs as the reader may know them: of a safety need whose person is not disclosed, no more than that it is one."""
-    return (codes.SAFETY,) if share.safety and share.patient is None else share.needs
-
-
-def _place(written: str | None) -> tuple[datetime | None, Id] | None:
-    """Where a page begins, as a link carries it; a link that is none of ours begins at the beginning."""
-    try:
-        raw = base64.urlsafe_b64decode((written or "").encode())
-        micros = int.from_bytes(raw[:8], "big")
-        return None if micros == NEVER else EPOCH + timedelta(microseconds=micros), Id(bytes=raw[8:])
-    except (ValueError, OverflowError):
-        return None
-
-
-def _written(after: tuple[datetime | None, Id] | None) -> str | None:
-    if after is None:
-        return None
-    at, id = after
-    micros = NEVER if at is None else (at - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(micros.to_bytes(8, "big") + id.bytes).decode()
 
 
 route_handlers = [mine]

@@ -1,9 +1,8 @@
 """What was written in a case, as its page shows it: notes, goals, papers, messages, screenings, hours and people."""
 
-import base64
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,10 +21,9 @@ from service.referrals import screening_flow
 from service.safety import store as safety
 from service.safety.instruments import INSTRUMENTS
 from service.safety.model import Suggestion
-from service.values import SHANGHAI, Id
+from service.values import Id
 
 Json = dict[str, Any]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PERTAINS = "http://hl7.org/fhir/StructureDefinition/resource-pertainsToGoal"
 
 
@@ -337,26 +335,6 @@ async def people(session: Session, who: Person, view: View) -> Json:
     )
     workers = await directory.workers(session, filter(None, wanted))
     return {"team": team, "workers": workers}
-
-
-def place(written: str | None) -> tuple[datetime, Id] | None:
-    """Where a page of notes begins, as a link carries it; a link that is none of ours begins at the beginning."""
-    try:
-        raw = base64.urlsafe_b64decode((written or "").encode())
-        return EPOCH + timedelta(microseconds=int.from_bytes(raw[:8], "big")), Id(bytes=raw[8:])
-    except (ValueError, OverflowError):
-        return None
-
-
-def written(after: tuple[datetime, Id] | None) -> str | None:
-    if after is None:
-        return None
-    micros = (after[0] - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(micros.to_bytes(8, "big") + after[1].bytes).decode()
-
-
-def local(at: datetime) -> str:
-    return at.astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M")
 
 
 DOCUMENT = case_codes.CASE_DOCUMENT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.web.cases import wording, writing
 from adapters.web.cases.reading import PERTAINS
-from adapters.web.cases.writing import EMPTY, NOT_CHOSEN, Lacking, Reader, about, as_id, concept
+from adapters.web.cases.writing import EMPTY, NOT_CHOSEN, Lacking, Reader, about, concept
 from adapters.web.speech import noted
 from service import case_codes, codes
 from service.casework import desk_flow, time_flow
@@ -17,7 +17,7 @@ from service.casework.timekeeping import NewTime
 from service.errors import Forbidden, NotFound, Stale
 from service.records.model import Record
 from service.referrals import screening_flow
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 if TYPE_CHECKING:
     from adapters.web.cases.deeds import Doing

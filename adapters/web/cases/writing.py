@@ -15,7 +15,7 @@ from service import case_codes, codes
 from service.casework.desk_flow import View
 from service.db import Session
 from service.errors import YuansheError
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 Json = dict[str, Any]
 LONGEST = 8000
@@ -136,13 +136,6 @@ class Reader:
     def done(self) -> None:
         if self.wrong:
             raise Lacking(self.wrong)
-
-
-def as_id(text: str | None) -> Id | None:
-    try:
-        return Id(text or "")
-    except ValueError:
-        return None
 
 
 async def written(

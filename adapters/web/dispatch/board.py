@@ -9,7 +9,7 @@ from litestar import MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from adapters.web import acting, faults, shell
+from adapters.web import acting, faults, paging, shell
 from adapters.web.dispatch import crises, rows
 from adapters.web.dispatch.capacity import Places, places
 from adapters.web.shell import Page, Person, Signed
@@ -26,7 +26,7 @@ from service.referrals.board_store import Placed, Section
 from service.referrals.model import Task
 from service.routing.model import Candidate, KeptDecision
 from service.routing.words import question
-from service.values import Id, Reason
+from service.values import Id, Reason, as_id
 
 AT_A_TIME = 50
 SECTIONS = {
@@ -301,7 +301,7 @@ async def offer(request: Request[Any, Any, Any], state: State, who: Signed, refe
         return found if _last(lists, "reason") else [*found, ("reason", noted("请写明派单的理由。"))]
 
     async def do(session: Session, lists: Lists) -> str:
-        agency = rows.as_id(_last(lists, "agency"))
+        agency = as_id(_last(lists, "agency"))
         needs = tuple(lists.get("need", ())) or None
         reason = Reason(None, _last(lists, "reason"))
         await referrals.offer(session, who.actor, referral, agency, reason, session.began, needs=needs)
@@ -357,7 +357,7 @@ async def take_back(request: Request[Any, Any, Any], state: State, who: Signed, 
         return [] if _last(lists, "back") else [("back", noted("请写明为什么收回。"))]
 
     async def do(session: Session, lists: Lists) -> str:
-        share = await board_flow.offer_out(session, who.actor, referral, rows.as_id(_last(lists, "share")))
+        share = await board_flow.offer_out(session, who.actor, referral, as_id(_last(lists, "share")))
         await referrals.withdraw_share(session, who.actor, share, Reason(None, _last(lists, "back")), session.began)
         return acting.done(f"/dispatch/{referral}", "taken-back")
 
@@ -373,15 +373,13 @@ async def basis(request: Request[Any, Any, Any], state: State, who: Signed, refe
     def lacks(lists: Lists) -> Lacks:
         found: Lacks = [] if _last(lists, "kind") in BASES else [("kind", noted("请选择是哪一种法定依据。"))]
         found += (
-            []
-            if any(rows.as_id(each) for each in lists.get("to", ()))
-            else [("to", noted("请选择向哪家机构开放身份。"))]
+            [] if any(as_id(each) for each in lists.get("to", ())) else [("to", noted("请选择向哪家机构开放身份。"))]
         )
         return found if _last(lists, "basis") else [*found, ("basis", noted("请写明依据：哪条法律，什么事实。"))]
 
     async def do(session: Session, lists: Lists) -> str:
         code = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": BASES[_last(lists, "kind")]}
-        agents = [{"who": {"reference": f"Organization/{id}"}} for each in lists["to"] if (id := rows.as_id(each))]
+        agents = [{"who": {"reference": f"Organization/{id}"}} for each in lists["to"] if (id := as_id(each))]
         resource = {
             "resourceType": "Provenance", "target": [{"reference": f"ServiceRequest/{referral}"}], "recorded": session.began.isoformat(),
             "reason": [{"coding": [code], "text": _last(lists, "basis")}], "agent": agents,
@@ -396,12 +394,12 @@ async def basis(request: Request[Any, Any, Any], state: State, who: Signed, refe
 
 def _place(written: str | None) -> board_flow.Place | None:
     section, dot, place = (written or "").partition(".")
-    found = rows.place(place) if dot and section in SECTIONS else None
+    found = paging.place(place) if dot and section in SECTIONS else None
     return (section, found[0], found[1]) if found and found[0] else None  # pyright: ignore[reportReturnType]
 
 
 def _written(after: board_flow.Place | None) -> str | None:
-    return f"{after[0]}.{rows.written(after[1:])}" if after else None
+    return f"{after[0]}.{paging.written(after[1:])}" if after else None
 
 
 route_handlers = [board, placing, offer, refuse, give_up, take_back, basis]

@@ -7,8 +7,7 @@ import msgspec
 from litestar import MediaType, Request, get
 from litestar.datastructures import State
 
-from adapters.web import shell
-from adapters.web.dispatch import rows
+from adapters.web import paging, shell
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
 from service import codes
@@ -17,7 +16,7 @@ from service.case_codes import CASE_DOCUMENT, CASE_ORPHAN
 from service.casework.phases import ORDER
 from service.quality import completeness_flow as files
 from service.quality.completeness_flow import Known
-from service.values import Id
+from service.values import Id, as_id
 
 AT_A_TIME = 50
 SHOWS = {"missing": noted("缺文书"), "broken": noted("脱节之处"), "reviews": noted("复核超时")}
@@ -47,7 +46,7 @@ async def completeness(request: Request[Any, Any, Any], state: State, who: Signe
         lines: list[Line] = []
         after: str | None = None
         if show == "missing":
-            lacking = await files.lacking(session, who.actor, rows.as_id(asked.get("after")), AT_A_TIME)
+            lacking = await files.lacking(session, who.actor, as_id(asked.get("after")), AT_A_TIME)
             for each in lacking.rows:
                 what = who.speech.gettext("、").join(who.speech.code(CASE_DOCUMENT, code) for code in each.lacks)
                 lines.append(
@@ -65,7 +64,7 @@ async def completeness(request: Request[Any, Any, Any], state: State, who: Signe
                 )
             after = str(lacking.after) if lacking.after else None
         elif show == "broken":
-            broken = await files.broken(session, who.actor, rows.as_id(asked.get("after")), AT_A_TIME)
+            broken = await files.broken(session, who.actor, as_id(asked.get("after")), AT_A_TIME)
             for each in broken.rows:
                 what = who.speech.code(CASE_ORPHAN, each.kind) + (
                     f" · {who.speech.code(codes.NEED, each.need)}" if each.need else ""
@@ -73,7 +72,7 @@ async def completeness(request: Request[Any, Any, Any], state: State, who: Signe
                 lines.append(_line(each.task, None, None, each.phase, what, None, who, now, at=each.since))
             after = str(broken.after) if broken.after else None
         else:
-            place = rows.place(asked.get("after"))
+            place = paging.place(asked.get("after"))
             reviews = await files.reviews(
                 session, who.actor, now, (place[0], place[1]) if place and place[0] else None, AT_A_TIME
             )
@@ -83,7 +82,7 @@ async def completeness(request: Request[Any, Any, Any], state: State, who: Signe
                 lines.append(
                     _line(each.task, each.patient, each.worker, each.phase, what, reviews.known, who, now, at=each.at)
                 )
-            after = rows.written(reviews.after)
+            after = paging.written(reviews.after)
     by_phase = {each.phase: each for each in figures}
     return shell.page(
         request, "dispatch/files.html", who, who.speech, title=who.speech.gettext("档案完整度"), show=show, shows=SHOWS, lines=lines, next=after,

@@ -8,7 +8,7 @@ from litestar import MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from adapters.web import acting, faults, shell
+from adapters.web import acting, faults, paging, shell
 from adapters.web.dispatch import rows
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
@@ -49,14 +49,14 @@ async def _escalations(
     request: Request[Any, Any, Any], state: State, who: Person, fault: faults.Fault | None = None, at: Id | None = None,
     typed: str = "", status: int = 200,
 ) -> Page:  # fmt: skip
-    after = rows.place(request.query_params.get("after"))
+    after = paging.place(request.query_params.get("after"))
     behind = (after[0], after[1]) if after and after[0] else None
     async with access.open(state.database, who.actor, shell.call(request, "page-escalations")) as session:
         found = await escalation_flow.escalations(session, who.actor, after=behind, limit=AT_A_TIME)
         now = session.began
     return shell.page(
         request, "dispatch/escalations.html", who, who.speech, status=status, title=who.speech.gettext("升级"), fault=fault, at=at, typed=typed,
-        rows=[made for each in found.rows if (made := _row(each, found, who, now))], next=rows.written(found.after), later=behind is not None,
+        rows=[made for each in found.rows if (made := _row(each, found, who, now))], next=paging.written(found.after), later=behind is not None,
         platform=who.actor.side == "platform", home=home(who), may=who.actor.role in MAY_SEE,
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from service.errors import Forbidden, Invalid, Issue, Refusal
 from service.quality import workload_flow
 from service.referrals import overview_flow
 from service.referrals.overview_store import Open
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 MOST = 1000
 """Cases of one act; a page's form is large enough for as many."""
@@ -94,7 +94,7 @@ async def _hand_over(
         staff = await handing.staff(session, who.actor, now)
         names = {each.id: each.name for each in staff.workers}
         preview: Handing | None = None
-        if rows.as_id(said.get("absent")) and rows.as_id(said.get("colleague")) and said.get("reason"):
+        if as_id(said.get("absent")) and as_id(said.get("colleague")) and said.get("reason"):
             try:
                 new = _new(said)
                 preview = await handing.hand_over(session, who.actor, new, now, dry_run=True)
@@ -117,7 +117,7 @@ async def _hand_over(
         )
         for each, step in steps
     ]  # fmt: skip
-    absent = rows.as_id(said.get("absent"))
+    absent = as_id(said.get("absent"))
     return shell.page(
         request, "dispatch/hand-over.html", who, speech, status=status, title=speech.gettext("工作交接"), fault=fault, typed=said,
         workers=staff.workers, able=[each for each in staff.workers if each.id in staff.able],
@@ -139,11 +139,11 @@ def _permit(who: Person) -> None:
 
 def _task_of(issue: Issue) -> Id | None:
     where, slash, id = (issue.at or "").partition("/")
-    return rows.as_id(id) if slash and where == "Task" else None
+    return as_id(id) if slash and where == "Task" else None
 
 
 def _new(said: dict[str, str]) -> NewHandOver:
-    absent, colleague = rows.as_id(said.get("absent")), rows.as_id(said.get("colleague"))
+    absent, colleague = as_id(said.get("absent")), as_id(said.get("colleague"))
     if absent is None or colleague is None:
         raise Invalid("Choose who is away, and who takes over.", at="to", code="required")
     return NewHandOver(
@@ -185,7 +185,7 @@ async def carry_over(request: Request[Any, Any, Any], state: State, who: Signed)
         new = _new(said)
         reason = codes.label(codes.ABSENCE_REASON, new.reason, "zh")
         for name, value in said.items():
-            if name.startswith("other-") and (task := rows.as_id(name[6:])) and (to := rows.as_id(value)):
+            if name.startswith("other-") and (task := as_id(name[6:])) and (to := as_id(value)):
                 await transfer_flow.transfer(
                     session, who.actor, task, to, reason, said.get("words", "").strip() or reason, session.began
                 )
@@ -223,8 +223,8 @@ async def transfer(request: Request[Any, Any, Any], state: State, who: Signed) -
     """Several cases to one worker, each by itself; then the list again, with what came of each."""
     lists = await shell.fields(request, longest=LONGEST)
     _permit(who)
-    tasks = [id for each in lists.get("task", ())[:MOST] if (id := rows.as_id(each))]
-    to = rows.as_id(lists.get("to", [""])[-1])
+    tasks = [id for each in lists.get("task", ())[:MOST] if (id := as_id(each))]
+    to = as_id(lists.get("to", [""])[-1])
     reason, note = (lists.get(name, [""])[-1].strip() for name in ("reason", "note"))
     lacks = [
         (field, words)

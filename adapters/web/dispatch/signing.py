@@ -9,7 +9,6 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 
 from adapters.web import acting, faults, shell
-from adapters.web.dispatch import rows
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
 from service import codes
@@ -21,7 +20,7 @@ from service.db import Session
 from service.errors import Forbidden, Refusal
 from service.quality import completeness_flow
 from service.quality.completeness_flow import Known
-from service.values import Id
+from service.values import Id, as_id
 
 AT_A_TIME = 50
 acting.says(
@@ -57,7 +56,7 @@ async def _approvals(
     request: Request[Any, Any, Any], state: State, who: Person, fault: faults.Fault | None = None, at: Id | None = None,
     typed: dict[str, str] | None = None, status: int = 200,
 ) -> Page:  # fmt: skip
-    after = rows.as_id(request.query_params.get("after"))
+    after = as_id(request.query_params.get("after"))
     async with access.open(state.database, who.actor, shell.call(request, "page-approvals")) as session:
         if who.actor.role != "supervisor":
             raise Forbidden("This is for an agency's supervisor.", key="wrong-actor")

@@ -8,7 +8,7 @@ import msgspec
 from litestar import MediaType, Request, get
 from litestar.datastructures import State
 
-from adapters.web import faults, shell
+from adapters.web import faults, paging, shell
 from adapters.web.dispatch import crises, rows
 from adapters.web.dispatch.capacity import Places, places
 from adapters.web.shell import Page, Person, Signed
@@ -23,7 +23,7 @@ from service.quality import completeness_flow, workload_flow
 from service.quality.workload_flow import BEHIND, OfAgency, OfWorker
 from service.quality.workload_store import Load
 from service.referrals import escalation_flow
-from service.values import Id
+from service.values import Id, as_id
 
 AT_A_TIME = 50
 COLUMNS = {
@@ -177,13 +177,13 @@ async def behind(
 ) -> Page:  # fmt: skip
     """The open work that a figure counts; with what was refused, typed, or done to some of it."""
     asked = request.query_params
-    agency = rows.as_id(asked.get("agency")) if back == "/dispatch/agencies" else who.actor.organization
+    agency = as_id(asked.get("agency")) if back == "/dispatch/agencies" else who.actor.organization
     if agency is None:
         raise NotFound("There is no such agency.")
     show = asked.get("show", "open") if asked.get("show") in BEHIND else "open"
     phase = asked.get("phase") if asked.get("phase") in ORDER else None
-    nobody, worker = asked.get("worker") == "nobody", rows.as_id(asked.get("worker"))
-    after = rows.place(asked.get("after"))
+    nobody, worker = asked.get("worker") == "nobody", as_id(asked.get("worker"))
+    after = paging.place(asked.get("after"))
     async with access.open(state.database, who.actor, shell.call(request, "page-work")) as session:
         found = await workload_flow.behind(
             session,
@@ -212,7 +212,7 @@ async def behind(
     return shell.page(
         request, "dispatch/behind.html", who, speech, status=status, title=speech.gettext("工作清单"), path=f"{back.removesuffix('/agencies')}/work",
         rows=[rows.row(each, found.names, who, now) for each in found.rows], show=show, phase=phase, shows=SHOWS, back=back,
-        query="&".join(f"{name}={value}" for name, value in of if value), whose=whose, next=rows.written(found.after),
+        query="&".join(f"{name}={value}" for name, value in of if value), whose=whose, next=paging.written(found.after),
         staff=[each for each in staff if each.id != worker], fault=fault, typed=typed or {}, results=results,
     )  # fmt: skip
 

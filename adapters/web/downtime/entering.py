@@ -28,7 +28,7 @@ from service.db import Session, savepoint
 from service.errors import Invalid, Refusal
 from service.referrals import flow as referrals
 from service.referrals.model import Task
-from service.values import Id, Reason, new_id
+from service.values import Id, Reason, as_id, new_id
 
 ROWS, MOST = 3, 20
 """Rows to begin with, and at most."""
@@ -207,7 +207,7 @@ async def _one(session: Session, state: State, who: Person, row: Row, batch: Id,
     performed = instant(row.at)
     entry = Entry(new_id(), batch, row.place, now, performed, what if what in downtime.WHATS else "note", why)
     try:
-        about = _id(row.about)
+        about = as_id(row.about)
         if about is None:
             raise Lacking("about")
         if what not in downtime.WHATS:
@@ -234,13 +234,6 @@ class Lacking(Exception):
 
     def __init__(self, field: str) -> None:
         self.field = field
-
-
-def _id(said: str) -> Id | None:
-    try:
-        return Id(said)
-    except ValueError:
-        return None
 
 
 async def _do(

@@ -13,7 +13,7 @@ from adapters.web import acting, faults, shell, story
 from adapters.web.faults import Fault
 from adapters.web.followup import lists, rows
 from adapters.web.shell import Page, Person, Signed
-from adapters.web.speech import Speech, noted
+from adapters.web.speech import Speech, local_time, noted
 from service import codes
 from service.access import flow as access
 from service.db import Session
@@ -111,7 +111,7 @@ async def _page(
     windows = {each.id: each.follow_up.window for each in (found.task, *found.others) if each.follow_up}
     row = rows.row(agenda_flow.Call(found.task, found.person, found.reach.rules), found.names, who, now)
     parts = script(
-        about.window, rows.needs(found.task), found.referral.effective_urgency if found.referral else found.task.urgency,
+        about.window, found.task.told_needs, found.referral.effective_urgency if found.referral else found.task.urgency,
         alone=found.reach.alone, visit=about.visit, receiving=about.receiving,
     )  # fmt: skip
     here, kept = f"/follow-ups/{task}", whose(request)
@@ -241,12 +241,7 @@ def _plan(found: Calling, now: datetime) -> dict[str, str]:
     told = found.task.follow_up
     at = (told.proposed_at if told else None) or now + timedelta(days=1)
     latest = found.task.window_to if found.task.window_to and found.task.window_to > now else now + agenda_flow.PLANNED_BEYOND  # fmt: skip
-    return {"at": local(at), "channel": _chosen(found), "latest": local(latest)}
-
-
-def local(at: datetime) -> str:
-    """A time as a field of a form holds it, where people live."""
-    return at.astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M")
+    return {"at": local_time(at), "channel": _chosen(found), "latest": local_time(latest)}
 
 
 def _decides(found: Calling, who: Person) -> bool:
@@ -257,7 +252,11 @@ def _decides(found: Calling, who: Person) -> bool:
 
 def _step(now: datetime) -> dict[str, str]:
     """A step as the form proposes it: from now on, for a day; and until when it may last."""
-    return {"begins": local(now), "until": local(now + timedelta(days=1)), "latest": local(now + DECISION_LASTS)}
+    return {
+        "begins": local_time(now),
+        "until": local_time(now + timedelta(days=1)),
+        "latest": local_time(now + DECISION_LASTS),
+    }
 
 
 def _rest(others: tuple[Task, ...], speech: Speech) -> list[str]:
@@ -288,7 +287,7 @@ def _facts(found: Calling, row: rows.Row, speech: Speech, now: datetime) -> list
     """Age, sex, place and language, as far as the reader may know them."""
     _ = speech.gettext
     age = str(age_on(found.person.birth_date, local_day(now))) if found.person and found.person.birth_date else ""  # fmt: skip
-    language = found.person.language if found.person else None if rows.sealed(found.task) else found.task.language
+    language = found.person.language if found.person else None if found.task.sealed else found.task.language
     return [
         each
         for each in (

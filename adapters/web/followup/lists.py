@@ -1,14 +1,12 @@
 """`/follow-ups`: whose window is open, late first; what comes; what was done today; what an agency found and a ward must refer."""
 
-import base64
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from litestar import MediaType, Request, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from adapters.web import acting, faults, shell
+from adapters.web import acting, faults, paging, shell
 from adapters.web.faults import Fault
 from adapters.web.followup import rows
 from adapters.web.shell import Page, Person, Signed
@@ -17,11 +15,9 @@ from service.access import flow as access
 from service.db import Session
 from service.errors import Refusal
 from service.followup import agenda_flow
-from service.followup.agenda_store import Place
 from service.values import Id
 
 AT_A_TIME = 50
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def whose(request: Request[Any, Any, Any], who: Person) -> bool:
@@ -43,7 +39,7 @@ async def _list(request: Request[Any, Any, Any], state: State, who: Person, faul
     async with access.open(state.database, who.actor, shell.call(request, "page-follow-ups")) as session:
         found = await agenda_flow.agenda(
             session, who.actor, session.began, mine=mine, limit=AT_A_TIME,
-            after=_place(request.query_params.get("after")), coming_after=_place(request.query_params.get("coming")),
+            after=paging.timed(request.query_params.get("after")), coming_after=paging.timed(request.query_params.get("coming")),
         )  # fmt: skip
         now = session.began
 
@@ -53,25 +49,9 @@ async def _list(request: Request[Any, Any, Any], state: State, who: Person, faul
     return shell.page(
         request, "followup/list.html", who, who.speech, status=fault.status if fault else 200, title=who.speech.gettext("随访"),
         mine=mine, choosable=who.actor.worker is not None, open=told(found.open), coming=told(found.coming), seen_to=told(found.done),
-        new_needs=told(found.new_needs), next=_written(found.after), coming_next=_written(found.coming_after),
+        new_needs=told(found.new_needs), next=paging.written(found.after), coming_next=paging.written(found.coming_after),
         later=bool({"after", "coming"} & set(request.query_params)), fault=fault,
     )  # fmt: skip
-
-
-def _place(written: str | None) -> Place | None:
-    """Where a page begins, as a link carries it; a link that is none of ours begins at the beginning."""
-    try:
-        raw = base64.urlsafe_b64decode((written or "").encode())
-        return EPOCH + timedelta(microseconds=int.from_bytes(raw[:8], "big")), Id(bytes=raw[8:])
-    except (ValueError, OverflowError):
-        return None
-
-
-def _written(after: Place | None) -> str | None:
-    if after is None:
-        return None
-    micros = (after[0] - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(micros.to_bytes(8, "big") + after[1].bytes).decode()
 
 
 @post("/follow-ups/needs/{duty:uuid}", status_code=303, request_max_body_size=shell.LONGEST_FORM)

@@ -12,7 +12,6 @@ from service import codes
 from service.followup.agenda_flow import Call, Names
 from service.followup.model import Attempt
 from service.patients.model import Patient
-from service.referrals.model import Task
 from service.safety.contact import ContactRules, Hours
 from service.values import Id
 
@@ -108,15 +107,6 @@ def flags(rules: ContactRules) -> tuple[str, ...]:
     return tuple(FLAGS[each] for each in found if each)
 
 
-def sealed(task: Task) -> bool:
-    """Whether its person is unknown to the reader and its need one of safety: then it says no more than “safety”."""
-    return task.safety and task.patient is None
-
-
-def needs(task: Task) -> tuple[str, ...]:
-    return (codes.SAFETY,) if sealed(task) else task.needs
-
-
 def tried(made: Attempt, names: Names, windows: dict[Id, str], speech: Speech, now: datetime) -> Tried:
     """An attempt as its own organisation reads it."""
     worker = names.workers.get(made.worker) if made.worker else None
@@ -148,7 +138,7 @@ def row(call: Call, names: Names, who: Person, now: datetime) -> Row:
     return Row(
         id=task.id,
         urgency=task.urgency,
-        needs=needs(task),
+        needs=task.told_needs,
         person=call.person,
         age_band=task.age_band,
         gender=call.person.gender if call.person else task.gender,

@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 
 from adapters.web import acting, shell
-from adapters.web.queue import looking, rows, words
+from adapters.web.queue import looking, words
 from adapters.web.queue.rows import Where
 from adapters.web.shell import Page, Person, Signed
 from service.access import flow as access
@@ -17,7 +17,7 @@ from service.casework.taking_flow import Act, Said
 from service.db import Session
 from service.errors import Conflict, Invalid, NotFound, Refusal
 from service.referrals import filtering, queue_flow
-from service.values import SHANGHAI, Id
+from service.values import SHANGHAI, Id, as_id
 
 UNDONE = frozenset({"accept", "claim", "hold"})
 """Acts whose confirmation offers to undo them."""
@@ -28,9 +28,7 @@ LEADS_ON = frozenset({"accept", "claim", "decline", "return"})
 def where(said: dict[str, str]) -> Where:
     """Where the form stood."""
     view = said.get("view", "all")
-    return Where(
-        view if view in words.VIEWS else "all", filtering.tokens_of(said.get("q")), rows.id_of(said.get("task"))
-    )
+    return Where(view if view in words.VIEWS else "all", filtering.tokens_of(said.get("q")), as_id(said.get("task")))
 
 
 def until(text: str | None) -> datetime | None:
@@ -48,7 +46,7 @@ def said_of(said: dict[str, str]) -> Said:
     act = said.get("act", "")
     if act not in words.ACTS:
         raise Invalid("There is no such act.", at="act", key="no-such-act")
-    return Said(cast(Act, act), said.get("reason"), said.get("words"), rows.id_of(said.get("worker")), until(said.get("until")))  # fmt: skip
+    return Said(cast(Act, act), said.get("reason"), said.get("words"), as_id(said.get("worker")), until(said.get("until")))  # fmt: skip
 
 
 @post("/queue/act", media_type=MediaType.HTML, status_code=200)

@@ -21,7 +21,7 @@ from service.errors import NotFound, Refusal
 from service.referrals import filtering, overview_flow, queue_flow
 from service.referrals.filtering import STATES
 from service.referrals.queue_store import BEGINNING
-from service.values import URGENCIES, Id
+from service.values import URGENCIES, Id, as_id
 
 AT_A_TIME = 50
 ENTRIES = 4
@@ -35,8 +35,8 @@ def where(request: Request[Any, Any, Any]) -> Where:
     asked = request.query_params
     view = asked.get("view", "all")
     return Where(
-        view if view in words.VIEWS else "all", filtering.tokens_of(asked.get("q")), rows.id_of(asked.get("open")),
-        rows.place(asked.get("after")), rows.id_of(asked.get("saved")),
+        view if view in words.VIEWS else "all", filtering.tokens_of(asked.get("q")), as_id(asked.get("open")),
+        rows.place(asked.get("after")), as_id(asked.get("saved")),
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _chips(at: Where, who: Person, places: dict[str, str]) -> list[tuple[str, st
 
 async def _undo(request: Request[Any, Any, Any], session: Session, who: Person, now: datetime) -> tuple[str, Id] | None:
     """What the confirmation that stands above offers to undo: an acceptance or a hold, of the Task in the address."""
-    task = rows.id_of(request.query_params.get("undo"))
+    task = as_id(request.query_params.get("undo"))
     if task is None:
         return None
     try:
@@ -119,7 +119,7 @@ async def _detail(session: Session, who: Person, id: Id, now: datetime) -> dict[
         "gone": False,
         "task": task,
         "line": rows.line(found.rows[0], found, who, now) if found and found.rows else None,
-        "needs": rows.needs(task),
+        "needs": task.told_needs,
         "ended": None if task.open else who.speech.code(codes.BUSINESS_STATUS, task.business_status) or who.speech.gettext(words.STATUS.get(task.status, task.status)),
         "acts": acts,
         "case": task.accepted_at is not None and task.kind == "share",
@@ -148,7 +148,7 @@ async def row(request: Request[Any, Any, Any], state: State, who: Signed, task: 
 async def since(request: Request[Any, Any, Any], state: State, who: Signed) -> Page:
     """How rows stand that a page shows, and which Tasks that it heard of belong to its view: what it needs to change itself."""
     at = where(request)
-    asked = [id for text in request.query_params.get("tasks", "").split(" ")[:200] if (id := rows.id_of(text))]
+    asked = [id for text in request.query_params.get("tasks", "").split(" ")[:200] if (id := as_id(text))]
     async with access.open(state.database, who.actor, shell.call(request, "page-queue-rows")) as session:
         now = session.began
         found = await queue_flow.since(session, who.actor, at.view, at.tokens, asked, now)

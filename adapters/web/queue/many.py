@@ -18,7 +18,7 @@ from service.casework.bulk_store import BulkRow
 from service.db import Session
 from service.errors import Refusal
 from service.referrals import queue_flow
-from service.values import Id
+from service.values import Id, as_id
 
 NOT_DONE = noted("没有办成：情况已经变了。请打开这一条看看。")
 LONGEST = 131_072
@@ -34,7 +34,7 @@ async def begin(request: Request[Any, Any, Any], state: State, who: Signed) -> P
 
     async def do(session: Session) -> str:
         told = deeds.said_of(said)
-        chosen = [id for text in every.get("task", []) if (id := rows.id_of(text))]
+        chosen = [id for text in every.get("task", []) if (id := as_id(text))]
         if said.get("all") == "yes":
             chosen = await queue_flow.ids(session, who.actor, at.view, at.tokens, session.began)
         id = await bulk_flow.ask(session, who.actor, told, chosen, session.began)

@@ -11,7 +11,6 @@ from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Person
 from service import codes
 from service.patients.model import Patient
-from service.referrals.model import Task
 from service.referrals.overview_store import Open
 from service.referrals.queue_flow import Shown, Since
 from service.referrals.queue_store import BEGINNING, Place
@@ -50,18 +49,17 @@ def line(row: Open, found: Shown, who: Person, now: datetime, now_is: str = "") 
     task, step, names = row.task, row.step, found.names
     assert task is not None
     worker = names.workers.get(task.worker) if task.worker else None
-    hidden = sealed(task)
     return Line(
         task=task.id,
         referral=task.referral,
         kind=task.kind,
         urgency=task.urgency,
-        needs=needs(task),
+        needs=task.told_needs,
         person=names.patients.get(task.patient) if task.patient else None,
         age_band=task.age_band,
         gender=task.gender,
         region=who.speech.name(names.regions.get(task.region)) or task.region if task.region else None,
-        hospital="" if hidden else who.speech.name(names.organizations.get(task.hospital)),
+        hospital="" if task.sealed else who.speech.name(names.organizations.get(task.hospital)),
         ward=found.wards.get(task.referral, ""),
         worker=worker.name if worker else "",
         flagged=task.contact_prohibited,
@@ -72,15 +70,6 @@ def line(row: Open, found: Shown, who: Person, now: datetime, now_is: str = "") 
         ),
         now_is=now_is,
     )  # fmt: skip
-
-
-def sealed(task: Task) -> bool:
-    """A share with a safety need whose person the agency does not know: county, minor, adult or elder, and “safety” (domain f-7)."""
-    return task.safety and task.patient is None
-
-
-def needs(task: Task) -> tuple[str, ...]:
-    return (codes.SAFETY,) if sealed(task) else task.needs
 
 
 def changed(since: Since, asked: list[Id], who: Person, now: datetime) -> tuple[list[Line], dict[Id, str]]:
@@ -152,10 +141,3 @@ def place(text: str | None) -> Place:
         return Place(raw[0], due, Id(bytes=raw[9:]))
     except (ValueError, OverflowError, IndexError):
         return BEGINNING
-
-
-def id_of(text: str | None) -> Id | None:
-    try:
-        return Id(text) if text else None
-    except ValueError:
-        return None

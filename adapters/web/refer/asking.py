@@ -23,7 +23,7 @@ from service.errors import Refusal
 from service.referrals import draft_flow, overview_flow
 from service.safety import duties
 from service.safety.instruments import INSTRUMENTS
-from service.values import Id, local_day, new_id
+from service.values import Id, as_id, local_day, new_id
 
 Asked = Request[Any, Any, Any]
 PATH = "/refer"
@@ -33,7 +33,7 @@ done.says({"refer": noted("转介已发送。"), "discard": noted("草稿已丢�
 @get(PATH, media_type=MediaType.HTML)
 async def refer(request: Asked, state: State, who: Signed) -> Page:
     """The form: a draft's that the address names, else an empty one."""
-    named = _id(request.query_params.get("draft"))
+    named = as_id(request.query_params.get("draft"))
     async with access.open(state.database, who.actor, shell.call(request, "page-refer")) as session:
         drafts = await draft_flow.mine(session, who.actor)
         draft = await draft_flow.one(session, who.actor, named) if named else None
@@ -173,14 +173,7 @@ async def sent(request: Asked, state: State, who: Signed, referral: FromPath[UUI
 
 
 def _draft(fields: Mapping[str, list[str]]) -> Id:
-    return _id(fields.get("draft", [""])[-1]) or new_id()
-
-
-def _id(written: str | None) -> Id | None:
-    try:
-        return Id(written or "")
-    except ValueError:
-        return None
+    return as_id(fields.get("draft", [""])[-1]) or new_id()
 
 
 def _elsewhere(request: Asked, path: str) -> Page:

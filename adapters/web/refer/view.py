@@ -20,7 +20,7 @@ from service.routing.model import Candidate, Decision, RuleResult
 from service.routing.words import question
 from service.safety import duties
 from service.safety.urgency import effective
-from service.values import Id, local_day
+from service.values import Id, as_id, local_day
 
 NONE = Choices((), ())
 ASKED_AT = {"coarse": "region", "no-region": "region", "uncoded": "need"}
@@ -108,7 +108,7 @@ async def look(
     person stands on the page already, so that what the page can choose from need not be asked again; None: draw everything."""
     speech, actor = who.speech, who.actor
     draft_flow.permit(actor)
-    found = await draft_flow.find(session, actor, typed.one("number"), typed.citizen, _id(typed.one("pick")))
+    found = await draft_flow.find(session, actor, typed.one("number"), typed.citizen, as_id(typed.one("pick")))
     form = forms.known(typed, found, found.rules)
     same = drawn is not None and drawn == form.one("number") and form.one("known") == typed.one("known")
     choices = NONE if same else await draft_flow.choices(session, actor, now, form.region)
@@ -125,13 +125,6 @@ async def look(
     )  # fmt: skip
 
 
-def _id(written: str) -> Id | None:
-    try:
-        return Id(written)
-    except ValueError:
-        return None
-
-
 # ---- the ranking ------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +133,7 @@ async def _ranking(session: Session, who: Person, draft: Id, form: Form, now: da
         return Ranking(False, who.speech.gettext("选择需求后，这里会列出谁会收到、为什么，以及其他机构为什么收不到。"))
     new = NewReferral(
         id=draft, task=draft, placer_system="", placer_value="", patient=draft, needs=form.needs, urgency=form.urgency, body=b"",
-        authored_at=now, region=form.region, language=form.language, preferred=_id(form.one("preferred")), signs_crisis=form.signs_crisis,
+        authored_at=now, region=form.region, language=form.language, preferred=as_id(form.one("preferred")), signs_crisis=form.signs_crisis,
     )  # fmt: skip
     decision = await flow.dry_run(session, who.actor, new, form.person(who.actor.organization, draft, now), now)
     named = await draft_flow.organizations(session, [candidate.agency for candidate in decision.candidates])

@@ -1,15 +1,14 @@
 """The ward's list: its referrals in folders like mail, whose turn it is on each and until when, and what came of those that ended."""
 
-import base64
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, get, post
 from litestar.datastructures import State
 
-from adapters.web import shell
+from adapters.web import paging, shell
 from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import Speech, noted
@@ -22,7 +21,6 @@ from service.referrals.overview_store import FOLDERS, MOST, Line, Wanted
 from service.values import Id
 
 AT_A_TIME = 50
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FOLDER_WORDS: Mapping[str, tuple[str, str]] = {
     "all": (
@@ -88,7 +86,7 @@ async def _listed(
     folder = said.get("folder", "all")
     folder = folder if folder in FOLDER_WORDS else "all"
     mine = said.get("mine") == "1" and who.actor.kind == "person"
-    after = _place(said.get("after"))
+    after = paging.timed(said.get("after"))
     async with access.open(state.database, who.actor, shell.call(request, "page-referrals")) as session:
         ward = await overview_flow.ward(
             session, who.actor, folder=None if folder == "all" else folder, mine=mine, words=wanted(words), after=after,
@@ -97,7 +95,7 @@ async def _listed(
         now = session.began
     return shell.page(
         request, "referral/list.html", who, who.speech, title=noted("我的转介"), rows=[row(line, ward.names, who, now) for line in ward.rows],
-        folders=_folders(ward, who.speech), folder=folder, empty=FOLDER_WORDS[folder][1], mine=mine, words=words, next=_written(ward.after),
+        folders=_folders(ward, who.speech), folder=folder, empty=FOLDER_WORDS[folder][1], mine=mine, words=words, next=paging.written(ward.after),
         later=after is not None, looked=ward.looked, most=MOST,
     )  # fmt: skip
 
@@ -173,22 +171,6 @@ def _called(system: str, word: str) -> tuple[str, ...]:
     return tuple(
         each.code for each in codes.LISTS[system].concepts if word in each.zh.casefold() or word in each.en.casefold()
     )
-
-
-def _place(written: str | None) -> tuple[datetime, Id] | None:
-    """Where a page begins, as a link carries it; a link that is none of ours begins at the beginning."""
-    try:
-        raw = base64.urlsafe_b64decode((written or "").encode())
-        return EPOCH + timedelta(microseconds=int.from_bytes(raw[:8], "big")), Id(bytes=raw[8:])
-    except (ValueError, OverflowError):
-        return None
-
-
-def _written(after: tuple[datetime, Id] | None) -> str | None:
-    if after is None:
-        return None
-    at, id = after
-    return base64.urlsafe_b64encode(((at - EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big") + id.bytes).decode()
 
 
 route_handlers = [listing, filtered]

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import MediaType, Request, get, post
@@ -17,7 +16,7 @@ from service.patients.model import Patient
 from service.referrals import search_flow
 from service.referrals.model import Referral, Task
 from service.referrals.search_flow import Found
-from service.values import Id
+from service.values import Id, as_id
 
 AT_A_TIME = 50
 
@@ -55,7 +54,7 @@ async def search(request: Request[Any, Any, Any], state: State, who: Signed) -> 
     async with access.open(state.database, who.actor, shell.call(request, "page-search")) as session:
         now = session.began
         found = await search_flow.search(
-            session, who.actor, words, needs, now, after=_place(said.get("after")), limit=AT_A_TIME
+            session, who.actor, words, needs, now, after=as_id(said.get("after")), limit=AT_A_TIME
         )
     lines = [_row(line.referral, found, who, now, line.parent, line.closed_at) for line in found.lines]
     shares = [_row(share, found, who, now, share, share.ended_at) for share in found.shares]
@@ -73,13 +72,12 @@ def _row(about: Referral | Task, found: Found, who: Person, now: datetime, task:
     """What this reader may see of it: an agency sees “safety” alone of a safety need of somebody whom it does not know."""
     id = about.referral if isinstance(about, Task) else about.id
     opened, names, speech = found.steps.get(id), found.names, who.speech
-    sealed = isinstance(about, Task) and about.safety and about.patient is None
     step = opened.step if opened else None
     at = closed_at or about.updated_at
     return Row(
         id=id,
         urgency=about.urgency if isinstance(about, Task) else about.effective_urgency,
-        needs=(codes.SAFETY,) if sealed else about.needs,
+        needs=about.told_needs if isinstance(about, Task) else about.needs,
         person=names.patients.get(about.patient) if about.patient else None,
         age_band=about.age_band,
         gender=about.gender,
@@ -103,13 +101,6 @@ def _needs_called(words: str) -> tuple[str, ...]:
         for concept in codes.LISTS[codes.NEED].concepts
         if word == concept.code.casefold() or word in concept.zh.casefold() or (len(word) > 3 and word in concept.en.casefold())
     )  # fmt: skip
-
-
-def _place(written: str | None) -> Id | None:
-    try:
-        return UUID(written or "")
-    except ValueError:
-        return None
 
 
 route_handlers = [box, search]
