@@ -1,9 +1,9 @@
 """Persons as FHIR Patients: the stand-in of an offer, and what an agency may see of somebody disclosed to it."""
 
-import re
 from typing import Any
 
 from service import codes
+from service.patients import identity
 from service.patients.model import CITIZEN_NUMBER, Patient
 from service.referrals.model import Task
 
@@ -54,7 +54,7 @@ def disclosed(patient: Patient, meta: Json, *, masked: bool) -> Json:
     the citizen number only `masked` for an agency, other numbers not at all."""
     said: Json = {"resourceType": "Patient", "id": str(patient.id), "meta": meta, "gender": patient.gender}
     numbers = [
-        {"system": i.system, "value": mask(i.value) if masked else i.value}
+        {"system": i.system, "value": identity.mask(i.value) if masked else i.value}
         for i in patient.identifiers
         if i.system == CITIZEN_NUMBER or not masked
     ]
@@ -84,14 +84,10 @@ def absorbed(patient: Patient) -> Json:
     return {"active": False, "link": [{"other": other, "type": "replaced-by"}]}
 
 
-_NUMBERS = re.compile(r"(?<![0-9])[1-8][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx](?![0-9])")
-"""Citizen numbers wherever they were written."""
-
-
 def without_numbers(value: Any) -> Any:
     """The same with every citizen number in it masked: in identifiers, and in words that somebody wrote."""
     if isinstance(value, str):
-        return _NUMBERS.sub(lambda found: mask(found[0]), value) if len(value) >= 18 else value
+        return identity.without_numbers(value)
     if isinstance(value, dict):
         return {key: without_numbers(inner) for key, inner in value.items()}
     return [without_numbers(inner) for inner in value] if isinstance(value, list) else value
@@ -143,11 +139,6 @@ def stay(body: Json) -> Json:
         said["contained"] = places
     ours = [e for e in body.get("extension") or () if str(e.get("url", "")).startswith("urn:yuanshe:")]
     return said | {"extension": ours} if ours else said
-
-
-def mask(number: str) -> str:
-    """`520502********0020`: the first six and the last four characters of a citizen number."""
-    return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"
 
 
 SAFE_CONTACT = "urn:yuanshe:safe-contact"

@@ -10,6 +10,7 @@ from adapters.web.shell import Person
 from adapters.web.speech import Speech, noted
 from service import codes
 from service.access.model import PERSON_ROLES
+from service.patients import identity
 from service.records.model import Record
 from service.referrals.lifecycle import MOVES
 from service.referrals.overview_flow import Told
@@ -139,7 +140,7 @@ def entries(told: Told, who: Person, now: datetime) -> list[Entry]:
     for event in told.events:
         with_it = written.pop((event["task_id"], event["at"]), []) if event["kind"] in ("ask", "answer") else []
         made = entry(event, told, who, now)
-        texts = tuple(filter(None, map(text_of, with_it)))
+        texts = tuple(filter(None, (text_of(each, who) for each in with_it)))
         found.append(msgspec.structs.replace(made, texts=texts) if texts else made)
     alone = [_message(record, told, who, now) for records in written.values() for record in records]
     found = sorted([*found, *alone], key=lambda each: (each.at, each.number))
@@ -151,7 +152,7 @@ def _message(record: Record, told: Told, who: Person, now: datetime) -> Entry:
     return Entry(
         number=0, kind="message", group="talk", what=who.speech.gettext("说明"), who=who.speech.name(by) if by else "", agency="",
         when=who.speech.when(record.at, now), exact=who.speech.exact(record.at), at=record.at, why="", sealed=False,
-        texts=tuple(filter(None, [text_of(record)])),
+        texts=tuple(filter(None, [text_of(record, who)])),
     )  # fmt: skip
 
 
@@ -166,15 +167,21 @@ def _runs(found: list[Entry]) -> list[Entry]:
     return kept
 
 
-def text_of(record: Record) -> str:
-    """What a message says: a question that was asked on a page, or a FHIR Communication."""
+def text_of(record: Record, who: Person) -> str:
+    """What a message says: a question that was asked on a page, or a FHIR Communication. An agency reads no whole citizen number
+    in what others wrote."""
     said = json.loads(record.body)
     if "text" in said and "resourceType" not in said:
-        return said["text"]
+        return _read(said["text"], record, who)
     parts = [part.get("contentString") for part in said.get("payload", ())] + [
         n.get("text") for n in said.get("note", ())
     ]
-    return "\n".join(filter(None, parts))
+    return _read("\n".join(filter(None, parts)), record, who)
+
+
+def _read(text: str, record: Record, who: Person) -> str:
+    others = who.actor.side == "agency" and record.author != who.actor.organization
+    return identity.without_numbers(text) if others else text
 
 
 def entry(event: dict[str, Any], told: Told, who: Person, now: datetime) -> Entry:

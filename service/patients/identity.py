@@ -1,5 +1,6 @@
 """Whether a person's identifiers hold: pure checks of numbers, dates and the reason for having none."""
 
+import re
 from collections.abc import Iterable
 from datetime import date
 
@@ -10,6 +11,21 @@ from service.errors import Issue
 from service.patients.model import CITIZEN_NUMBER, Identifier
 
 NO_IDENTIFIER_REASONS = ("no-household-registration", "unidentified", "newborn", "refused")
+
+
+_NUMBERS = re.compile(r"(?<![0-9])[1-8][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx](?![0-9])")
+"""Citizen numbers wherever they were written."""
+
+
+def mask(number: str) -> str:
+    """`520502********0020`: the first six and the last four characters of a citizen number. The whole number is shown only where
+    it is asked for, and that is written down."""
+    return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"
+
+
+def without_numbers(text: str) -> str:
+    """The same words with every citizen number in them masked: what somebody else wrote, as an agency reads it."""
+    return _NUMBERS.sub(lambda found: mask(found[0]), text) if len(text) >= 18 else text
 
 
 def normalised(identifier: Identifier) -> Identifier:

@@ -12,6 +12,7 @@ from service.consent.tiers import Role, Seen, Stage, readable
 from service.db import Session
 from service.directory import store as directory
 from service.directory.model import Organization
+from service.patients import identity
 from service.patients.model import Patient
 from service.records import store as records
 from service.referrals import contact_flow, overview_flow, overview_store
@@ -76,7 +77,7 @@ async def sheet(session: Session, actor: Actor, id: Id) -> Sheet:
     if patient and "phone" in seen:
         said = (await contact_flow.known(session, [patient])).get(patient)
         rules = said.rules if said else ANY
-    reason = await _reason(session, id) if told.referral and "request-text" in seen and not sealed else ()
+    reason = await _reason(session, actor, id) if told.referral and "request-text" in seen and not sealed else ()
     kept = await overview_store.messages(session, id, ("receipt",))
     receipts = tuple(msgspec.json.decode(each.body, type=Receipt) for each in kept)
     return Sheet(
@@ -105,13 +106,13 @@ async def _stage(session: Session, actor: Actor, share: Task | None) -> tuple[St
     return "disclosed", sorted(frozenset[str]().union(*left)) if left else ()
 
 
-async def _reason(session: Session, referral: Id) -> tuple[str, ...]:
+async def _reason(session: Session, actor: Actor, referral: Id) -> tuple[str, ...]:
     """The words with which the hospital placed it."""
     held = await records.current(session, "ServiceRequest", referral)
     body: dict[str, Any] = read_json(held.body) if held else {}
     concepts = [*body.get("reasonCode", ()), *(each for each in body.get("category", ()) if _other(each))]
     said = [each.get("text") for each in (*concepts, *body.get("note", ()))]
-    return tuple(text for text in said if text)
+    return tuple(identity.without_numbers(text) if actor.side == "agency" else text for text in said if text)
 
 
 def _other(category: dict[str, Any]) -> bool:

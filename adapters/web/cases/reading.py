@@ -16,6 +16,7 @@ from service.casework.forms import FORMS
 from service.db import Session
 from service.directory import store as directory
 from service.errors import NotFound
+from service.patients import identity
 from service.records.model import Attachment, Record
 from service.referrals import screening_flow
 from service.safety import store as safety
@@ -176,7 +177,8 @@ def message(record: Record, who: Person) -> MessageSaid:
     body = json.loads(record.body)
     said = body.get("text") if isinstance(body.get("text"), str) else None
     text = said or "\n".join(each.get("contentString", "") for each in body.get("payload", ()))
-    return MessageSaid(record.at, record.code or "note", record.author == who.actor.organization, text)
+    own = record.author == who.actor.organization
+    return MessageSaid(record.at, record.code or "note", own, text if own else identity.without_numbers(text))
 
 
 class PaperSaid(msgspec.Struct, frozen=True):

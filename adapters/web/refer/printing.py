@@ -13,6 +13,7 @@ from adapters.web.sentence import Sentence, sentence
 from adapters.web.shell import Page, Person, Signed
 from service import codes
 from service.access import flow as access
+from service.patients import identity
 from service.patients.model import CITIZEN_NUMBER
 from service.referrals import sheet_flow
 from service.referrals.sheet_flow import Sheet
@@ -96,7 +97,9 @@ def _who(it: Sheet, who: Person) -> list[Line]:
     if "gender" in it.seen and about.gender in ("male", "female"):
         rows.append((_("性别"), _("男") if about.gender == "male" else _("女")))
     if person is not None and "masked-number" in it.seen:
-        rows += [(_("身份证号"), mask(each.value)) for each in person.identifiers if each.system == CITIZEN_NUMBER]
+        rows += [
+            (_("身份证号"), identity.mask(each.value)) for each in person.identifiers if each.system == CITIZEN_NUMBER
+        ]
         if not _of_agency(who):
             rows += [(_("住院号或病案号"), each.value) for each in person.identifiers if each.system != CITIZEN_NUMBER]
     if person is not None and not it.reachable:
@@ -146,11 +149,6 @@ def _consented(it: Sheet, who: Person) -> str:
 
 def _of_agency(who: Person) -> bool:
     return who.actor.side == "agency"
-
-
-def mask(number: str) -> str:
-    """`520502********0020`: the whole number is shown only where it is asked for, and that is written down."""
-    return f"{number[:6]}{'*' * max(len(number) - 10, 0)}{number[-4:]}"
 
 
 def _asked(it: Sheet, who: Person) -> list[Line]:

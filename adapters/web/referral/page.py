@@ -23,6 +23,7 @@ from service.access import flow as access
 from service.consent.model import Consent
 from service.db import Session
 from service.directory.model import Organization
+from service.patients.identity import without_numbers
 from service.patients.model import Patient
 from service.practice import Practice
 from service.referrals import overview_flow, settling
@@ -239,7 +240,7 @@ def _head(told: Told, who: Person, now: datetime) -> Head:
         hospital=speech.name(told.names.organizations.get(about.hospital)), flags=_flags(told, about, sealed, speech),
         sentence=sentence(step, who.actor, told.names.organizations.get(step.organization), told.names.workers.get(step.worker) if step.worker else None, speech, now)
         if step else None,
-        ended="" if step else _ended(told, speech, now), words=_words(told.request) if share is None or person else (),
+        ended="" if step else _ended(told, speech, now), words=_words(told.request, who) if share is None or person else (),
     )  # fmt: skip
 
 
@@ -281,12 +282,15 @@ def _ended(told: Told, speech: Speech, now: datetime) -> str:
     return " · ".join(filter(None, [what, reason, when]))
 
 
-def _words(body: bytes | None) -> tuple[str, ...]:
-    """What the hospital wrote: the texts of its request."""
+def _words(body: bytes | None, who: Person) -> tuple[str, ...]:
+    """What the hospital wrote: the texts of its request; an agency reads no whole citizen number in them."""
     if body is None:
         return ()
     asked: dict[str, Any] = json.loads(body)
     texts = [c.get("text") for c in (*asked.get("reasonCode", ()), *asked.get("category", ()), *asked.get("note", ()))]
+    if who.actor.side == "agency":
+        return tuple(dict.fromkeys(without_numbers(text) for text in texts if text))
+    # What the person themselves was told stands on no agency's copy of the request (adapters/fhir/render.py).
     return tuple(dict.fromkeys(text for text in (*texts, asked.get("patientInstruction")) if text))
 
 
@@ -332,7 +336,7 @@ def _share(share: Task, told: Told, offered: Offered, who: Person, now: datetime
 
 def _asked(told: Told, who: Person, now: datetime) -> tuple[Asked, ...]:
     """The questions that wait for their answers, the oldest first."""
-    texts = {record.id: (story.text_of(record), record.at) for record in told.messages}
+    texts = {record.id: (story.text_of(record, who), record.at) for record in told.messages}
     found: list[Asked] = []
     for share in _listed(told, who):
         for question in share.questions:
