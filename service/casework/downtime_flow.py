@@ -62,7 +62,7 @@ async def _of_agency(session: Session, agency: Id, slot: datetime, now: datetime
 
 
 async def _of_hospital(session: Session, hospital: Id, slot: datetime, now: datetime) -> list[Made]:
-    found = await overview_store.page(session, "hospital", hospital, FIRST, downtime.MOST + 1)
+    found = await overview_store.of_hospital(session, hospital, FIRST, downtime.MOST + 1)
     rows = [(each.step, each.referral) for each in found[: downtime.MOST] if each.referral]
     persons, said = await _persons(session, [referral.patient for _, referral in rows])
     session.referrals.update(referral.id for _, referral in rows)
@@ -178,7 +178,7 @@ async def choices(session: Session, actor: Actor, now: datetime) -> list[Choice]
     if actor.side != "hospital":
         raise Forbidden("What was done meanwhile is entered by who did it.", key="wrong-actor")
     own = [task for task in await downtime_store.open_follow_ups(session, actor.organization, downtime.MOST) if downtime.stands(task, now)]  # fmt: skip
-    rows = [each.referral for each in await overview_store.page(session, "hospital", actor.organization, FIRST, downtime.MOST) if each.referral]  # fmt: skip
+    rows = [each.referral for each in await overview_store.of_hospital(session, actor.organization, FIRST, downtime.MOST) if each.referral]  # fmt: skip
     ids = [task.patient for task in own if task.patient] + [referral.patient for referral in rows]
     persons, _ = await _persons(session, ids)
     return [Choice(task, None, persons.get(task.patient) if task.patient else None) for task in own] + [

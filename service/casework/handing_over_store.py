@@ -58,7 +58,10 @@ async def placed(session: Session, referrals: Sequence[Id]) -> dict[Id, datetime
     return {row["referral_id"]: row["at"] for row in await session.fetch(PLACED, list(referrals))}
 
 
-MOVE_STEPS = "UPDATE next_step SET worker_id = $2 WHERE task_id = ANY($1) AND worker_id IS NOT NULL"
+# By the referral, which is the key of the table.
+MOVE_STEPS = (
+    "UPDATE next_step SET worker_id = $3 WHERE referral_id = ANY($1) AND task_id = ANY($2) AND worker_id IS NOT NULL"
+)
 MOVE_CASES = "UPDATE case_file SET worker_id = $2, version = version + 1 WHERE task_id = ANY($1) AND closed_at IS NULL"
 # What was handed over before and is handed on now goes back all the way, when its first owner is back; then it is no longer
 # with those to whom it was handed on later.
@@ -71,7 +74,7 @@ WHERE h.id = i.hand_over_id AND h.state = 'in-force' AND h.starts_at < $4 AND i.
 async def move(session: Session, tasks: Sequence[Task], to: Id, before: datetime) -> None:
     """The next steps and cases of these Tasks, which still name who had them, follow them; so do the hand-overs made before."""
     ids = [task.id for task in tasks]
-    await session.execute(MOVE_STEPS, ids, to)
+    await session.execute(MOVE_STEPS, [task.referral for task in tasks], ids, to)
     await session.execute(MOVE_CASES, ids, to)
     await session.execute(MOVE_HELD, ids, [task.worker for task in tasks], to, before)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from asyncpg import Record as Row
 
 from service.db import Session
 from service.records.model import Record
@@ -29,28 +28,21 @@ class Open(msgspec.Struct, frozen=True):
         return self.referral.patient if self.referral else self.task.patient if self.task else None
 
 
-# Each page walks its index alone and looks up what it shows by primary key; a statement for each side, since a condition that
-# covers several would walk them all.
-_PAGE = f"""
+# A page walks its index alone and looks up what it shows by primary key.
+OF_HOSPITAL = f"""
 SELECT {STEP_OF} AS step, v.snapshot AS referral
-FROM (SELECT * FROM next_step WHERE {{side}} = $1 AND (by, referral_id) > ($2::timestamptz, $3::uuid)
+FROM (SELECT * FROM next_step WHERE hospital_id = $1 AND (by, referral_id) > ($2::timestamptz, $3::uuid)
       ORDER BY by, referral_id LIMIT $4) AS n
 JOIN referral r ON r.id = n.referral_id
 JOIN referral_version v ON v.referral_id = r.id AND v.version = r.version
 ORDER BY n.by, n.referral_id
 """
-OF_HOSPITAL = _PAGE.format(side="hospital_id")
-OF_COORDINATOR = _PAGE.format(side="organization_id")
 
 
-async def page(session: Session, side: str, organization: Id, after: tuple[datetime, Id], limit: int) -> list[Open]:
-    """What is open behind `after` (by, referral), as the hospital or the platform that asks sees it."""
-    statement = OF_HOSPITAL if side == "hospital" else OF_COORDINATOR
-    return [_open(row) for row in await session.fetch(statement, organization, *after, limit)]
-
-
-def _open(row: Row) -> Open:
-    return Open(read_step(row["step"]), read_referral(row["referral"]))
+async def of_hospital(session: Session, hospital: Id, after: tuple[datetime, Id], limit: int) -> list[Open]:
+    """What is open at a hospital behind `after` (by, referral), soonest due first."""
+    rows = await session.fetch(OF_HOSPITAL, hospital, *after, limit)
+    return [Open(read_step(row["step"]), read_referral(row["referral"])) for row in rows]
 
 
 # ---- a ward's folders ------------------------------------------------------------------------------------------------
