@@ -18,7 +18,7 @@ LONG = pytest.mark.skipif(not os.environ.get("YUANSHE_TEST_ALL"), reason="the sa
     ("size", "language"),
     [
         ("desk", "zh-CN"),
-        ("phone", "en-GB"),
+        pytest.param("phone", "en-GB", marks=LONG),
         pytest.param("tablet", "zh-CN", marks=LONG),
         pytest.param("desk", "en-GB", marks=LONG),
         pytest.param("phone", "zh-CN", marks=LONG),

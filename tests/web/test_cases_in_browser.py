@@ -10,9 +10,9 @@ from tests.http.loop import done, procedure
 from tests.http.outside import working
 from tests.http.staff import share_of, workers
 from tests.http.world import World
-from tests.web.chromium import journey, needs_browser, visit
+from tests.web.chromium import journey, visit
 
-pytestmark = needs_browser
+pytestmark = journey
 TABS = (
     "",
     "/goals",
@@ -140,7 +140,6 @@ WORDS = {
 }  # fmt: skip
 
 
-@journey[-1]
 @pytest.mark.parametrize("language", WORDS)
 async def test_a_worker_and_a_supervisor_take_a_case_from_accepted_to_closed(
     world: World, site: str, chromium: Any, language: str

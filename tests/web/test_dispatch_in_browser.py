@@ -8,11 +8,10 @@ from tests.http.loop import crisis, done
 from tests.http.outside import working
 from tests.http.staff import share_of, workers
 from tests.http.world import World, reason
-from tests.web.chromium import SIZES, Visit, journey, needs_browser, visit
+from tests.web.chromium import SIZES, Visit, journey, visit
 from tests.web.test_team import barred_from, plain, to_sign
 
-pytestmark = needs_browser
-walked = journey[-1]
+pytestmark = journey
 """What is long: `make test-all` walks it."""
 
 
@@ -92,7 +91,6 @@ async def test_a_coordinator_places_with_the_keyboard_alone(
     assert len(offers) == 1 and one.said == []
 
 
-@walked
 async def test_a_coordinator_refuses_by_key_and_may_come_back_to_the_list(
     world: World, site: str, chromium: Any
 ) -> None:
@@ -109,7 +107,6 @@ async def test_a_coordinator_refuses_by_key_and_may_come_back_to_the_list(
     assert await one.page.locator("#board-list .row").count() == 1
 
 
-@walked
 @pytest.mark.parametrize(("language", "signed"), [("zh-CN", "已签批"), ("en-GB", "Signed")])
 async def test_a_supervisor_signs_with_the_keyboard_alone(
     world: World, site: str, chromium: Any, language: str, signed: str
@@ -140,7 +137,6 @@ async def looked_at(one: Visit, path: str) -> None:
     assert await one.faults() == [], path
 
 
-@walked
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("language", ["zh-CN", "en-GB"])
 async def test_no_page_of_dispatch_or_a_team_has_a_serious_fault(

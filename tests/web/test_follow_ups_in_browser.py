@@ -8,10 +8,10 @@ import pytest
 from service.values import utc_now
 from tests.http.loop import attempt, done, sweep
 from tests.http.world import World
-from tests.web.chromium import needs_browser, visit
+from tests.web.chromium import journey, visit
 from tests.web.test_follow_ups import planned, says
 
-pytestmark = needs_browser
+pytestmark = journey
 
 WORDS = {
     "zh-CN": ("已记下这次联系", "无人接听", "已联系上：请记录随访结果", "情况稳定", "已记下随访结果"),

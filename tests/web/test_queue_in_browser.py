@@ -7,10 +7,10 @@ import pytest
 
 from service.casework import bulk_flow
 from tests.http.world import World
-from tests.web.chromium import Visit, journey, needs_browser, visit
+from tests.web.chromium import Visit, journey, visit
 from tests.web.test_queue import overdue, own_worker
 
-pytestmark = needs_browser
+pytestmark = journey
 SAID = {
     "zh-CN": {
         "accept": "已接单", "mine": "您已接单", "return": "已退回", "decline": "已退单", "ask": "问题已发给医院", "start": "已开始服务", "hold": "已暂停",
@@ -212,8 +212,7 @@ async def test_no_state_of_the_queue_has_a_serious_fault(world: World, site: str
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("marked", [pytest.param(None, marks=journey)])
-async def test_a_thousand_rows_of_which_some_fail(world: World, site: str, chromium: Any, worker: None, marked: None) -> None:  # fmt: skip
+async def test_a_thousand_rows_of_which_some_fail(world: World, site: str, chromium: Any, worker: None) -> None:
     """All of a view at once; the page is left and come back to; what failed stays selected with its reason."""
     async with world.as_owner() as owner:
         await owner.execute("UPDATE agency_service SET places = 2000 WHERE key = 'agency-a-msw'")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.http.world import World
-from tests.web.chromium import Visit, needs_browser, visit
+from tests.web.chromium import Visit, journey, visit
 
-pytestmark = needs_browser
+pytestmark = journey
 SHOTS = os.environ.get("YUANSHE_SHOTS")
 """A folder to keep pictures in, for whoever looks."""
 

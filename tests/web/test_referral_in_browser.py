@@ -8,9 +8,9 @@ import pytest
 
 from tests.http.loop import crisis, done
 from tests.http.world import World, reason
-from tests.web.chromium import SIZES, journey, needs_browser, visit
+from tests.web.chromium import SIZES, journey, visit
 
-pytestmark = needs_browser
+pytestmark = journey
 
 
 async def busy(world: World) -> dict[str, str]:
@@ -187,7 +187,6 @@ JOURNEY = {
 }  # fmt: skip
 
 
-@journey[-1]
 @pytest.mark.parametrize("size", ["desk", "phone"])
 @pytest.mark.parametrize("language", JOURNEY)
 async def test_a_nurse_answers_records_a_consent_and_takes_it_back(world: World, site: str, chromium: Any, language: str, size: str) -> None:  # fmt: skip

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.http.world import World
-from tests.web.chromium import needs_browser, visit
+from tests.web.chromium import journey, visit
 from tests.web.test_reports import acted
 
-pytestmark = needs_browser
+pytestmark = journey
 
 
 @pytest.mark.parametrize(("size", "language"), [("desk", "zh-CN"), ("phone", "en-GB")])
