@@ -7,7 +7,7 @@ DONE: dict[str, str] = {
     "claim": noted("已认领。"),
     "decline": noted("已退单，系统已按规则转给下一家机构。"),
     "ask": noted("问题已发给医院，答复前计时暂停。"),
-    "answer": noted("答复已发给机构，计时继续。"),
+    "answer": noted("答复已发给机构；问题都答复后，计时继续。"),
     "start": noted("已开始服务。"),
     "hold": noted("已暂停。"),
     "resume": noted("已恢复服务。"),

@@ -114,7 +114,7 @@ def before(request: Asked, address: str | None) -> str:
 
 def _back(request: Asked) -> str:
     query = request.scope["query_string"].decode("latin-1")
-    return request.url.path + (f"?{query}" if query else "")
+    return quote(request.url.path, safe="/") + (f"?{query}" if query else "")
 
 
 def local(path: str | None) -> str:
@@ -269,16 +269,18 @@ def page(
 ) -> Page:  # fmt: skip
     """A page in its frame."""
     party = who is not None and who.actor.side in ("hospital", "agency", "platform")
+    # The page of a form that was not taken stands at the form's address, which only POST knows.
+    form_page = before(request, request.headers.get("referer")) if request.method == "POST" else ""
+    here = (said.get("form_page") or form_page) if status >= 400 else ""
     frame = {
-        "title": title, "who": who, "path": request.url.path, "now": utc_now(), "here": quote(_back(request), safe="/"),
+        "title": title, "who": who, "path": request.url.path, "now": utc_now(), "same_page": here or _back(request),
         "navigation": NAVIGATION[who.actor.role] if who else (),
         # Crises, news and the search box are for the parties to referrals.
         "party": party,
         # Where an agency's day begins: whether it still has the places that it said.
         "nagged": who is not None and who.actor.side == "agency" and request.url.path == home(who),
         "done": done.said(request.query_params.get("done"), speech),
-        # The page of a form that was not taken stands at the form's address, which only POST knows.
-        "form_page": before(request, request.headers.get("referer")) if request.method == "POST" else "",
+        "form_page": form_page,
         "htmx": json.dumps({"includeIndicatorStyles": False, "allowEval": False, "historyCacheSize": 0}),
     }  # fmt: skip
     text = _PAGES[speech.language].get_template(template).render(frame | said)

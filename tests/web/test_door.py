@@ -2,6 +2,8 @@
 
 import re
 
+import httpx
+
 from tests.http.world import BASE, World
 from tests.web.conftest import Browser
 
@@ -77,6 +79,23 @@ async def test_the_language_is_chosen_at_the_door_by_the_browser_and_by_the_pers
     assert '<html lang="zh-CN">' in nurse.page.text
     page = await nurse.post("/language", {"language": "en", "next": "/today"})
     assert '<html lang="en">' in page.text and "My referrals" in page.text
+
+
+async def test_another_language_shows_the_same_page_and_never_an_address_that_only_a_form_knows(world, browser) -> None:
+    def back(page: httpx.Response) -> str:
+        return re.search(r'action="/language">.*?name="next" value="([^"]*)"', page.text, re.DOTALL)[1].replace(
+            "&amp;", "&"
+        )  # type: ignore[index]
+
+    nurse: Browser = await browser("nurse-a")
+    assert back(await nurse.get("/referrals?folder=ours&mine=1")) == "/referrals?folder=ours&mine=1"
+    referred = await world.refer("N05")
+    there = f"/referrals/{referred.id}"
+    await nurse.get(there)
+    refused = await nurse.post(f"{there}/withdraw", {"text": ""}, referer=f"{BASE}{there}")
+    assert refused.status_code == 422 and back(refused) == there
+    english = await nurse.post("/language", {"language": "en", "next": back(refused)})
+    assert english.status_code == 200 and str(english.url) == f"{BASE}{there}"
 
 
 async def test_the_demos_people_stand_at_the_demos_door_alone(demo: World, browser) -> None:

@@ -201,6 +201,7 @@ async def test_who_accepts_has_the_case_and_may_undo_it(world: World, browser) -
     page = await act(worker, offer, "accept")
     assert "已接单" in page.text and 'data-key="u"' in page.text
     assert f"open={following}" in str(page.url), "the next offer is open"
+    assert re.search(rf'href="[^"]*open={offer}"[^>]*>出院安置与过渡</a>', page.text), "and what was accepted is named"
     share = await world.party("agency-a").read(f"Task/{offer}")
     assert share["status"] == "accepted" and share["owner"]["reference"].endswith(await own_worker(world))
     assert listed((await worker.get("/queue?view=mine")).text) == [offer]

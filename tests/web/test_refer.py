@@ -250,6 +250,24 @@ async def test_a_ranking_speaks_the_readers_language(world: World, browser: Any)
     assert not re.search(r"[\u4e00-\u9fff]", piece.replace("王桂兰", ""))
 
 
+async def test_nothing_typed_leaves_no_draft(browser: Any) -> None:
+    nurse: Browser = await browser("nurse-a")
+    await nurse.get("/refer")
+    draft = re.search(r'name="draft" value="([^"]+)"', nurse.page.text)[1]  # type: ignore[index]
+    assert (await nurse.post("/refer", {"draft": draft, "urgency": "routine"})).status_code == 422
+    assert "没有发送的草稿" not in (await nurse.get("/refer")).text
+
+
+async def test_what_stopped_a_form_is_found_again_in_another_language(browser: Any) -> None:
+    nurse: Browser = await browser("nurse-a")
+    await nurse.get("/refer")
+    draft = re.search(r'name="draft" value="([^"]+)"', nurse.page.text)[1]  # type: ignore[index]
+    refused = await nurse.post("/refer", {"draft": draft, "reason": "中途换了语言"}, referer=f"{BASE}/refer")
+    assert refused.status_code == 422 and f'name="next" value="/refer?draft={draft}"' in refused.text
+    english = await nurse.post("/language", {"language": "en", "next": f"/refer?draft={draft}"})
+    assert "中途换了语言" in english.text and '<html lang="en">' in english.text
+
+
 async def test_urgency_promises_what_the_clocks_hold_to(world: World, sheet: Sheet) -> None:
     for said in (
         "1 个工作日内答复，3 天内联系",

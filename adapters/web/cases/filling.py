@@ -21,7 +21,7 @@ from adapters.web.cases.writing import (
     said,
     written,
 )
-from adapters.web.faults import Fault
+from adapters.web.faults import Entry, Fault
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import Speech, noted
 from service import codes
@@ -406,10 +406,22 @@ async def _kept(
     return _page(request, who, sheet, fault, given)
 
 
+def _named(fault: Fault, sheet: Sheet, who: Person) -> Fault:
+    """The fault as its summary says it: away from its field, an entry names the question that it is about."""
+    at = {field.name: f"{n}. {field.label}" for n, field in enumerate(sheet.fields, 1)}
+    colon = "：" if who.speech.language == "zh" else ": "
+    entries = (
+        Entry(each.field, f"{at[each.field]}{colon}{each.words}") if each.field in at else each
+        for each in fault.entries
+    )
+    return Fault(fault.summary, tuple(entries), fault.status)
+
+
 def _page(request: Asked, who: Person, sheet: Sheet, fault: Fault | None = None, given: Said | None = None) -> Page:
     answers = {field.name: given.all.get(field.name, []) for field in sheet.fields} if given else sheet.answers
     return shell.page(
         request, "cases/form.html", who, who.speech, status=fault.status if fault else 200, title=noted("文书"), sheet=sheet, fault=fault,
+        summary=_named(fault, sheet, who) if fault else None,
         answers=answers, of=str(sheet.held.id) if sheet.held else "", version=sheet.held.version if sheet.held else "",
     )  # fmt: skip
 

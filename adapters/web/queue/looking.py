@@ -91,8 +91,11 @@ def _chips(at: Where, who: Person, places: dict[str, str]) -> list[tuple[str, st
     ]
 
 
-async def _undo(request: Request[Any, Any, Any], session: Session, who: Person, now: datetime) -> tuple[str, Id] | None:
-    """What the confirmation that stands above offers to undo: an acceptance or a hold, of the Task in the address."""
+async def _undo(
+    request: Request[Any, Any, Any], session: Session, who: Person, now: datetime
+) -> tuple[str, Id, str] | None:
+    """What the confirmation that stands above offers to undo: an acceptance or a hold, of the Task in the address; and of what
+    it speaks, since by then another row may be open."""
     task = as_id(request.query_params.get("undo"))
     if task is None:
         return None
@@ -102,7 +105,10 @@ async def _undo(request: Request[Any, Any, Any], session: Session, who: Person, 
         return None
     legal = taking_flow.acts(found, who.actor, now, session.practice.return_grace.minutes * 60)
     act = next((act for act in ("return", "resume") if act in legal), None)
-    return (act, task) if act else None
+    about = ("、" if who.speech.language == "zh" else ", ").join(
+        who.speech.code(codes.NEED, need) or need for need in found.told_needs
+    )
+    return (act, task, about) if act else None
 
 
 async def _detail(session: Session, who: Person, id: Id, now: datetime) -> dict[str, Any]:

@@ -117,6 +117,9 @@ async def _placed(
         checked = seen.found.patient is None or typed.one("known") == str(seen.found.patient.id)
         wrong = forms.faults(seen.form, seen.found, now, again=bool(seen.same), checked=checked)
         if wrong:
+            if seen.form.empty:
+                # Nobody comes back to a draft of nothing.
+                await draft_flow.discard(session, actor, draft)
             return None, seen, wrong
         # Somebody new is registered under the hospital's own system of numbers.
         system = await draft_flow.number_system(session, actor) if seen.found.patient is None else ""
@@ -167,6 +170,7 @@ async def sent(request: Asked, state: State, who: Signed, referral: FromPath[UUI
     )  # fmt: skip
     return shell.page(
         request, "refer/sent.html", who, who.speech, title=who.speech.gettext("已转介"), id=referral, number=found.placer_value if found else "",
+        name=person.name if person else None,
         says=says, spot=view.told(owed, who.speech), crisis=bool(found and found.crisis),
         urgency_=found.effective_urgency if found else "routine", placed=found.urgency if found else "routine",
     )  # fmt: skip
@@ -194,9 +198,12 @@ def _page(
     request: Asked, who: Person, seen: View, *, fault: Fault | None = None, drafts: list[tuple[Id, str, str]] | None = None,
     gone: bool = False, saved: str = "",
 ) -> Page:  # fmt: skip
+    # What was typed is found again after another language was chosen.
+    kept: dict[str, Any] = {"form_page": f"{PATH}?draft={seen.draft}"} if fault and not seen.form.empty else {}
     return shell.page(
         request, "refer/form.html", who, who.speech, status=fault.status if fault else 200, title=who.speech.gettext("转介"),
         **_said(seen, who), fault=fault, drafts=drafts or [], gone=gone, saved=saved, refilled=False, instrument_changed=False,
+        **kept,
     )  # fmt: skip
 
 

@@ -103,6 +103,11 @@
   document.addEventListener("htmx:afterRequest", free);
 })();
 
+// Another language of the page as it is now: its address may have changed since it was drawn (a draft that was kept, a row that was opened).
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("form.language") && !document.body.dataset.back) event.target.elements.next.value = location.pathname + location.search;
+}, true);
+
 // Printing without a script in the page; and what was done is said once, not again when the page is loaded anew.
 (() => {
   document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
