@@ -155,7 +155,7 @@ def refused_elsewhere(request: Request[Any, Any, Any], refused: Refusal) -> Page
 @get("/session", media_type=MediaType.JSON)
 async def session(who: Signed) -> Response[dict[str, int]]:
     """When this session ends if nothing is done from now on, in seconds since 1970; asking is doing something."""
-    return Response({"ends": int(who.ends_at.timestamp())}, headers={"Cache-Control": "no-store"})
+    return Response({"ends": int(who.ends_at.timestamp())}, headers=shell.HEADERS)
 
 
 @post("/language", status_code=303)

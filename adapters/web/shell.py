@@ -105,8 +105,7 @@ def before(request: Asked, address: str | None) -> str:
         parts = urlsplit(address or "")
     except ValueError:
         return ""
-    ours = {request.headers.get("host", "").lower(), urlsplit(request.app.state.base_url).netloc}
-    if not parts.path or parts.netloc.lower() not in ours:
+    if not parts.path or parts.netloc.lower() not in _ours(request):
         return ""
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return path if local(path) == path else ""
@@ -133,10 +132,30 @@ def form_token(cookie: str, salt: str | None = None) -> str:
     return salt + hmac.new(cookie.encode(), salt.encode(), hashlib.sha256).hexdigest()
 
 
+def foreign(request: Asked) -> bool:
+    """Whether a form was sent from another site's page, as the browser says. Without TLS no browser says `Sec-Fetch-Site`; where a
+    form came from each says."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() not in _ours(request)
+    except ValueError:
+        return True
+
+
+def _ours(request: Asked) -> set[str]:
+    """The hosts that this service is asked by."""
+    return {request.headers.get("host", "").lower(), urlsplit(request.app.state.base_url).netloc.lower()}
+
+
 async def fields(request: Asked, *, signed_in: bool = True, longest: int = LONGEST_FORM) -> dict[str, list[str]]:
     """Every value of every name that a form of ours says, in its order. Raises Forbidden for one that another site sent,
     TooLarge, Malformed."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if foreign(request):
         raise Forbidden("This form came from another site.", key="foreign-form")
     body = await request.body()
     if len(body) > longest:
@@ -295,9 +314,7 @@ def drawn(template: str, speech: Speech, **said: Any) -> str:
 
 def to(path: str, cookies: list[Cookie] | None = None) -> Page:
     """Go on there with GET, whatever was sent here."""
-    return Response(
-        b"", status_code=303, headers={"Location": path, "Cache-Control": "no-store"}, cookies=cookies or []
-    )
+    return Response(b"", status_code=303, headers=HEADERS | {"Location": path}, cookies=cookies or [])
 
 
 def cookie(request: Asked, state: State, value: str | None) -> Cookie:
@@ -311,5 +328,5 @@ def cookie(request: Asked, state: State, value: str | None) -> Cookie:
 def elsewhere(request: Asked, sent: Elsewhere) -> Page:
     """A page asked for by script learns from a header where to go, since it would show the other page within itself."""
     if request.headers.get("hx-request"):
-        return Response(b"", status_code=200, headers={"HX-Redirect": sent.to, "Cache-Control": "no-store"})
+        return Response(b"", status_code=200, headers=HEADERS | {"HX-Redirect": sent.to})
     return to(sent.to)

@@ -67,7 +67,7 @@ async def bring(request: Asked, state: State, who: Signed, task: FromPath[Id]) -
 
 async def _sent(request: Asked) -> tuple[dict[str, str], bytes, str, str]:
     """The fields of the form, and the file with its declared type and its name. Raises Forbidden, TooLarge, Lacking."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if shell.foreign(request):
         raise Forbidden("This form came from another site.", key="foreign-form")
     try:
         form = await request.form()
