@@ -93,7 +93,7 @@ def _run(part: str, on: Ground, asked: argparse.Namespace) -> list[str]:
                 [] if found["first_load"] <= pages.FIRST_LOAD else [f"a first load of {found['first_load']:,} bytes"]
             )
             wrong += [] if found["heaviest"] <= pages.LATER else [f"a page of {found['heaviest']:,} bytes"]
-            return wrong + ([f"rows move by {found['moved']:.3f}"] if found.get("moved") else [])
+            return wrong + ([f"what is shown moves by {found['moved']:.6f}"] if found.get("moved") else [])
         case _:
             processes.measure(on, 100 if quick else 500)
     return []
