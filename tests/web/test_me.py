@@ -87,7 +87,8 @@ async def test_a_code_is_asked_for_once_its_generator_is_shown_to_work(world: Wo
 
 async def test_other_sessions_are_listed_and_ended(browser) -> None:
     nurse: Browser = await browser("nurse-a")
-    firefox: Browser = await browser("nurse-a", **{"user-agent": "Mozilla/5.0 (Windows NT 10.0) Gecko/20100101 Firefox/140.0 <b>"})  # fmt: skip
+    firefox: Browser = await browser(**{"user-agent": "Mozilla/5.0 (Windows NT 10.0) Gecko/20100101 Firefox/140.0 <b>"})
+    await firefox.sign_in("nurse-a")
     other: Browser = await browser("worker-a")
     page = await nurse.get("/me")
     assert "Firefox · Windows" in page.text and "<b>" not in page.text
