@@ -38,9 +38,10 @@ OF_A_CRISIS = frozenset({"acknowledge", "safety-plan", "report", "stand-down"})
 
 
 class Sentence(msgspec.Struct, frozen=True):
-    """`who` and `what` and `by` in words; `late` when the limit has passed, `near` when little of it is left, `mine` when the
+    """`turn` says who must do what, `by` until when, both in words; `late` when the limit has passed, `near` when little of it is left, `mine` when the
     reader's own organisation must act, `crisis` when one is up."""
 
+    turn: str
     who: str
     what: str
     by: str
@@ -64,12 +65,17 @@ def sentence(
     else:
         who = "「" + speech.name(organization) + "」" + (worker.name if worker else "")
         who = who if speech.language == "zh" else who.replace("「", "").replace("」", " ").strip()
+    what = _(WHAT[step.what]) if step.what in WHAT else step.what
+    if mine and who == _("您"):
+        turn = _("轮到您%(what)s") % {"what": what}
+    else:
+        turn = (_("轮到%(who)s%(what)s") if mine else _("等待%(who)s%(what)s")) % {"who": who, "what": what}
     late = now > step.by
     if late:
         by = _("已超时 %(time)s") % {"time": speech.lasting((now - step.by).total_seconds())}
     else:
         by = _("%(time)s 前") % {"time": speech.when(step.by, now)}
     return Sentence(
-        who=who, what=_(WHAT[step.what]) if step.what in WHAT else step.what, by=by, exact=speech.exact(step.by), at=step.by,
+        turn=turn, who=who, what=what, by=by, exact=speech.exact(step.by), at=step.by,
         late=late, near=not late and now >= step.warn_at, mine=mine, crisis=step.what in OF_A_CRISIS, unconfirmed=not step.confirmed,
     )  # fmt: skip

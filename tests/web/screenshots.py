@@ -33,7 +33,7 @@ PICTURES: tuple[tuple[str, str, str], ...] = (
     ("dispatch", "coordinator", "/dispatch"),
     ("reports", "coordinator", "/reports?weeks=4"),
     ("admin", "admin", "/admin"),
-    ("deliveries", "admin", "/admin/delivery"),
+    ("deliveries", "admin", "/admin/subscriptions"),
     ("routing", "admin", "/admin/routing"),
     ("audit", "bureau", "/audit"),
     ("downtime", "worker-a", "/downtime"),
