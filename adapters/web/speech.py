@@ -93,13 +93,15 @@ class Speech:
         return format_datetime(at.astimezone(SHANGHAI), pattern, locale=LOCALE[self.language])
 
     def when(self, at: datetime, now: datetime) -> str:
-        """The time as people say it: 今天 14:30, 明天 09:00, 11月3日 09:00; another year with its year."""
+        """The time as people say it: 今天 14:30, 明天 09:00, 3 天前 16:05, 11月3日 09:00; another year with its year."""
         local, today = at.astimezone(SHANGHAI), now.astimezone(SHANGHAI).date()
         days = (local.date() - today).days
         near = {-1: self.gettext("昨天"), 0: self.gettext("今天"), 1: self.gettext("明天"), 2: self.gettext("后天")}
         clock = f"{local:%H:%M}"
         if days in near:
             return f"{near[days]} {clock}"
+        if -7 < days < 0:
+            return self.gettext("%(n)s 天前") % {"n": -days} + f" {clock}"
         if local.year == today.year:
             pattern = "M月d日" if self.language == "zh" else "d MMM"
         else:

@@ -74,6 +74,11 @@ def test_times_are_said_as_people_say_them() -> None:
         zh.when(now + timedelta(days=1), now) == "明天 09:00"
         and en.when(now + timedelta(days=1), now) == "tomorrow 09:00"
     )
+    assert (
+        zh.when(now - timedelta(days=3), now) == "3 天前 09:00"
+        and en.when(now - timedelta(days=6), now) == "6 days ago 09:00"
+    )
+    assert zh.when(now - timedelta(days=7), now) == "11月15日 09:00"
     assert zh.when(now - timedelta(days=10), now) == "11月12日 09:00"
     assert zh.when(now + timedelta(days=60), now) == "2027年1月21日 09:00"
     assert zh.exact(now) == "2026年11月22日 星期日 09:00"
