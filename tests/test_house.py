@@ -135,12 +135,24 @@ def test_every_module_of_the_fhir_surface_is_on_the_map() -> None:
     assert len(named) == len(modules), "named twice"
 
 
+def test_every_theme_of_verbs_is_on_the_map() -> None:
+    """Each `<theme>_flow.py` stands in its room's row of docs/architecture.md; and none that there is not."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page[page.index("| room | verbs by theme |") : page.index("A transaction's time")]
+    rows = {room: line for line in table.splitlines()[2:] if line for room in line.split("|")[1].strip().split(", ")}
+    flows = {(path.parent.name, path.name) for path in (ROOT / "service").glob("*/*_flow.py")}
+    missing = sorted(f"{room}/{name}" for room, name in flows if f"{name}`" not in rows.get(room, ""))
+    assert not missing, f"not in the table of verbs: {missing}"
+    assert set(re.findall(r"(?<![\w/])(\w+_flow\.py)", table)) <= {name for _, name in flows}
+
+
 def test_every_setting_is_documented() -> None:
     readme = (ROOT / "README.md").read_text()
     source = (ROOT / "adapters" / "settings.py").read_text()
     names = set(
         re.findall(
-            r'"((?:YUANSHE_|WEBHOOK_|SMTP_|ATTACHMENT_|ALARM_|DATABASE_|RATE_|CORS_|HOST|PORT|DOCS)[A-Z_]*)"', source
+            r'"((?:YUANSHE_|WEBHOOK_|SMTP_|ATTACHMENT_|ALARM_|DATABASE_|RATE_|CORS_|OIDC_|HOST|PORT|DOCS)[A-Z_]*)"',
+            source,
         )
     )
     assert len(names) >= len(msgspec.structs.fields(Settings)) - 1
