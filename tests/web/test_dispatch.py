@@ -195,6 +195,25 @@ async def test_a_referral_is_placed_by_hand_with_a_reason_that_is_told(world: Wo
     assert taken.status_code == 200 and "已收回这次派单" in taken.text
 
 
+async def test_what_agencies_read_of_a_placing_names_nobody(world: World, browser: Any) -> None:
+    async with world.as_owner() as connection:
+        await connection.execute("UPDATE partnership SET mode = 'manual'")
+    referred = await world.refer(
+        "N05", patient={"name": [{"text": "钱立"}], "gender": "male", "birthDate": "1962-06-06"}
+    )
+    coordinator: Browser = await browser("coordinator")
+    await coordinator.get(f"/dispatch/{referred.id}")
+    agency = world.organizations["agency-a"].split("/")[1]
+    acts = (
+        ("offer", {"agency": agency, "reason": "钱立的女儿来过电话", "once": "1"}, "reason"),
+        ("refuse", {"code": "service-not-offered", "words": "请钱立找残联", "once": "2"}, "refuse-words"),
+    )
+    for act, said, field in acts:
+        refused = await coordinator.post(f"/dispatch/{referred.id}/{act}", said)
+        assert refused.status_code == 422 and "不能有患者的姓名" in refused.text and f'href="#{field}"' in refused.text
+    assert await world.shares(referred) == []
+
+
 async def test_of_two_coordinators_the_slower_is_told_and_loses_nothing_typed(world: World, browser: Any) -> None:
     async with world.as_owner() as connection:
         await connection.execute("UPDATE partnership SET mode = 'manual'")

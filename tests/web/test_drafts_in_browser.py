@@ -64,6 +64,23 @@ async def test_what_was_typed_comes_back_after_signing_in_again(world: World, si
     assert await one.page.evaluate(KEPT) == [], "taken: nothing of it is kept"
 
 
+async def test_what_was_sent_from_within_a_field_and_pressed_twice_does_not_come_back(
+    world: World, site: str, chromium: Any
+) -> None:
+    one = await visit(chromium, site)
+    await with_a_form(one)
+    await one.sign_in("nurse-a")
+    await one.goto("/me")
+    await write(one)
+    async with one.page.expect_navigation():
+        await one.page.evaluate(
+            "() => { const form = document.getElementById('tried'), by = document.getElementById('send');"
+            " form.requestSubmit(by); form.requestSubmit(by); }"
+        )
+    assert await typed(one) == ("", False)
+    assert await one.page.evaluate(KEPT) == []
+
+
 async def test_nothing_typed_is_there_for_the_next_person(world: World, site: str, chromium: Any) -> None:
     one = await visit(chromium, site)
     await with_a_form(one)

@@ -19,7 +19,7 @@ from service.access import flow as access
 from service.db import Session
 from service.errors import Forbidden, Refusal
 from service.notices import crises_flow
-from service.referrals import board_flow
+from service.referrals import board_flow, messaging
 from service.referrals import flow as referrals
 from service.referrals.board_flow import Board, Placing
 from service.referrals.board_store import Placed, Section
@@ -266,15 +266,22 @@ Lacks = list[tuple[str, str]]
 async def _act(
     request: Request[Any, Any, Any], state: State, who: Person, referral: Id, interaction: str, fields: dict[str, str],
     do: Callable[[Session, Lists], Awaitable[str]], lacks: Callable[[Lists], Lacks] = lambda _: [],
+    told: tuple[str, str] | None = None,
 ) -> Page:  # fmt: skip
-    """Do it for the coordinator; refused, the board again with that referral, and everything that was typed."""
+    """Do it for the coordinator; refused, the board again with that referral, and everything that was typed. `told`: the name and
+    the place of the words that agencies read which may not know the person, so that they name nobody."""
     lists = await shell.fields(request)
     if not _acts(who):
         raise Forbidden("The coordinator places referrals; an administrator looks.", key="wrong-actor")
     if missing := lacks(lists):
         return await _board(request, state, who, referral, faults.lacking(missing, who.speech), lists, 422)
 
+    if told:
+        fields = fields | {"Communication.payload": told[1]}
+
     async def carry(session: Session) -> str:
+        if told:
+            await messaging.nameless(session, referral, [_last(lists, told[0])])
         return await do(session, lists)
 
     try:
@@ -308,7 +315,7 @@ async def offer(request: Request[Any, Any, Any], state: State, who: Signed, refe
         return acting.done("/dispatch", "offered" if agency else "opened")
 
     fields = {"owner": "agency", "statusReason.text": "reason"}
-    return await _act(request, state, who, referral, "page-dispatch-offer", fields, do, lacks)
+    return await _act(request, state, who, referral, "page-dispatch-offer", fields, do, lacks, ("reason", "reason"))
 
 
 @post("/dispatch/{referral:uuid}/refuse", media_type=MediaType.HTML, status_code=200)
@@ -329,7 +336,15 @@ async def refuse(request: Request[Any, Any, Any], state: State, who: Signed, ref
         return acting.done("/dispatch", "refused")
 
     return await _act(
-        request, state, who, referral, "page-dispatch-refuse", {"statusReason.text": "refuse-words"}, do, lacks
+        request,
+        state,
+        who,
+        referral,
+        "page-dispatch-refuse",
+        {"statusReason.text": "refuse-words"},
+        do,
+        lacks,
+        ("words", "refuse-words"),
     )
 
 
@@ -345,7 +360,15 @@ async def give_up(request: Request[Any, Any, Any], state: State, who: Signed, re
         return acting.done("/dispatch", "gave-up")
 
     return await _act(
-        request, state, who, referral, "page-dispatch-give-up", {"statusReason.text": "refuse-words"}, do, lacks
+        request,
+        state,
+        who,
+        referral,
+        "page-dispatch-give-up",
+        {"statusReason.text": "refuse-words"},
+        do,
+        lacks,
+        ("words", "refuse-words"),
     )
 
 
@@ -362,7 +385,15 @@ async def take_back(request: Request[Any, Any, Any], state: State, who: Signed, 
         return acting.done(f"/dispatch/{referral}", "taken-back")
 
     return await _act(
-        request, state, who, referral, "page-dispatch-take-back", {"statusReason.text": "back"}, do, lacks
+        request,
+        state,
+        who,
+        referral,
+        "page-dispatch-take-back",
+        {"statusReason.text": "back"},
+        do,
+        lacks,
+        ("back", "back"),
     )
 
 

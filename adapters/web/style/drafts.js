@@ -84,6 +84,8 @@
   const keep = (event) => {
     const form = event.target.form;
     if (!form?.dataset?.draft || !event.isTrusted) return;
+    // A page that is left lets go of its field: that says nothing new of a form that is on its way.
+    if (event.type === "change" && form.dataset.sent) return;
     write(name(form), { at: Date.now(), sent: false, values: typed(form) });
   };
   document.addEventListener("input", keep);
@@ -91,7 +93,8 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.getAttribute("action") === "/sign-out") { all().forEach(forget); return; }
-    if (form.dataset.draft) write(name(form), { at: Date.now(), sent: !event.defaultPrevented, values: typed(form) });
+    // A second press of what is on its way is stopped elsewhere, and says nothing about the first.
+    if (form.dataset.draft && !(event.defaultPrevented && form.dataset.sent)) write(name(form), { at: Date.now(), sent: !event.defaultPrevented, values: typed(form) });
   });
 
   // The same for what htmx sends and brings.
