@@ -250,6 +250,11 @@ async def test_a_ranking_speaks_the_readers_language(world: World, browser: Any)
     assert not re.search(r"[\u4e00-\u9fff]", piece.replace("王桂兰", ""))
 
 
+async def test_a_telephone_number_can_be_dialled(sheet: Sheet) -> None:
+    page = (await sheet.somebody(phone="没有").send()).text
+    assert 'href="#phone"' in page and "5 到 20 位数字" in page
+
+
 async def test_nothing_typed_leaves_no_draft(browser: Any) -> None:
     nurse: Browser = await browser("nurse-a")
     await nurse.get("/refer")

@@ -49,6 +49,7 @@ MISSING = {
     "minor": noted("不满 14 岁由监护人同意：请选择监护人并填写姓名"),
     "hours": noted("可以联系的时间要有开始和结束，两者不同"),
     "safe_number": noted("可以拨打的号码应有 5 到 20 位数字"),
+    "phone": noted("电话应有 5 到 20 位数字；没有电话可不填"),
     "again": noted("已有相同需求的转介还在进行：请写明为什么仍要再转介，或打开原来那一条"),
 }
 """What stops a form from being sent, in words that say how to mend it."""
@@ -237,6 +238,10 @@ def faults(form: Form, found: Found, now: datetime, *, again: bool, checked: boo
     else:
         wrong += _nobody_known(form)
     wrong += _born(form, now)
+    held = (found.patient.phone or "") if found.patient else ""
+    # What the hospital's own record says is not the ward's to mend before it may refer.
+    if form.one("phone") not in ("", held) and not _dialled(form.one("phone")):
+        wrong.append(("phone", MISSING["phone"]))
     if again and not form.one("again"):
         wrong.append(("again", MISSING["again"]))
     if not form.needs:
@@ -248,9 +253,13 @@ def faults(form: Form, found: Found, now: datetime, *, again: bool, checked: boo
     wrong += [(name, MISSING["long"]) for name in ("reason", "other", "again") if len(form.one(name)) > LONGEST]
     if bool(form.one("from")) != bool(form.one("to")) or (form.one("from") and form.one("from") == form.one("to")):
         wrong.append(("from", MISSING["hours"]))
-    if form.one("safe_number") and not 5 <= sum(letter.isdigit() for letter in form.one("safe_number")) <= 20:
+    if form.one("safe_number") and not _dialled(form.one("safe_number")):
         wrong.append(("safe_number", MISSING["safe_number"]))
     return wrong + _consent(form, now)
+
+
+def _dialled(number: str) -> bool:
+    return 5 <= sum(letter.isdigit() for letter in number) <= 20
 
 
 def _nobody_known(form: Form) -> list[tuple[str, str]]:
