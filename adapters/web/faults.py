@@ -181,6 +181,7 @@ KEYS: dict[str, str] = {
     "report-first": noted("法律要求先报告：请先记录强制报告，再解除危机。"),
     "request-fixed": noted("转介发出后内容不再改动。需求有变时，请发一条新的转介替换它，或撤回它。"),
     "risk-with-plan": noted("风险等级要和安全计划一起记录。请选择风险等级。"),
+    "row-broke": noted("系统出了差错，这一条没有办理。请单独打开它，再试一次。"),
     "same-password": noted("新密码和现在的一样。请换一个。"),
     "scan-pending": noted("文件还在做安全扫描。请稍后再打开。"),
     "sealed": noted("已封存的内容不再改动。如有错误，请另写一份更正。"),

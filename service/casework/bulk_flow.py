@@ -5,9 +5,12 @@ killed leaves the rest to another; a row is never done twice, for it is marked i
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import cast
+
+import asyncpg
 
 from service.access import flow as access
 from service.access.model import Actor, Call, clock_actor
@@ -19,6 +22,8 @@ from service.errors import Forbidden, Invalid, NotFound, Refusal
 from service.practice import PLATFORM
 from service.referrals.queue_flow import MOST_AT_ONCE
 from service.values import Id, new_id
+
+log = logging.getLogger(__name__)
 
 ACTS = ("accept", "decline", "assign", "hold")
 AT_ONCE = 4
@@ -115,6 +120,13 @@ async def _row(database: Database, row: InHand) -> None:
         async with database.transaction(row.actor.scope, writes=False) as session:
             why = refused.key or refused.issues[0].code
             await bulk_store.settle(session, row, "refused", why, refused.names.get("who") or None)
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        log.info("a row of an act on many met another transaction: it is taken again when its lease is out")
+    except Exception as broke:
+        # Else it would be taken again for ever, and the act never be through. Its words may hold data of a person.
+        log.error("a row of an act on many broke: %s", type(broke).__name__)
+        async with database.transaction(row.actor.scope, writes=False) as session:
+            await bulk_store.settle(session, row, "refused", "row-broke")
 
 
 async def forget(session: Session, actor: Actor, now: datetime) -> int:

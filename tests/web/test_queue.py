@@ -465,6 +465,25 @@ async def test_many_are_declined_assigned_and_held_and_what_lacks_is_said_at_onc
     assert worker.page.status_code == 403 and "只有督导" in worker.page.text
 
 
+async def test_a_row_that_breaks_is_told_and_the_others_are_done(world: World, browser, monkeypatch) -> None:
+    tasks = [(await world.offer(await world.refer("N05")))["id"] for _ in range(2)]
+    worker: Browser = await browser("worker-a")
+    path = await begun(worker, tasks, "accept")
+    whole = bulk_flow.taking_flow.do
+
+    async def breaks(session: Any, actor: Any, task: Any, *said: Any) -> Any:
+        if str(task) == tasks[0]:
+            raise KeyError("a fault of ours")
+        return await whole(session, actor, task, *said)
+
+    monkeypatch.setattr(bulk_flow.taking_flow, "do", breaks)
+    await through(world)
+    page = (await worker.get(path)).text
+    assert "1 条办成，1 条没有" in page and "系统出了差错" in page and "a fault of ours" not in page
+    states = [(await world.party("agency-a").read(f"Task/{task}"))["status"] for task in tasks]
+    assert states == ["requested", "accepted"]
+
+
 async def test_a_row_that_a_killed_worker_had_in_hand_is_done_once_by_another(world: World, browser) -> None:
     tasks = [(await world.offer(await world.refer("N05")))["id"] for _ in range(2)]
     worker: Browser = await browser("worker-a")
