@@ -163,7 +163,8 @@ async def fields(request: Asked, *, signed_in: bool = True, longest: int = LONGE
     said: dict[str, list[str]] = {}
     try:
         for name, value in parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body)):
-            said.setdefault(name, []).append(value)
+            # No keyboard types it, and no text of the database holds it.
+            said.setdefault(name, []).append(value.replace("\0", ""))
     except (UnicodeDecodeError, ValueError):
         raise Malformed("This is no form.") from None
     given = (said.pop("token", None) or [request.headers.get("x-form-token", "")])[-1]

@@ -156,3 +156,44 @@ async def test_another_sites_page_signs_nobody_in(world: World, browser: Any) ->
         one: Browser = await browser()
         answer = await one.post("/sign-in", said, token=False, **headers)
         assert str(answer.url) == f"{BASE}/referrals", headers
+
+
+FIELDS = (
+    "words",
+    "name",
+    "view",
+    "task",
+    "act",
+    "number",
+    "reason",
+    "draft",
+    "q",
+    "code",
+    "until",
+    "text",
+    "worker",
+    "to",
+    "at",
+    "login",
+    "key",
+    "old",
+)
+
+
+async def test_no_letter_that_no_keyboard_types_breaks_a_form(browser: Any) -> None:
+    """PostgreSQL holds no NUL in a text: it is dropped, wherever it is sent."""
+    people: dict[str, Browser] = {
+        login: await browser(login) for login in ("admin", "coordinator", "nurse-a", "supervisor-a")
+    }
+    tokens = {login: re.findall(r'name="token" value="(\w+)"', one.page.text)[0] for login, one in people.items()}
+    for path in [each for each in POSTS if each not in ("/sign-out", "/me/sessions/end")]:
+        said = dict.fromkeys(FIELDS, "\x00x") | {"token": tokens[whose(path)]}
+        answer = await people[whose(path)]._http.post(f"{BASE}{filled(path)}", data=said, follow_redirects=False)  # pyright: ignore[reportPrivateUsage]
+        assert answer.status_code < 500, (path, answer.status_code)
+
+
+async def test_no_day_of_the_calendar_breaks_the_audit(browser: Any) -> None:
+    auditor: Browser = await browser("bureau")
+    for day in ("9999-12-31", "0001-01-01", "x"):
+        page = await auditor.get(f"/audit?since={day}&until={day}")
+        assert page.status_code == 422, day

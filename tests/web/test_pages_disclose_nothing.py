@@ -56,9 +56,13 @@ class Told(Case):
         self.words[self.birth] = "birth-date"
 
     def at(self, path: str) -> bool:
-        """Whether the page is of this case alone."""
+        """Whether the page is of this case alone, and no form that lists every need."""
         assert self.referred is not None
-        return str(self.referred.id) in path or self.share in path
+        return (
+            (str(self.referred.id) in path or self.share in path)
+            and "/forms/" not in path
+            and "/screening/" not in path
+        )
 
     def may(self, login: str) -> frozenset[str]:
         """The elements that somebody may read now."""

@@ -71,9 +71,11 @@ def asked(request: Request[Any, Any, Any], speech: Speech) -> tuple[Asked, dict[
 
 def _day(written: str) -> date | None:
     try:
-        return date.fromisoformat(written)
+        day = date.fromisoformat(written)
     except ValueError:
         return None
+    # At either end of the calendar there is no day before or after.
+    return day if 1900 <= day.year < 3000 else None
 
 
 def _midnight(day: date | None) -> datetime | None:

@@ -75,7 +75,7 @@ async def _sent(request: Asked) -> tuple[dict[str, str], bytes, str, str]:
         if fault.status_code == 413:
             raise TooLarge("The form is too large.") from fault
         raise
-    said = {name: value for name, value in form.items() if isinstance(value, str)}
+    said = {name: value.replace("\0", "") for name, value in form.items() if isinstance(value, str)}
     given, cookie = said.pop("token", ""), request.cookies.get(COOKIE, "")
     if not (cookie and hmac.compare_digest(given.encode(), shell.form_token(cookie, given[:16]).encode())):
         raise Forbidden("This form is of another session; open the page again.", key="foreign-form")
@@ -83,7 +83,7 @@ async def _sent(request: Asked) -> tuple[dict[str, str], bytes, str, str]:
     content = await file.read() if isinstance(file, UploadFile) else b""
     if not isinstance(file, UploadFile) or not content:
         raise Lacking([("file", noted("请选择要上传的文件。"))])
-    return said, content, file.content_type, file.filename
+    return said, content, file.content_type, file.filename.replace("\0", "")
 
 
 async def _keep(
