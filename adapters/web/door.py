@@ -62,6 +62,9 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Page:
             "time": speech.lasting(math.ceil(refused.wait / 60) * 60)
         }
         return _door(request, state, speech, said, wrong=wrong, status=429)
+    if left := request.cookies.get(shell.COOKIE):
+        # Whoever sat here before is gone from this browser; their session is no longer anybody's to go on with.
+        await session_flow.sign_out(state.database, left)
     return shell.to(shell.local(said.get("next")), [shell.cookie(request, state, made)])
 
 

@@ -180,3 +180,13 @@ async def test_a_page_that_breaks_says_so_with_a_number_and_nothing_of_what_was_
     broke = await nurse.post("/language", {"language": "en"})
     assert broke.status_code == 500 and "没有保存" in broke.text and broke.headers["x-request-id"] in broke.text
     assert name not in broke.text and name not in caplog.text and "RuntimeError" in caplog.text
+
+
+async def test_who_signs_in_at_a_browser_ends_what_was_left_open_there(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    left = next(iter(nurse._http.cookies.jar)).value
+    await nurse.sign_in("worker-a")
+    assert str(nurse.page.url).endswith("/queue")
+    other: Browser = await browser()
+    other._http.cookies.set("yuanshe", left or "")
+    assert "/sign-in" in str((await other.get("/referrals")).url)
