@@ -152,11 +152,23 @@ def _ours(request: Asked) -> set[str]:
     return {request.headers.get("host", "").lower(), urlsplit(request.app.state.base_url).netloc.lower()}
 
 
+def guard_site(request: Asked) -> None:
+    """Raises Forbidden for a form that another site sent."""
+    if foreign(request):
+        raise Forbidden("This form came from another site.", key="foreign-form")
+
+
+def guard_session(request: Asked, given: str) -> None:
+    """Raises Forbidden for a form whose token `given` is of another session, or of none."""
+    cookie = request.cookies.get(COOKIE, "")
+    if not (cookie and hmac.compare_digest(given.encode(), form_token(cookie, given[:16]).encode())):
+        raise Forbidden("This form is of another session; open the page again.", key="foreign-form")
+
+
 async def fields(request: Asked, *, signed_in: bool = True, longest: int = LONGEST_FORM) -> dict[str, list[str]]:
     """Every value of every name that a form of ours says, in its order. Raises Forbidden for one that another site sent,
     TooLarge, Malformed."""
-    if foreign(request):
-        raise Forbidden("This form came from another site.", key="foreign-form")
+    guard_site(request)
     body = await request.body()
     if len(body) > longest:
         raise TooLarge("The form is too large.")
@@ -168,9 +180,8 @@ async def fields(request: Asked, *, signed_in: bool = True, longest: int = LONGE
     except (UnicodeDecodeError, ValueError):
         raise Malformed("This is no form.") from None
     given = (said.pop("token", None) or [request.headers.get("x-form-token", "")])[-1]
-    cookie = request.cookies.get(COOKIE, "")
-    if signed_in and not (cookie and hmac.compare_digest(given.encode(), form_token(cookie, given[:16]).encode())):
-        raise Forbidden("This form is of another session; open the page again.", key="foreign-form")
+    if signed_in:
+        guard_session(request, given)
     return said
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 from typing import Any
 
 from litestar import MediaType, Request, Response, get, post
@@ -17,7 +16,6 @@ from adapters.web.faults import Fault
 from adapters.web.shell import Page, Person, Signed
 from adapters.web.speech import noted
 from service.access import flow as access
-from service.access.session_flow import COOKIE
 from service.case_codes import CASE_DOCUMENT
 from service.casework import desk_flow, phases
 from service.db import Session
@@ -67,8 +65,7 @@ async def bring(request: Asked, state: State, who: Signed, task: FromPath[Id]) -
 
 async def _sent(request: Asked) -> tuple[dict[str, str], bytes, str, str]:
     """The fields of the form, and the file with its declared type and its name. Raises Forbidden, TooLarge, Lacking."""
-    if shell.foreign(request):
-        raise Forbidden("This form came from another site.", key="foreign-form")
+    shell.guard_site(request)
     try:
         form = await request.form()
     except HTTPException as fault:
@@ -76,9 +73,7 @@ async def _sent(request: Asked) -> tuple[dict[str, str], bytes, str, str]:
             raise TooLarge("The form is too large.") from fault
         raise
     said = {name: value.replace("\0", "") for name, value in form.items() if isinstance(value, str)}
-    given, cookie = said.pop("token", ""), request.cookies.get(COOKIE, "")
-    if not (cookie and hmac.compare_digest(given.encode(), shell.form_token(cookie, given[:16]).encode())):
-        raise Forbidden("This form is of another session; open the page again.", key="foreign-form")
+    shell.guard_session(request, said.pop("token", ""))
     file = form.get("file")
     content = await file.read() if isinstance(file, UploadFile) else b""
     if not isinstance(file, UploadFile) or not content:
