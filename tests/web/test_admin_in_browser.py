@@ -139,7 +139,7 @@ async def test_a_dry_run_and_a_verification_go_on_by_themselves(world: World, ch
     await one.goto(f"/admin/routing/{await partnership(world)}/try?{proposal(rank='5')}")
     await one.page.locator("tr.sum").wait_for()
     assert "5 件转介中，5 件会去往别处" in await one.page.locator("tr.sum").inner_text()
-    assert await one.page.locator("tbody a[href^='/referrals/']").count() == 5
+    assert await one.page.locator("tbody a[href^='/dispatch/']").count() == 5
     await one.goto("/audit/chain")
     await one.page.locator(".good-words").wait_for()
     assert await one.faults() == []

@@ -84,7 +84,7 @@ async def test_a_dry_run_goes_in_steps_and_each_referral_counts_once(world: Worl
     found: list[str] = []
     steps = 0
     while True:
-        found += re.findall(r'href="/referrals/([0-9a-f-]+)"', page)
+        found += re.findall(r'href="/dispatch/([0-9a-f-]+)"', page)
         steps += 1
         ahead = re.search(r'hx-get="([^"]+)"', page.split('class="ahead"')[1]) if 'class="ahead"' in page else None
         if ahead is None:
