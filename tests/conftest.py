@@ -101,6 +101,16 @@ class Server:
         return self._beside.submit(self._loop.run_until_complete, coroutine).result()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts many processes, or walks far, is for `make test-all`; each promise keeps a quicker test beside it."""
+    if os.environ.get("YUANSHE_TEST_ALL"):
+        return
+    later = pytest.mark.skip(reason="takes long: `make test-all`")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(later)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return

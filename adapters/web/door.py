@@ -16,7 +16,7 @@ from adapters.web import acting, faults, shell
 from adapters.web.shell import Page, Signed
 from adapters.web.speech import LANGUAGES, Speech, noted
 from service.access import session_flow
-from service.errors import NotFound, Refusal, TooMany, Unauthenticated, Unavailable
+from service.errors import NotFound, Refusal, TooLarge, TooMany, Unauthenticated, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -186,8 +186,10 @@ def failed(request: Request[Any, Any, Any], fault: Refusal) -> Page:
 
 
 def nowhere(request: Request[Any, Any, Any], refused: HTTPException) -> Page:
-    """What no route takes, for somebody at a browser: an address mistyped, or of a page that is not there any more."""
-    answer = failed(request, NotFound("There is no such page."))
+    """What no route takes, for somebody at a browser: an address mistyped, of a page that is not there any more, or a form
+    that is too long."""
+    too_long = refused.status_code == 413
+    answer = failed(request, TooLarge("The form is too large.") if too_long else NotFound("There is no such page."))
     answer.status_code = refused.status_code
     return answer
 

@@ -39,6 +39,7 @@ async def signs_in(pool: Database, password: str) -> str | None:
     return None
 
 
+@pytest.mark.slow
 async def test_an_account_from_its_first_day_to_its_last(account: Any, pool: Database) -> None:
     named = ("add", "Nurse", "--organization", f"Organization/{HOSPITAL}", "--role", "referrer", "--name", "虚构护士")
     short = await account(*named, given="short\n")
@@ -62,6 +63,7 @@ async def test_an_account_from_its_first_day_to_its_last(account: Any, pool: Dat
     assert unknown.returncode == 2 and "no account" in unknown.stderr
 
 
+@pytest.mark.slow
 async def test_an_account_is_linked_to_the_organisations_own_sign_in(account: Any, pool: Database) -> None:
     named = ("add", "Nurse", "--organization", f"Organization/{HOSPITAL}", "--role", "referrer", "--name", "虚构护士")
     assert (await account(*named, "--no-password")).returncode == 0

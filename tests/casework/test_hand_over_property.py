@@ -134,7 +134,6 @@ class People:
             pass
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_after_any_hand_over_no_open_step_names_who_is_away(town: Town, seed: int) -> None:
     history = People(town, await colleagues(town), random.Random(seed))

@@ -158,6 +158,7 @@ async def test_a_parked_message_sent_again_is_answered_as_it_was(world: World, h
     assert len(await inbox(world)) == 1
 
 
+@pytest.mark.slow
 async def test_a_sender_whom_nobody_configured_is_parked_and_replayed_once_it_is(world: World, config: Path) -> None:
     async with ward(world, his=msgspec.structs.replace(HIS_A, application="ANOTHER")) as his:
         said = await his.send(adt("A01", "1"))
@@ -170,6 +171,7 @@ async def test_a_sender_whom_nobody_configured_is_parked_and_replayed_once_it_is
     assert [row["state"] for row in await inbox(world)] == ["replayed"]
 
 
+@pytest.mark.slow
 async def test_a_parked_message_is_read_with_a_reason_that_the_audit_keeps(
     world: World, his: Line, config: Path
 ) -> None:
@@ -199,6 +201,7 @@ async def test_a_mended_message_is_applied_and_the_original_is_kept(world: World
     assert (await his.send(original)).code == "AA"
 
 
+@pytest.mark.slow
 async def test_without_a_file_an_editor_opens_and_what_it_leaves_unchanged_stays_parked(world: World, his: Line, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     await his.send(adt("A01", "1", pid=WRONG_NUMBER))
     [waits] = parked(world, config)
@@ -212,6 +215,7 @@ async def test_without_a_file_an_editor_opens_and_what_it_leaves_unchanged_stays
     assert [row["state"] for row in await inbox(world)] == ["replayed", "applied"]
 
 
+@pytest.mark.slow
 async def test_a_replay_that_fails_again_stays_parked_and_says_for_what(world: World, his: Line, config: Path, tmp_path: Path) -> None:  # fmt: skip
     await his.send(adt("A01", "1", pid=WRONG_NUMBER))
     [waits] = parked(world, config)
@@ -235,6 +239,7 @@ async def test_a_replay_keeps_to_the_order_of_events(world: World, his: Line, co
     assert lies["status"] == "finished" and lies["location"][-1]["location"]["display"] == "9"
 
 
+@pytest.mark.slow
 async def test_a_dropped_message_goes_unapplied_for_a_reason(world: World, his: Line, config: Path) -> None:
     await his.send(adt("A01", "1", pid=WRONG_NUMBER))
     [waits] = parked(world, config)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.hl7v2.test_inbox import CONFIG, ROOT
 from tests.hl7v2.test_listener import Authority
 from tests.hl7v2.ward import Line, adt, inbox, line, stay_line
@@ -89,6 +91,7 @@ async def test_told_to_stop_it_ends_at_once_and_well(world: World, tmp_path: Pat
         assert await one.ended()
 
 
+@pytest.mark.slow
 async def test_it_does_not_start_where_everybody_could_send_or_nobody_knows_the_hospital(world: World, tmp_path: Path) -> None:  # fmt: skip
     file = tmp_path / "hl7.toml"
     for text, says in (
@@ -105,6 +108,7 @@ async def test_it_does_not_start_where_everybody_could_send_or_nobody_knows_the_
         assert process.returncode == 2 and says in said.decode(), said
 
 
+@pytest.mark.slow
 async def test_as_it_is_run_it_takes_mutual_tls(world: World, tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     server, key = ours.sign("yuanshe")

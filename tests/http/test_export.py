@@ -425,6 +425,7 @@ async def test_it_is_written_in_pages_and_files_of_a_bounded_size(
     assert sum(map(len, lines.values())) == sum(map(len, whole.values())), "nothing twice"
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_in_the_middle_is_followed_by_one_that_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

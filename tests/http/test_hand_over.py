@@ -311,7 +311,6 @@ async def copies(world: World, share: str, times: int) -> None:
             await connection.execute(f"INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, x::jsonb)).* FROM unnest($1::text[]) AS x", made)  # fmt: skip
 
 
-@pytest.mark.slow
 async def test_a_thousand_open_cases_are_handed_over_in_one_request(world: World) -> None:
     staff = await workers(world)
     share = await share_of(world, staff["worker-a"])
@@ -325,6 +324,7 @@ async def test_a_thousand_open_cases_are_handed_over_in_one_request(world: World
     assert parts(ended, "handOver")[0]["givenBack"] == 1000
 
 
+@pytest.mark.slow
 async def test_an_operator_hands_over_by_command_and_back(world: World, tmp_path: Path) -> None:
     staff = await workers(world)
     share = await share_of(world, staff["worker-a"])

@@ -131,6 +131,7 @@ async def test_without_acknowledgement_the_next_ones_are_called_in_their_order(w
     assert step is not None and step["what"] == "acknowledge", "a call is no step of the crisis"
 
 
+@pytest.mark.slow
 async def test_where_no_roster_names_anybody_the_coordinator_is_called_at_once_and_the_gap_is_on_record(
     world, tmp_path, pager
 ) -> None:
@@ -173,6 +174,7 @@ async def test_a_call_is_acknowledged_by_its_link_once_and_that_is_no_stand_down
     assert (await world.http.get(f"{BASE}/page/{'x' * 43}")).status_code == 404
 
 
+@pytest.mark.slow
 async def test_the_link_of_a_call_is_held_up_by_nobodys_guesses(world, tmp_path, pager) -> None:
     """Behind a proxy all the world comes from one address, and in a crisis the one who was called is let in."""
     await on_duty(world, tmp_path, f"hospital-a,王护士,,{pager.url}/first,李护士,,{pager.url}/second")
@@ -185,6 +187,7 @@ async def test_the_link_of_a_call_is_held_up_by_nobodys_guesses(world, tmp_path,
     assert (await world.http.post(link)).status_code == 303
 
 
+@pytest.mark.slow
 async def test_the_step_of_the_crisis_acknowledges_every_call_and_calls_off_what_waits(world, tmp_path, pager) -> None:
     pager.answers["/second"] = ["500 Broken"]
     await on_duty(world, tmp_path, f"hospital-a,王护士,,{pager.url}/first,李护士,,{pager.url}/second")
@@ -207,6 +210,7 @@ async def test_the_step_of_the_crisis_acknowledges_every_call_and_calls_off_what
     assert (await world.http.post(link)).status_code == 409
 
 
+@pytest.mark.slow
 async def test_a_call_that_fails_is_tried_again_as_the_same_and_then_the_next_one_is_called(
     world, tmp_path, pager
 ) -> None:
@@ -243,6 +247,7 @@ async def test_a_worker_killed_in_the_middle_loses_no_call_and_makes_none_under_
     assert len(await pages(world)) == 1
 
 
+@pytest.mark.slow
 async def test_how_calls_fared_is_listed_without_what_would_acknowledge_them(world, tmp_path, pager) -> None:
     await on_duty(world, tmp_path, f"hospital-a,王护士,wang@his.example,{pager.url}/first,,,")
     async with at_work(world, tmp_path, page_retry=[]):
@@ -257,6 +262,7 @@ async def test_how_calls_fared_is_listed_without_what_would_acknowledge_them(wor
         assert page["token"] not in str(shown) + said and page["endpoint"] not in str(shown) + said
 
 
+@pytest.mark.slow
 async def test_in_a_crisis_the_one_next_step_names_who_is_on_duty_and_their_telephone(world, tmp_path) -> None:
     now = datetime.now(UTC)
     row = f"hospital-a,{(now - timedelta(hours=1)).isoformat()},{(now + timedelta(days=1)).isoformat()},王护士,wang@his.example,0857-8220000"

@@ -232,6 +232,7 @@ async def test_an_empty_notice_says_only_that_there_is_news(world, worker, hook)
     assert str(referred.id).encode() not in got.body
 
 
+@pytest.mark.slow
 async def test_an_endpoint_that_does_not_answer_is_an_error_until_asked_for_again_and_nothing_is_lost(
     world, worker, hook
 ) -> None:

@@ -55,6 +55,7 @@ def limits(**asked: int) -> list[dict[str, Any]]:
 # ---- full-resource -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_hospital_is_sent_what_it_may_read_as_it_reads_it(world, worker, hook) -> None:
     hospital = world.party("his-a")
     await subscribed(hospital, hook, content="full-resource")
@@ -69,6 +70,7 @@ async def test_a_hospital_is_sent_what_it_may_read_as_it_reads_it(world, worker,
     assert named == set(shown) and all(entry["request"] and entry["response"] for entry in offered.json["entry"])
 
 
+@pytest.mark.slow
 async def test_an_agency_is_sent_no_person_until_it_may_read_who_it_is_and_then_again_when_it_may_not(
     world, worker, hook
 ) -> None:
@@ -108,6 +110,7 @@ async def test_what_may_be_shown_is_decided_when_it_is_sent_not_when_it_is_queue
         assert bodies(got)[f"Task/{share['id']}"]["for"]["reference"] != referred.patient
 
 
+@pytest.mark.slow
 async def test_of_a_need_for_safety_an_agency_is_told_ids_alone_before_it_knows_whom_it_is_about(
     world, worker, hook
 ) -> None:
@@ -124,6 +127,7 @@ async def test_of_a_need_for_safety_an_agency_is_told_ids_alone_before_it_knows_
         pass
 
 
+@pytest.mark.slow
 async def test_a_program_is_sent_no_more_than_it_still_may_read(world, worker, hook) -> None:
     hospital = world.party("his-a")
     made = await subscribed(hospital, hook, content="full-resource")
@@ -136,6 +140,7 @@ async def test_a_program_is_sent_no_more_than_it_still_may_read(world, worker, h
         assert any("/ServiceRequest/" in entry["fullUrl"] for entry in got.json["entry"][1:]), "by its id, as before"
 
 
+@pytest.mark.slow
 async def test_what_was_sent_in_full_stands_in_the_audit(world, worker, hook) -> None:
     made = await subscribed(world.party("his-a"), hook, content="full-resource")
     await world.refer("N05")
@@ -189,6 +194,7 @@ async def test_a_mailbox_is_greeted_and_told_of_events_with_the_notice_attached(
     assert status_of({"entry": [status]})["status"] == "active"
 
 
+@pytest.mark.slow
 async def test_an_empty_mail_names_nothing(world) -> None:
     made = await world.party("his-a").post("Subscription", by_mail("empty", "text/plain"))
     async with mailing() as box, await mails(world, box):
@@ -200,6 +206,7 @@ async def test_an_empty_mail_names_nothing(world) -> None:
     assert "Task" not in told.get_content() and str(referred.id) not in told.get_content()
 
 
+@pytest.mark.slow
 async def test_a_mailbox_that_is_not_there_is_an_error_of_the_subscription(world) -> None:
     hospital = world.party("his-a")
     made = await hospital.post("Subscription", by_mail())
@@ -226,12 +233,14 @@ async def test_a_mailbox_that_is_not_there_is_an_error_of_the_subscription(world
         (wish("http://his.example.org/hook", content="full-resource"), "Subscription.channel.endpoint"),
     ],
 )
+@pytest.mark.slow
 async def test_what_no_mail_can_carry_is_refused(world, asked, at) -> None:
     refused = await world.party("his-a").post("Subscription", asked)
     assert refused.status == 422, refused
     assert refused["issue"][0]["expression"] == [at]
 
 
+@pytest.mark.slow
 async def test_where_there_is_no_mail_server_a_mail_is_refused_and_says_so(network, network_database) -> None:
     async with serving(network, network_database) as world:
         refused = await world.party("his-a").post("Subscription", by_mail())
@@ -239,6 +248,7 @@ async def test_where_there_is_no_mail_server_a_mail_is_refused_and_says_so(netwo
     assert "no mail" in refused["issue"][0]["details"]["text"]
 
 
+@pytest.mark.slow
 async def test_another_client_sees_where_a_mail_goes_but_not_to_whom(world) -> None:
     made = await world.party("his-a").post("Subscription", by_mail())
     seen = await world.party("platform").read(f"Subscription/{made['id']}")
@@ -248,6 +258,7 @@ async def test_another_client_sees_where_a_mail_goes_but_not_to_whom(world) -> N
 # ---- limits ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_what_is_asked_of_a_channel_is_kept_and_shown(world) -> None:
     asked = wish("https://his.example.org/hook", extension=limits(heartbeat=86400, timeout=60, max_count=20))
     made = await world.party("his-a").post("Subscription", asked)
@@ -256,6 +267,7 @@ async def test_what_is_asked_of_a_channel_is_kept_and_shown(world) -> None:
     Subscription.model_validate(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked", [{"heartbeat": 0}, {"heartbeat": 5}, {"heartbeat": 10**7}, {"timeout": 0}, {"timeout": 61}]
 )
@@ -265,6 +277,7 @@ async def test_what_a_channel_cannot_keep_to_is_refused(world, asked) -> None:
     assert refused["issue"][0]["expression"] == ["Subscription.channel.extension"]
 
 
+@pytest.mark.slow
 async def test_after_silence_a_heartbeat_says_that_there_is_no_news(world, worker, hook) -> None:
     hospital = world.party("his-a")
     made = await subscribed(hospital, hook, extension=limits(heartbeat=30))
@@ -283,6 +296,7 @@ async def test_after_silence_a_heartbeat_says_that_there_is_no_news(world, worke
     assert ahead
 
 
+@pytest.mark.slow
 async def test_what_waits_is_told_at_once_in_order_and_in_no_more_than_was_asked_for(world, hook) -> None:
     hospital = world.party("his-a")
     made = await hospital.post("Subscription", wish(f"{hook.url}/hook", extension=limits(max_count=3)))
@@ -310,6 +324,7 @@ async def test_what_waits_is_told_at_once_in_order_and_in_no_more_than_was_asked
     assert ids[0] == ids[1] != ids[2], "tried again it is the same notice"
 
 
+@pytest.mark.slow
 async def test_an_empty_batch_is_counted_and_names_nothing(world, hook) -> None:
     made = await world.party("his-a").post(
         "Subscription", wish(f"{hook.url}/hook", content="empty", extension=limits(max_count=10))

@@ -53,6 +53,7 @@ async def test_a_prohibition_between_queueing_and_sending_leaves_ids_alone_and_s
     assert "withheld: contact-prohibited" in await command(world.clone, "delivery", "list")
 
 
+@pytest.mark.slow
 async def test_what_was_withheld_is_told_in_full_when_the_rule_is_gone_and_it_is_sent_again(world, hook) -> None:
     hospital = world.party("his-a")
     referred = await world.refer("N05")
@@ -88,6 +89,7 @@ async def test_a_consent_withdrawn_between_queueing_and_sending_leaves_nobody_na
     assert withheld == {"offer": None, "accept": None, "disclose": "not-disclosed", "conceal": None}
 
 
+@pytest.mark.slow
 async def test_of_somebody_who_died_meanwhile_nothing_more_is_pushed(world, hook) -> None:
     hospital = world.party("his-a")
     async with working(world.clone):
@@ -101,6 +103,7 @@ async def test_of_somebody_who_died_meanwhile_nothing_more_is_pushed(world, hook
     assert (await listed(world))[0]["withheld"] == "deceased"
 
 
+@pytest.mark.slow
 async def test_what_is_sealed_is_notified_by_its_id_alone(world, worker, hook) -> None:
     hospital = world.party("his-a")
     await subscribed(hospital, hook, content="full-resource")
@@ -115,6 +118,7 @@ async def test_what_is_sealed_is_notified_by_its_id_alone(world, worker, hook) -
         assert "raise" not in str(status_of(got.json))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("need", ["N12", "N13", "N14"])
 async def test_with_violence_or_abuse_no_resource_is_pushed_to_anybody(world, worker, hook, need) -> None:
     await subscribed(world.party("platform"), hook, REQUEST, content="full-resource")

@@ -96,6 +96,7 @@ async def beating(database: Any) -> None:
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_a_killed_worker_raises_one_alarm_and_its_successor_ends_it(database: Any, listener: Listener) -> None:
     told: list[dict[str, Any]] = []
 

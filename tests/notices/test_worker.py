@@ -94,6 +94,7 @@ async def activate(service, *subscribers):
     )
 
 
+@pytest.mark.slow
 async def test_dead_subscribers_do_not_delay_another(database, service, listener):
     """Three never answer and have many notices; all of the fourth's arrive while they hang."""
     dead = [await subscribe(service, HOSPITAL, f"{listener.url}/dead-{place}") for place in range(3)]
@@ -231,6 +232,7 @@ async def test_a_worker_shows_that_it_lives_and_that_it_left(database, service):
     assert await as_platform(service, jobs.last_beat) is None
 
 
+@pytest.mark.slow
 async def test_killed_after_the_post_it_posts_again_under_the_same_id(database, service, listener):
     to = await subscribe(service, HOSPITAL, f"{listener.url}/hook")
     await activate(service, to)

@@ -201,6 +201,7 @@ async def test_a_damaged_backup_changes_nothing(home: Path, database: Clone, tmp
         assert (attachments / "scan.pdf").read_bytes() == b"first"
 
 
+@pytest.mark.slow
 def test_the_embedded_database_is_backed_up_and_restored_too(home: Path, tmp_path: Path) -> None:
     assert yuanshe(home, "migrate").returncode == 0
     file = tmp_path / "b.tar"

