@@ -47,6 +47,7 @@ def test_help_lists_every_command_that_exists(home: Path) -> None:
             assert line.split(":")[0] in " ".join(shown.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself(home: Path, name: str) -> None:
     if not importlib.util.find_spec(f"adapters.commands.{COMMANDS[name][0]}"):

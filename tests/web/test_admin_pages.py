@@ -103,6 +103,7 @@ async def settled_in_error(world: World, made: Any) -> None:
         pass
 
 
+@pytest.mark.slow
 async def test_everything_lost_is_sent_again_at_once_and_a_subscription_is_turned_off_and_on(world: World, browser: Any, hook: Any) -> None:  # fmt: skip
     hospital = world.party("his-a")
     admin: Browser = await browser("admin")
@@ -133,6 +134,7 @@ async def test_everything_lost_is_sent_again_at_once_and_a_subscription_is_turne
     assert again.status_code == 409 and "已经启用" in again.text
 
 
+@pytest.mark.slow
 async def test_a_form_that_is_sent_twice_asks_for_one_more_delivery_once(world: World, browser: Any, hook: Any) -> None:
     admin: Browser = await browser("admin")
     async with working(world.clone, WEBHOOK_RETRY="0"):

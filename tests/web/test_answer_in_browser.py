@@ -52,6 +52,7 @@ async def shot(one: Visit, name: str) -> None:
         await one.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "language"), [("desk", "zh-CN"), ("phone", "en-GB")])
 async def test_no_page_of_a_link_has_a_serious_fault(
     world: World, chromium: Any, tmp_path: Any, size: str, language: str
@@ -98,6 +99,7 @@ async def test_a_link_is_answered_without_a_mouse_and_without_scripts(
         assert "陈素芬" not in unescape(await one.page.content())
 
 
+@pytest.mark.slow
 async def test_a_fault_leads_to_its_field(world: World, chromium: Any, tmp_path: Any) -> None:
     await mailbox(world)
     found = await offered(world, "N05")
