@@ -53,7 +53,7 @@ async def test_no_page_of_referring_has_a_serious_fault(
     assert await one.faults() == [], "refused"
     await shot(one, f"refer-refused-{mark}")
     await one.goto("/refer")
-    await page.locator("details.drafts summary").click()
+    await page.locator("details.drafts > summary").click()
     await page.fill("#number", "ZY-301")
     await page.keyboard.press("Enter")
     await page.locator("#person .notice").wait_for()
